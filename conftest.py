@@ -1,0 +1,9 @@
+"""Doctests are seeded, so their printed numbers hold."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)

@@ -1,0 +1,80 @@
+"""Observations in memory."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float32, Int64, Shaped
+from torch import Tensor
+
+from .errors import DataError
+
+__all__ = ["Examples", "as_values"]
+
+
+def as_values(x: Shaped[Tensor, "*any"]) -> Float32[Tensor, "*any"]:
+    """Returns stored observations in natural units: levels v as v / 255, floats as they are.
+
+    Example:
+        >>> as_values(torch.tensor([0, 51, 255], dtype=torch.uint8))
+        tensor([0.0000, 0.2000, 1.0000])
+    """
+    return x.float().div_(255) if x.dtype == torch.uint8 else x.float()
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Holds N observations of one shape, and their labels if there are any.
+
+    Arguments:
+        x: Observations (N, *shape): uint8 levels, where 255 means 1, or float32.
+        labels: One class index each (N,), int64.
+
+    Raises:
+        DataError: If a type is another, or `x` and `labels` differ in length.
+
+    Example:
+        >>> examples = Examples(torch.tensor([[0, 255], [51, 0]], dtype=torch.uint8))
+        >>> len(examples), examples.shape
+        (2, (2,))
+        >>> examples.values()
+        tensor([[0.0000, 1.0000],
+                [0.2000, 0.0000]])
+    """
+
+    x: Shaped[Tensor, " n *shape"]
+    labels: Shaped[Tensor, " _"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.x.dtype not in (torch.uint8, torch.float32):
+            raise DataError(f"`x` must be uint8 or float32, got {self.x.dtype}.")
+        if self.labels is None:
+            return
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.x.shape[:1]:
+            raise DataError(
+                f"`labels` must be int64 of shape ({len(self)},), "
+                f"got {self.labels.dtype} of shape {tuple(self.labels.shape)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one observation."""
+        return tuple(self.x.shape[1:])
+
+    def values(
+        self, index: Int64[Tensor, " n"] | slice | None = None
+    ) -> Float32[Tensor, " n *shape"]:
+        """Returns observations in natural units, (n, *shape)."""
+        return as_values(self.x if index is None else self.x[index])
+
+    def take(self, index: Int64[Tensor, " n"] | slice) -> "Examples":
+        """Returns the examples at these positions."""
+        labels = None if self.labels is None else self.labels[index]
+        return replace(self, x=self.x[index], labels=labels)
+
+    def to(self, device: torch.device | str | None) -> "Examples":
+        """Returns the examples on another device; without a copy if they are there already."""
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, x=self.x.to(device), labels=labels)

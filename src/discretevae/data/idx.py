@@ -1,0 +1,47 @@
+"""IDX, the file format of MNIST and its relatives."""
+
+import gzip
+import hashlib
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from .errors import DataError
+
+__all__ = ["read_idx"]
+
+
+def read_idx(path: Path, shape: tuple[int, ...], md5: str | None = None) -> np.ndarray:
+    """Returns the unsigned bytes in a gzipped IDX file.
+
+    The format is: two zero bytes, 8 for unsigned bytes, the number of dimensions, each size
+    as four bytes with the highest first, then the values.
+
+    Arguments:
+        path: A file that ends in `.gz`.
+        shape: What its header must say.
+        md5: The hash of the unzipped content, where it is known.
+
+    Raises:
+        DataError: If the file cannot be unzipped, or its header, length or hash is another.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error):
+        raise DataError(
+            f"{path} must be a whole gzip file, got one truncated or damaged."
+        ) from None
+    header = bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
+    if not content.startswith(header):
+        raise DataError(
+            f"{path} must be an IDX file of bytes of shape {shape}, got another header."
+        )
+    values = np.frombuffer(content, np.uint8, offset=len(header))
+    if len(values) != math.prod(shape):
+        raise DataError(f"{path} must hold {math.prod(shape)} values, got {len(values)}.")
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if md5 not in (None, found):
+        raise DataError(f"{path} must have content of MD5 {md5}, got {found}.")
+    return values.reshape(shape)

@@ -1,0 +1,112 @@
+"""From a name or a path to what training needs."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from .binarize import BINARIZERS, Binarizer
+from .errors import DataError, unknown_name
+from .examples import Examples
+from .files import READERS, read_file
+from .seeding import generator
+from .sources import DATASETS
+from .splits import Splits, split
+
+__all__ = ["load"]
+
+
+def load(
+    data: str | os.PathLike[str] = "digits",
+    *,
+    binarize: str = "none",
+    validation: float = 0.1,
+    test: float = 0.1,
+    seed: int = 0,
+    limit: int | None = None,
+) -> Splits:
+    """Returns a data set, split once by seed and made binary as its option says.
+
+    Arguments:
+        data: A name in `DATASETS`, which wins over a file of that name, or the path of a file
+            or of a folder of images.
+        binarize: A name in `BINARIZERS`; validation and test sets are drawn once, by seed.
+        validation: The fraction of the training examples to validate on; 0 for none.
+        test: The fraction to test on. Where there is an official test set, it is taken whole
+            and `test` is not used.
+        seed: The seed of the split and of draws made once.
+        limit: At most how many examples to keep of each part, chosen at random.
+
+    Raises:
+        DataError: If a name is unknown, a file cannot be used, a download fails, the values
+            are outside [0, 1] where `binarize` needs them inside, or a number is out of range.
+
+    Example:
+        >>> splits = load("digits", binarize="threshold")
+        >>> len(splits.train), len(splits.validation), len(splits.test), splits.shape
+        (1437, 180, 180, (1, 8, 8))
+    """
+    if binarize not in BINARIZERS:
+        raise unknown_name("binarize", binarize, BINARIZERS)
+    if limit is not None and limit < 1:
+        raise DataError(f"`limit` must be at least 1, got {limit}.")
+    splits = _read(data, validation, test, seed)
+    return _prepared(_limited(splits, limit, seed), BINARIZERS[binarize], seed)
+
+
+def _read(data: str | os.PathLike[str], validation: float, test: float, seed: int) -> Splits:
+    if isinstance(data, str) and data in DATASETS:
+        return _read_named(data, validation, test, seed)
+    if not _is_path(data):
+        kinds = f"a {', '.join(READERS)} file"
+        raise unknown_name("data", data, [*DATASETS, kinds, "a folder of images"])
+    examples, classes = read_file(data)
+    name = Path(data).expanduser().resolve().stem
+    return split(examples, validation=validation, test=test, seed=seed, name=name, classes=classes)
+
+
+def _read_named(name: str, validation: float, test: float, seed: int) -> Splits:
+    info = DATASETS[name]
+    train, official = info.read()
+    splits = split(
+        train,
+        validation=validation,
+        test=test if official is None else 0.0,
+        seed=seed,
+        name=name,
+        classes=info.classes,
+    )
+    return splits if official is None else replace(splits, test=official)
+
+
+def _is_path(data: str | os.PathLike[str]) -> bool:
+    """Whether a path was meant: a single word that is no file is rather a name."""
+    if not isinstance(data, str):
+        return True
+    return os.path.exists(data) or len(Path(data).parts) > 1 or Path(data).suffix != ""
+
+
+def _limited(splits: Splits, limit: int | None, seed: int) -> Splits:
+    if limit is None:
+        return splits
+    some = torch.randperm(len(splits.test), generator=generator("limit", seed))[:limit]
+    return replace(
+        splits,
+        train=splits.train.take(slice(limit)),  # in random order already, as is validation
+        validation=splits.validation.take(slice(limit)),
+        test=splits.test.take(some),
+    )
+
+
+def _prepared(splits: Splits, binarizer: Binarizer, seed: int) -> Splits:
+    def once(examples: Examples, part: str) -> Examples:
+        return binarizer.prepare_evaluation(examples, generator("binarize", part, seed))
+
+    return replace(
+        splits,
+        train=binarizer.prepare(splits.train, generator("binarize", "train", seed)),
+        validation=once(splits.validation, "validation"),
+        test=once(splits.test, "test"),
+        binarizer=binarizer,
+    )

@@ -1,0 +1,55 @@
+"""NumPy's own files."""
+
+from pathlib import Path
+
+import numpy as np
+
+from .arrays import Contents, examples_from_arrays
+from .errors import DataError
+
+__all__ = ["read_npy", "read_npz"]
+
+LABELS = ("labels", "label", "y")
+
+
+def read_npy(path: Path) -> Contents:
+    """Returns the examples in a `.npy` file of one array; never loads Python objects."""
+    with path.open("rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise DataError(f"{path} must be a NumPy array file, got other content.")
+    return examples_from_arrays(_load(path)["x"], where=str(path))
+
+
+def read_npz(path: Path) -> Contents:
+    """Returns the examples in the array `x`, or the only one, and `labels`, `label` or `y`."""
+    with path.open("rb") as file:
+        if file.read(2) != b"PK":
+            raise DataError(f"{path} must be a NumPy archive, got other content.")
+    arrays = _load(path)
+    labels = next((arrays[key] for key in LABELS if key in arrays), None)
+    return examples_from_arrays(_observations(arrays, path), labels, where=str(path))
+
+
+def _observations(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray:
+    candidates = [key for key in arrays if key not in LABELS]
+    if "x" not in arrays and len(candidates) != 1:
+        raise DataError(
+            f"{path} must hold an array named x, or a single one beside labels, "
+            f"got {', '.join(arrays) or 'none'}."
+        )
+    return arrays["x" if "x" in arrays else candidates[0]]
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"x": loaded}
+        with loaded:
+            return dict(loaded)
+    except Exception as error:  # a damaged archive raises whatever its decoder met
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{path} must hold plain numbers, got Python objects, which are never loaded."
+            ) from None
+        raise DataError(f"{path} is truncated or damaged: NumPy cannot read it.") from error

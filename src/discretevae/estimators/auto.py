@@ -1,0 +1,25 @@
+"""The practical rule for choosing an estimator."""
+
+from discretevae.estimators.base import Estimator
+from discretevae.estimators.exact import Exact
+from discretevae.estimators.reinmax import ReinMax
+from discretevae.latents import num_codes
+
+__all__ = ["recommended"]
+
+CHEAP_CODES = 256
+"""Enumerating this many codes, shared by a batch, costs a few passes of the decoder."""
+
+
+def recommended(num_latents: int, num_categories: int) -> Estimator:
+    """Chooses exact enumeration while it is cheap, else the default that trains best.
+
+    Example:
+        >>> recommended(1, 10)
+        Exact(budget=65536)
+        >>> recommended(20, 10)
+        ReinMax(samples=1, temperature=1.0)
+    """
+    if num_codes(num_latents, num_categories) <= CHEAP_CODES:
+        return Exact()
+    return ReinMax()

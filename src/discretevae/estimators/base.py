@@ -1,0 +1,105 @@
+"""The contract that every estimator keeps."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["Estimator", "evaluate", "require_positive", "require_samples", "with_gradient_of"]
+
+
+class Estimator(ABC):
+    r"""Estimates :math:`\mathbb{E}_{q(z)}[f(z)]`, q a product of D categoricals.
+
+    Called as `estimator(f, logits, generator=None)`, where `logits` has shape (*B, D, K) and `f`
+    maps one-hot codes `z` of shape (S, *B, D, K) to (S, *B), each row by itself. Returns a tensor
+    of shape (*B,): its **value** estimates E f, its **gradient**, by autograd, is the estimator's
+    gradient for `logits` and for whatever `f` closes over.
+
+    `f` may also offer `at_codes(z)`, mapping codes (S, D, K) shared by the whole batch to (S, *B);
+    exact enumeration then evaluates each code once, not once per example.
+
+    Every class declares, and `discretevae.estimators.battery` checks:
+
+    - `unbiased`: value, gradient for `logits` and gradient inside `f` all have the exact mean;
+    - `relaxed`: `f` sees points inside the simplex, so the value is not E f at codes;
+    - `needs_gradient_of_f`: the gradient for `logits` passes through `f`;
+    - `binary_only`: K must be 2;
+    - `evaluations(D, K)`: rows of `f` per element of the batch.
+    """
+
+    unbiased: ClassVar[bool]
+    relaxed: ClassVar[bool] = False
+    needs_gradient_of_f: ClassVar[bool] = False
+    binary_only: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(
+        self,
+        f: Callable[[Tensor], Tensor],
+        logits: Float[Tensor, "*B D K"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "*B"]:
+        """Estimates E_q[f(z)] with a gradient."""
+
+    @abstractmethod
+    def evaluations(self, num_latents: int, num_categories: int) -> int:
+        """Counts the rows of `f` that one estimate evaluates for one element of the batch."""
+
+
+def evaluate(f: Callable[[Tensor], Tensor], z: Float[Tensor, "S *B D K"]) -> Float[Tensor, "S *B"]:
+    """Calls `f` and refuses a result that would broadcast into a wrong answer.
+
+    Raises:
+        ValueError: If `f(z)` has not shape (S, *B).
+    """
+    value = f(z)
+    if value.shape != z.shape[:-2]:
+        raise ValueError(f"`f` must return {tuple(z.shape[:-2])}, got {tuple(value.shape)}.")
+    return value
+
+
+def require_samples(samples: int, least: int, why: str = "") -> None:
+    """Refuses fewer samples than the method needs."""
+    if samples < least:
+        raise ValueError(f"`samples` must be at least {least}{why}, got {samples}.")
+
+
+def require_positive(temperature: float) -> None:
+    """Refuses a temperature that is not a positive number."""
+    if not temperature > 0:
+        raise ValueError(f"`temperature` must be positive, got {temperature}.")
+
+
+class _WithGradientOf(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(value: Tensor, surrogate: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def setup_context(ctx: object, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: object, *grad_outputs: Tensor) -> tuple[None, Tensor]:
+        return None, grad_outputs[0]
+
+
+def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
+    """Returns `value` to the bit, with the gradient of `surrogate`.
+
+    `value + surrogate - surrogate.detach()` is not exactly one-hot in float32.
+
+    Example:
+        >>> x = torch.tensor(2.0, requires_grad=True)
+        >>> y = with_gradient_of(torch.tensor(1.0), x**2)
+        >>> y.backward()
+        >>> y.item(), x.grad.item()
+        (1.0, 4.0)
+    """
+    return _WithGradientOf.apply(value, surrogate)

@@ -1,0 +1,44 @@
+"""One reported number with its standard error and unit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["NATS", "Figure", "mean_figure"]
+
+NATS = "nats per example"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value (or one value for each latent) with its standard error, its unit and how it came.
+
+    Example:
+        >>> Figure(-98.2, 0.4, NATS).as_dict()
+        {'value': -98.2, 'se': 0.4, 'unit': 'nats per example'}
+    """
+
+    value: float | list[float]
+    se: float | None
+    unit: str
+    note: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Gives plain types for JSON; the note only where there is one."""
+        plain = {"value": self.value, "se": self.se, "unit": self.unit}
+        return plain | ({"note": self.note} if self.note else {})
+
+
+def mean_figure(values: Float[Tensor, " N"], unit: str = NATS, note: str | None = None) -> Figure:
+    r"""Averages over examples; the standard error is :math:`s / \sqrt{N}`.
+
+    Example:
+        >>> import torch
+        >>> mean_figure(torch.tensor([1.0, 3.0]))
+        Figure(value=2.0, se=1.0, unit='nats per example', note=None)
+    """
+    values = values.double()
+    se = float(values.std() / len(values) ** 0.5) if len(values) > 1 else None
+    return Figure(float(values.mean()), se, unit, note)

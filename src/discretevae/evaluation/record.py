@@ -1,0 +1,157 @@
+"""The record of a model: every figure with its unit and standard error, for each split."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from discretevae.data import Batches, Examples, Splits
+from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
+from discretevae.evaluation.code_health import CodeHealth, code_health
+from discretevae.evaluation.figure import NATS, Figure, mean_figure
+from discretevae.models import VAE, DiscreteVAE
+
+__all__ = ["evaluate"]
+
+MOST = 10_000
+"""The most training examples that are evaluated; the other splits are taken whole."""
+BATCH = 250
+
+Progress = Callable[[Iterable[Tensor], str], Iterable[Tensor]]
+
+
+def evaluate(
+    model: VAE,
+    data: Splits,
+    samples: int = 1000,
+    seed: int = 0,
+    progress: Progress = lambda batches, what: batches,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Evaluates a model on the train, validation and test examples.
+
+    Arguments:
+        model: Any VAE; its mode and weights are left as they are.
+        data: The splits; validation and test as they are, at most 10,000 training examples.
+        samples: S of the importance-weighted bound on the test examples; 0 leaves it out.
+        seed: Of the samples and of the draws of training examples.
+        progress: Wraps the batches of each step, for a progress bar.
+
+    Returns:
+        split → name → {"value", "se", "unit"}: `elbo`, `reconstruction`, `kl`, `objective_gap`
+        (trained surrogate − ELBO), `bits_per_dimension`, `log_likelihood` (importance-weighted,
+        test only), `exact_log_likelihood` (where K^D allows), and the health of the code.
+
+    Raises:
+        ValueError: If the data lie outside the support of the likelihood.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        record = {}
+        for name in ("train", "validation", "test"):
+            examples: Examples = getattr(data, name)
+            if len(examples):
+                batches = _Labelled(data, examples, name, seed, model, progress)
+                record[name] = {
+                    key: figure.as_dict()
+                    for key, figure in _figures(model, batches, name, samples, seed).items()
+                }
+        return record
+    finally:
+        model.train(was_training)
+
+
+class _Labelled:
+    """Batches of one split, drawn the same way each time, shown with a progress bar."""
+
+    def __init__(
+        self,
+        data: Splits,
+        examples: Examples,
+        name: str,
+        seed: int,
+        model: VAE,
+        progress: Progress,
+    ) -> None:
+        kept = examples.take(slice(0, MOST)) if name == "train" else examples
+        self.batches = Batches(
+            kept, BATCH, data.binarizer, seed=seed, epoch=0, shuffle=False, device=model.device
+        )
+        self.name, self.progress = name, progress
+
+    def __call__(self, what: str) -> Iterator[Tensor]:
+        return iter(self.progress(self.batches, f"{what} ({self.name})"))
+
+
+def _figures(
+    model: VAE, batches: _Labelled, split: str, samples: int, seed: int
+) -> dict[str, Figure]:
+    generator = torch.Generator(model.device).manual_seed(seed)
+    figures = _bound_figures(model, batches, generator)
+    if split == "test" and samples:
+        values = evaluate_log_likelihood(
+            model, batches("importance-weighted log-likelihood"), samples, generator
+        )
+        note = f"importance-weighted bound, {samples} samples"
+        figures["log_likelihood"] = mean_figure(values, note=note)
+    if isinstance(model, DiscreteVAE):
+        if model.enumerable:
+            values = evaluate_log_likelihood(model, batches("exact log-likelihood"), None)
+            note = f"sum over all {model.num_categories}^{model.num_latents} codes"
+            figures["exact_log_likelihood"] = mean_figure(values, note=note)
+        figures |= _health_figures(code_health(model, batches("usage of the code")))
+    if not model.likelihood.normalised:
+        figures = {name: _as_cross_entropy(figure) for name, figure in figures.items()}
+    return figures
+
+
+def _bound_figures(model: VAE, batches: _Labelled, generator: torch.Generator) -> dict[str, Figure]:
+    bounds = evaluate_bounds(model, batches("ELBO"), generator)
+    dimensions = torch.Size(model.shape).numel()
+    return {
+        "elbo": mean_figure(bounds.elbo),
+        "reconstruction": mean_figure(bounds.reconstruction),
+        "kl": mean_figure(bounds.kl),
+        "objective_gap": mean_figure(
+            bounds.objective - bounds.elbo, note="trained surrogate − ELBO"
+        ),
+        "bits_per_dimension": mean_figure(
+            -bounds.elbo / dimensions / torch.tensor(2.0).log(), "bits per dimension", "from −ELBO"
+        ),
+    }
+
+
+def _health_figures(health: CodeHealth) -> dict[str, Figure]:
+    latents, categories = health.usage.shape
+    return {
+        "active_latents": Figure(health.active_latents, None, f"of {latents} latents"),
+        "dead_categories": Figure(
+            health.dead_categories, None, f"of {latents * categories} categories"
+        ),
+        "distinct_codes": Figure(
+            health.distinct_codes, None, f"most probable codes of {health.examples} examples"
+        ),
+        "mutual_information": Figure(
+            float(health.mutual_information.sum()), None, NATS, "sum over latents"
+        ),
+        "perplexity": Figure(
+            float(health.perplexity.mean()),
+            None,
+            f"categories of {categories}",
+            "mean over latents",
+        ),
+        "kl_per_latent": Figure(health.kl.tolist(), None, NATS),
+        "mutual_information_per_latent": Figure(health.mutual_information.tolist(), None, NATS),
+        "perplexity_per_latent": Figure(
+            health.perplexity.tolist(), None, f"categories of {categories}"
+        ),
+    }
+
+
+def _as_cross_entropy(figure: Figure) -> Figure:
+    if figure.unit != NATS:
+        return figure
+    warning = "binary cross-entropy on grey values: not a likelihood"
+    return replace(figure, note=f"{figure.note}; {warning}" if figure.note else warning)

@@ -1,0 +1,75 @@
+"""What a model asks of a likelihood."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+__all__ = ["Likelihood", "LinearLikelihood"]
+
+
+class Likelihood(nn.Module, ABC):
+    """Turns the decoder's output into a distribution over one observation.
+
+    Arguments:
+        event_dims: How many trailing dimensions make one observation.
+
+    Raises:
+        ValueError: If `event_dims` is below 1.
+    """
+
+    name: ClassVar[str]
+    normalised: bool = True
+    """False where p(x | h) does not integrate to one over the data it is given."""
+
+    def __init__(self, event_dims: int = 1) -> None:
+        super().__init__()
+        if event_dims < 1:
+            raise ValueError(f"`event_dims` must be at least 1, got {event_dims}.")
+        self.event_dims = event_dims
+
+    @abstractmethod
+    def forward(self, h: Float[Tensor, "*B_and_event"]) -> Distribution:
+        """Gives p(x | h), whose `log_prob` is per example."""
+
+    @abstractmethod
+    def log_prob_pairs(
+        self, h: Float[Tensor, "S *event"], x: Float[Tensor, "*B_and_event"]
+    ) -> Float[Tensor, "S *B"]:
+        """Gives log p(x_b | h_s) in nats for every code s and every example b."""
+
+    @abstractmethod
+    def check(self, x: Tensor) -> None:
+        """Refuses data outside the support.
+
+        Raises:
+            ValueError: Naming the range that is needed and the values received.
+        """
+
+    def _flatten(self, h: Tensor, x: Tensor) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+        """Makes matrices (S, F) and (N, F) of codes and examples; also the batch's shape."""
+        batch = x.shape[: x.ndim - self.event_dims]
+        flat = h.flatten(1)
+        return flat, x.reshape(-1, flat.shape[1]), batch
+
+
+class LinearLikelihood(Likelihood):
+    """A likelihood whose log p(x | h) is h·x plus a function of h alone.
+
+    All pairs of codes and examples are then one matrix product.
+    """
+
+    def log_prob_pairs(
+        self, h: Float[Tensor, "S *event"], x: Float[Tensor, "*B_and_event"]
+    ) -> Float[Tensor, "S *B"]:
+        at_zero = self(h).log_prob(torch.zeros_like(h)).unsqueeze(1)
+        h, x, batch = self._flatten(h, x)
+        return (h @ x.T + at_zero).reshape(-1, *batch)
+
+
+def value_range(x: Tensor) -> str:
+    """Words for an error: the smallest and the largest value."""
+    return f"values from {float(x.min()):.4g} to {float(x.max()):.4g}"

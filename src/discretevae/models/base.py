@@ -1,0 +1,200 @@
+"""The interface of all models, and what they share: networks, likelihood, bounds, decoding."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from typing_extensions import Self
+
+from discretevae.likelihoods import LIKELIHOODS, Likelihood
+from discretevae.names import resolve
+from discretevae.networks import NETWORKS, Network
+from discretevae.objectives import ELBO, importance_weighted_bound
+
+__all__ = ["VAE", "float32_island"]
+
+ROWS = 2**13
+"""Rows of the decoder in one chunk of an evaluation."""
+
+
+class VAE(nn.Module, ABC):
+    """A latent-variable model p(x|z) p(z) with an amortised posterior q(z|x).
+
+    `objective` is what training maximises: a surrogate, perhaps relaxed, perhaps β-weighted.
+    `elbo` and `log_likelihood` are what is reported: true bounds on log p(x), hard samples, in
+    nats per example. The two never share a name.
+
+    Data `x` has shape (*B, *shape); every figure has shape (*B,).
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        network: str | Network,
+        likelihood: str | Likelihood,
+        beta: float,
+        encoder_features: int,
+        decoder_features: int,
+    ) -> None:
+        super().__init__()
+        if not shape or any(size < 1 for size in shape):
+            raise ValueError(f"`shape` must hold positive sizes, got {tuple(shape)}.")
+        if not (math.isfinite(beta) and beta >= 0):
+            raise ValueError(f"`beta` must be a finite number of at least 0, got {beta}.")
+        self.shape = tuple(int(size) for size in shape)
+        self.network: Network = resolve("network", network, NETWORKS)
+        self.beta = beta
+        if isinstance(likelihood, str):
+            likelihood = resolve("likelihood", likelihood, LIKELIHOODS)(len(self.shape))
+        self.likelihood = likelihood
+        self.encoder = self.network.encoder(self.shape, encoder_features)
+        self.decoder = self.network.decoder(decoder_features, self.shape)
+
+    @abstractmethod
+    def posterior(self, x: Float[Tensor, "*B_and_shape"]) -> Tensor:
+        """Gives the parameters of q(z|x)."""
+
+    @abstractmethod
+    def objective(
+        self, x: Float[Tensor, "*B_and_shape"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "*B"]:
+        """Gives the trained surrogate, to be maximised; no bound unless its estimator says so."""
+
+    @abstractmethod
+    def elbo_terms(
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        samples: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> ELBO:
+        """Estimates reconstruction and KL of the true bound from hard samples."""
+
+    @abstractmethod
+    def log_weights(
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        samples: int,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "S *B"]:
+        """Draws log w = log p(x, z) − log q(z|x), z ~ q, in nats."""
+
+    @abstractmethod
+    def encode(
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        sample: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Gives the most probable code of each example, or one drawn from the posterior."""
+
+    @abstractmethod
+    def decode(self, codes: Tensor) -> Distribution:
+        """Gives p(x | codes); its `log_prob` is per example."""
+
+    @abstractmethod
+    def sample_codes(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draws codes from the prior."""
+
+    @abstractmethod
+    def architecture(self) -> dict[str, Any]:
+        """Describes in plain types all that rebuilds the model around its weights."""
+
+    def elbo(
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        samples: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "*B"]:
+        """Estimates the true ELBO without bias, in nats: β = 1, hard samples, closed-form KL.
+
+        Raises:
+            ValueError: If `x` lies outside the support of the likelihood.
+        """
+        self.likelihood.check(x)
+        return self.elbo_terms(x, samples, generator).elbo
+
+    def log_likelihood(
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        samples: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "*B"]:
+        r"""Bounds log p(x) by S importance weights, in nats.
+
+        .. math:: \log p(x) \ge \mathbb{E} \log \frac1S \sum_s \frac{p(x, z_s)}{q(z_s | x)}
+
+        The estimate lies below log p(x) on average, by less the larger S (default: 1000).
+
+        Raises:
+            ValueError: If `x` lies outside the support of the likelihood, or `samples` < 1.
+
+        Reference: Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2016, eq. 8.
+        """
+        samples = 1000 if samples is None else samples
+        if samples < 1:
+            raise ValueError(f"`samples` must be at least 1, got {samples}.")
+        self._require_shape(x)
+        self.likelihood.check(x)
+        rows = max(1, x.numel() // math.prod(self.shape))
+        chunk = max(1, ROWS // rows)
+        sizes = [chunk] * (samples // chunk) + [samples % chunk] * (samples % chunk > 0)
+        return importance_weighted_bound(
+            torch.cat([self.log_weights(x, size, generator) for size in sizes])
+        )
+
+    def reconstruct(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B_and_shape"]:
+        """Gives the mean of p(x | z) at the most probable code."""
+        return self.decode(self.encode(x)).mean
+
+    def sample(
+        self, count: int, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "count *shape"]:
+        """Draws codes from the prior and gives the mean of p(x | z) of each."""
+        return self.decode(self.sample_codes(count, generator)).mean
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes `config.json` and `model.safetensors`; a folder there before stays whole."""
+        from discretevae.models.pretrained import save_pretrained
+
+        save_pretrained(self, folder)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **options: Any) -> Self:
+        """Loads a model of this class; `estimator` and `beta` may be given for training on.
+
+        Raises:
+            ModelError: If a file is missing or damaged, or holds a model of another class.
+        """
+        from discretevae.models.pretrained import ModelError, from_pretrained
+
+        model = from_pretrained(folder, **options)
+        if not isinstance(model, cls):
+            raise ModelError(f"`folder` must hold a {cls.__name__}, got a {model.kind}.")
+        return model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        return next(self.parameters()).device
+
+    def likelihood_config(self) -> str:
+        """Names the likelihood, as the table of likelihoods has it."""
+        name = self.likelihood.name
+        return name if self.likelihood.normalised else f"{name}-grey"
+
+    def _require_shape(self, x: Tensor) -> None:
+        if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
+            raise ValueError(f"`x` must end in shape {self.shape}, got {tuple(x.shape)}.")
+
+
+def float32_island(device: torch.device) -> torch.autocast:
+    """Switches mixed precision off: sampling, softmax, KL and likelihood stay in float32."""
+    return torch.autocast(device.type, enabled=False)

@@ -1,0 +1,142 @@
+"""The continuous baseline: a VAE with a Gaussian latent vector."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
+
+from discretevae.likelihoods import Likelihood
+from discretevae.models.base import VAE, float32_island
+from discretevae.networks import Network
+from discretevae.objectives import ELBO, beta_elbo
+
+__all__ = ["GaussianVAE"]
+
+
+class GaussianVAE(VAE):
+    r"""A VAE with L standard normal latents, trained by reparameterisation.
+
+    .. math:: q(z|x) = \mathcal{N}(\mu(x), \mathrm{diag}\,\sigma^2(x)), \qquad
+        \mathrm{KL} = \tfrac12 \sum_l (\mu_l^2 + \sigma_l^2 - 1 - \log \sigma_l^2)
+
+    Its codes are real vectors of length L; the interface is that of :class:`DiscreteVAE`.
+
+    Arguments:
+        shape: The shape of one observation, such as (784,) or (1, 28, 28).
+        num_latents: L ≥ 1.
+        network: A name in `NETWORKS` or a :class:`~discretevae.networks.Network`.
+        likelihood: A name in `LIKELIHOODS` or a :class:`~discretevae.likelihoods.Likelihood`.
+        beta: The weight of the KL in `objective`; never in `elbo`.
+
+    Raises:
+        ValueError: If a size is out of range or a name unknown.
+
+    Reference: Kingma & Welling, Auto-Encoding Variational Bayes, 2014, eq. 10 and appendix B.
+
+    Example:
+        >>> model = GaussianVAE((784,), num_latents=10)
+        >>> x = torch.bernoulli(torch.full((5, 784), 0.2))
+        >>> model.elbo(x).shape, model.encode(x).shape
+        (torch.Size([5]), torch.Size([5, 10]))
+    """
+
+    kind: ClassVar[str] = "GaussianVAE"
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        num_latents: int = 10,
+        network: str | Network = "mlp",
+        likelihood: str | Likelihood = "bernoulli",
+        beta: float = 1.0,
+    ) -> None:
+        if num_latents < 1:
+            raise ValueError(f"`num_latents` must be at least 1, got {num_latents}.")
+        super().__init__(shape, network, likelihood, beta, 2 * num_latents, num_latents)
+        self.num_latents = num_latents
+
+    def posterior(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B L 2"]:
+        """Gives the parameters of q(z|x): mean and log σ along the last dimension."""
+        self._require_shape(x)
+        return self.encoder(x).float().unflatten(-1, (self.num_latents, 2))
+
+    def objective(
+        self, x: Float[Tensor, "*B_and_shape"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "*B"]:
+        """Estimates E_q[log p(x|z)] − β KL by one reparameterised sample; to be maximised."""
+        terms = self.elbo_terms(x, 1, generator)
+        return beta_elbo(terms.reconstruction, terms.kl, self.beta)
+
+    def elbo_terms(
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        samples: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> ELBO:
+        q = _normal(self.posterior(x))
+        with float32_island(x.device):
+            z = _draw(q, samples, generator)
+            kl = 0.5 * (q.mean.square() + q.variance - 1) - q.stddev.log()
+        return ELBO(self._observe(z).log_prob(x).mean(0), kl.sum(-1))
+
+    def log_weights(
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        samples: int,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "S *B"]:
+        q = Independent(_normal(self.posterior(x)), 1)
+        z = _draw(q.base_dist, samples, generator)
+        prior = Independent(Normal(torch.zeros_like(z), 1.0, validate_args=False), 1)
+        return self._observe(z).log_prob(x) + prior.log_prob(z) - q.log_prob(z)
+
+    def encode(
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        sample: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "*B L"]:
+        q = _normal(self.posterior(x))
+        return _draw(q, 1, generator)[0] if sample else q.mean
+
+    def decode(self, codes: Float[Tensor, "*B L"]) -> Distribution:
+        """Gives p(x | codes); its `log_prob` is per example.
+
+        Raises:
+            ValueError: If `codes` does not end in L numbers.
+        """
+        if codes.ndim < 1 or codes.shape[-1] != self.num_latents:
+            raise ValueError(f"`codes` must end in {self.num_latents}, got {tuple(codes.shape)}.")
+        return self._observe(codes)
+
+    def sample_codes(
+        self, count: int, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "count L"]:
+        shape = (count, self.num_latents)
+        return torch.randn(shape, device=self.device, generator=generator)
+
+    def architecture(self) -> dict[str, Any]:
+        return {
+            "shape": list(self.shape),
+            "num_latents": self.num_latents,
+            "network": self.network.config(),
+            "likelihood": self.likelihood_config(),
+        }
+
+    def _observe(self, z: Float[Tensor, "*B L"]) -> Distribution:
+        return self.likelihood(self.decoder(z).float())
+
+
+def _normal(parameters: Float[Tensor, "*B L 2"]) -> Normal:
+    mean, log_scale = parameters.unbind(-1)
+    return Normal(mean, log_scale.exp(), validate_args=False)
+
+
+def _draw(q: Normal, samples: int, generator: torch.Generator | None) -> Tensor:
+    noise = torch.randn(
+        (samples, *q.mean.shape), dtype=q.mean.dtype, device=q.mean.device, generator=generator
+    )
+    return q.mean + q.stddev * noise

@@ -1,0 +1,117 @@
+"""A model as two files, `config.json` and `model.safetensors`: no pickle, no code."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from discretevae.files import atomic_path, write_text
+from discretevae.models.base import VAE
+from discretevae.models.discrete import DiscreteVAE
+from discretevae.models.gaussian import GaussianVAE
+from discretevae.names import resolve
+from discretevae.networks import network_from_config
+
+__all__ = ["ModelError", "from_pretrained", "save_pretrained"]
+
+FORMAT = 1
+MODELS: dict[str, type[DiscreteVAE] | type[GaussianVAE]] = {
+    "DiscreteVAE": DiscreteVAE,
+    "GaussianVAE": GaussianVAE,
+}
+
+
+class ModelError(ValueError):
+    """Raised where a folder holds no model that can be loaded."""
+
+
+def save_pretrained(model: VAE, folder: str | Path) -> None:
+    """Writes the architecture and the weights; what training alone needs is left out."""
+    folder = Path(folder)
+    weights = {name: value.contiguous().cpu() for name, value in _weights(model).items()}
+    config = {"format": FORMAT, "model": model.kind, **model.architecture()}
+    with atomic_path(folder / "model.safetensors") as temporary:
+        save_file(weights, temporary)
+    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+
+
+def from_pretrained(folder: str | Path, **options: Any) -> DiscreteVAE | GaussianVAE:
+    """Loads a model written by `save_pretrained`.
+
+    Arguments:
+        folder: Where `config.json` and `model.safetensors` are.
+        options: What training needs and files do not hold: `estimator`, `beta`.
+
+    Raises:
+        ModelError: If a file is missing or damaged, or the weights do not fit the configuration.
+    """
+    folder = Path(folder)
+    config = _read_config(folder / "config.json")
+    shapes = _read_shapes(folder / "model.safetensors")
+    try:
+        with torch.device("meta"):  # compares sizes before any memory is taken
+            expected = {
+                name: tuple(value.shape) for name, value in _weights(_build(config)).items()
+            }
+        _require_fit(expected, shapes, folder)
+        model = _build(config, **options)
+    except ModelError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ModelError(f"`{folder / 'config.json'}` must describe a model: {error}") from None
+    model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    return model.eval()
+
+
+def _weights(model: VAE) -> Mapping[str, Tensor]:
+    state = model.state_dict()
+    return {name: value for name, value in state.items() if not name.startswith("estimator.")}
+
+
+def _build(config: dict[str, Any], **options: Any) -> DiscreteVAE | GaussianVAE:
+    arguments = {key: value for key, value in config.items() if key not in ("format", "model")}
+    arguments["network"] = network_from_config(arguments["network"])
+    return resolve("model", MODELS[config["model"]], MODELS)(**arguments, **options)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"`{path}` must exist: the folder holds no saved model.") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"`{path}` must be readable JSON, got: {error}") from None
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        found = config.get("format") if isinstance(config, dict) else type(config).__name__
+        raise ModelError(f"`{path}` must be a model of format {FORMAT}, got {found!r}.")
+    if config.get("model") not in MODELS:
+        raise ModelError(
+            f"`{path}` must name a model among {', '.join(MODELS)}, got {config.get('model')!r}."
+        )
+    return config
+
+
+def _read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise ModelError(f"`{path}` must exist: the folder holds no weights.") from None
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"`{path}` must be a whole safetensors file, got: {error}") from None
+
+
+def _require_fit(
+    expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]], folder: Path
+) -> None:
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ModelError(
+                f"`{folder / 'model.safetensors'}` must fit config.json: {name} must have shape "
+                f"{expected.get(name)}, got {found.get(name)}."
+            )

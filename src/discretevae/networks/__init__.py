@@ -1,0 +1,38 @@
+"""Encoders x → features and decoders features → h, for data of any shape."""
+
+from discretevae.networks.base import Network
+from discretevae.networks.cnn import CNN
+from discretevae.networks.mlp import MLP
+
+__all__ = ["CNN", "MLP", "NETWORKS", "Network", "network_from_config"]
+
+NETWORKS: dict[str, Network] = {
+    "tutorial": MLP((512, 256)),
+    "report-mlp": MLP((256, 128)),
+    "report-cnn": CNN((16, 32)),
+    "mlp": MLP(),
+    "cnn": CNN(),
+}
+"""Name → architecture; `tutorial` and the report's two are fixed by their sources."""
+
+_KINDS: dict[str, type[Network]] = {"mlp": MLP, "cnn": CNN}
+
+
+def network_from_config(config: dict[str, object]) -> Network:
+    """Rebuilds what :meth:`Network.config` describes.
+
+    Raises:
+        ValueError: If the kind is unknown or an option does not belong to it.
+
+    Example:
+        >>> network_from_config({"kind": "mlp", "widths": [512, 256]})
+        MLP(widths=(512, 256))
+    """
+    options = dict(config)
+    kind = options.pop("kind", None)
+    if kind not in _KINDS:
+        raise ValueError(f"`network.kind` must be one of {sorted(_KINDS)}, got {kind!r}.")
+    try:
+        return _KINDS[str(kind)](**options)
+    except TypeError as error:
+        raise ValueError(f"`network` does not fit a {kind}: {error}.") from None

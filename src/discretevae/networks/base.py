@@ -1,0 +1,62 @@
+"""What a model asks of an architecture."""
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, is_dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+__all__ = ["Flatten", "Network", "Unflatten"]
+
+
+class Network(ABC):
+    """An architecture: builds an encoder and a decoder for data of one shape.
+
+    The networks map (*B, *shape) to (*B, features) and back, for any number of leading dimensions.
+    """
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def encoder(self, shape: tuple[int, ...], features: int) -> nn.Module:
+        """Builds the network from an observation to `features` numbers."""
+
+    @abstractmethod
+    def decoder(self, features: int, shape: tuple[int, ...]) -> nn.Module:
+        """Builds the network from `features` numbers to the parameters of an observation."""
+
+    def config(self) -> dict[str, Any]:
+        """Describes the architecture in plain types."""
+        assert is_dataclass(self)
+        return {"kind": self.kind} | {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+
+
+def require_widths(name: str, widths: tuple[int, ...]) -> None:
+    """Refuses a layer without units."""
+    if any(width < 1 for width in widths):
+        raise ValueError(f"`{name}` must be positive, got {list(widths)}.")
+
+
+class Flatten(nn.Module):
+    """Makes vectors of the last dimensions: (*B, *shape) → (*B, features)."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(-len(self.shape))
+
+
+class Unflatten(nn.Module):
+    """Makes observations of vectors: (*B, features) → (*B, *shape)."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h.unflatten(-1, self.shape)

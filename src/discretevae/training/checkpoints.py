@@ -1,0 +1,58 @@
+"""Checkpoints that are whole or not there at all."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from discretevae.files import atomic_path
+
+__all__ = ["AtomicCheckpointIO", "CheckpointError", "checkpoint_callback", "read_checkpoint"]
+
+
+class CheckpointError(ValueError):
+    """Raised where a checkpoint is missing, cut short or of another kind."""
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the final name, then renames: a kill leaves the old file or the new one."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        with atomic_path(path) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def checkpoint_callback(folder: Path, monitor: str | None) -> ModelCheckpoint:
+    """Keeps `last.ckpt` and, where something is monitored, `best.ckpt`."""
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename="best" if monitor else "only",
+        monitor=monitor,
+        mode="max",
+        save_top_k=1 if monitor else 0,
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Loads a checkpoint without running code from it.
+
+    Raises:
+        CheckpointError: If the file is missing, cut short or no checkpoint of a run.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"`{path}` must exist to go on from it.") from None
+    except Exception as error:  # torch raises many kinds for a damaged file
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else "no reason"
+        raise CheckpointError(f"`{path}` must be a whole checkpoint, got: {reason}") from None
+    if not isinstance(checkpoint, dict) or not {"state_dict", "history"} <= checkpoint.keys():
+        raise CheckpointError(f"`{path}` must be the checkpoint of a run, got something else.")
+    return checkpoint

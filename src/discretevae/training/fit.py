@@ -1,0 +1,202 @@
+"""The training run: Lightning around a model, its data and options."""
+
+import csv
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, TQDMProgressBar
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from discretevae.data import Splits
+from discretevae.files import atomic_path
+from discretevae.models import VAE
+from discretevae.training.checkpoints import (
+    AtomicCheckpointIO,
+    CheckpointError,
+    checkpoint_callback,
+    read_checkpoint,
+)
+from discretevae.training.module import TrainingModule
+from discretevae.training.options import TrainingOptions
+
+__all__ = ["TrainingError", "check", "train"]
+
+
+class TrainingError(ValueError):
+    """Raised where a run cannot be trained as asked."""
+
+
+def train(
+    model: VAE,
+    data: Splits,
+    options: TrainingOptions | None = None,
+    folder: str | Path | None = None,
+    resume: bool = False,
+) -> list[dict[str, float]]:
+    """Trains a model in place and leaves it with the weights of the best validation ELBO.
+
+    Arguments:
+        model: The model.
+        data: The splits; validation decides when to stop and which weights to keep.
+        options: How to train.
+        folder: Where `metrics.csv`, `checkpoints/` and `tensorboard/` go; nowhere if None.
+        resume: Go on from `checkpoints/last.ckpt`, where there is one.
+
+    Returns:
+        One row an epoch: `train_objective` (the surrogate), `train_elbo`, `validation_elbo`
+        (true bounds, nats per example), seconds and the scheduled values.
+
+    Raises:
+        ValueError: If the data do not suit the likelihood, a checkpoint is damaged, or an option
+            is out of range.
+    """
+    options = options or TrainingOptions()
+    check(model, data, options)
+    if folder is None:
+        with tempfile.TemporaryDirectory() as temporary:
+            return _fit(model, data, options, Path(temporary), resume=False, log=False)
+    return _fit(model, data, options, Path(folder), resume, log=True)
+
+
+def _fit(
+    model: VAE, data: Splits, options: TrainingOptions, folder: Path, resume: bool, log: bool
+) -> list[dict[str, float]]:
+    module = TrainingModule(model, data, options)
+    last = folder / "checkpoints" / "last.ckpt"
+    start = last if resume and last.exists() else None
+    if start:
+        _require_fits(read_checkpoint(start), model, start)
+    with _quiet():
+        trainer = _trainer(data, options, folder, log)
+        trainer.fit(module, ckpt_path=start, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    best = folder / "checkpoints" / "best.ckpt"
+    if best.exists():
+        load_weights(model, read_checkpoint(best))
+    model.to("cpu").eval()
+    return module.history
+
+
+def _trainer(data: Splits, options: TrainingOptions, folder: Path, log: bool) -> Trainer:
+    monitor = "validation_elbo" if len(data.validation) else None
+    callbacks: list[Callback] = [
+        MetricsCSV(folder / "metrics.csv"),
+        checkpoint_callback(folder / "checkpoints", monitor),
+    ]
+    if monitor and options.patience:
+        callbacks.append(_stopping(monitor, options.patience))
+    if options.progress_bar:
+        callbacks.append(ProgressBar(refresh_rate=50))
+    return Trainer(
+        max_epochs=options.epochs,
+        accelerator=options.accelerator,
+        devices=options.devices,
+        precision=options.precision,  # type: ignore[arg-type]
+        logger=_logger(folder) if log else False,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        enable_progress_bar=options.progress_bar,
+        enable_model_summary=False,
+        reload_dataloaders_every_n_epochs=1,
+        log_every_n_steps=10**9,  # every figure is one an epoch; nothing is logged on the hot path
+        num_sanity_val_steps=0,
+    )
+
+
+class ProgressBar(TQDMProgressBar):
+    """Shows the true ELBOs; the logger's version number is nobody's concern."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: Any) -> dict[str, Any]:
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
+
+
+class MetricsCSV(Callback):
+    """Writes the history as a whole after every epoch, so that a resumed run has it all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
+        write_history(self.path, pl_module.history)
+
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        write_history(self.path, pl_module.history)
+
+
+def write_history(path: Path, history: list[dict[str, float]]) -> None:
+    """Writes one row an epoch; nothing before the first."""
+    if history:
+        with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(history[-1]))
+            writer.writeheader()
+            writer.writerows(history)
+
+
+def load_weights(model: VAE, checkpoint: dict[str, Any]) -> None:
+    """Puts a checkpoint's weights into a model."""
+    prefix = "model."
+    state = checkpoint["state_dict"]
+    model.load_state_dict({name.removeprefix(prefix): value for name, value in state.items()})
+
+
+def _stopping(monitor: str, patience: int) -> EarlyStopping:
+    return EarlyStopping(
+        monitor, patience=patience, mode="max", check_on_train_epoch_end=True, check_finite=False
+    )
+
+
+def _logger(folder: Path) -> Logger | bool:
+    if find_spec("tensorboard") is None:
+        return False
+    return TensorBoardLogger(folder, name="", version="tensorboard")
+
+
+def check(model: VAE, data: Splits, options: TrainingOptions) -> None:
+    """Refuses data, model and options that do not go together, before anything is written.
+
+    Raises:
+        ValueError: Saying what does not fit.
+    """
+    if len(data.train) < 1:
+        raise TrainingError("`data` must have training examples, got none.")
+    if tuple(data.shape) != model.shape:
+        raise TrainingError(
+            f"`data` must have shape {model.shape} to suit the model, got {tuple(data.shape)}."
+        )
+    drawn = data.binarizer.draw(data.train.x[:1000], torch.Generator().manual_seed(0))
+    model.likelihood.check(drawn)
+    TrainingModule(model, data, options)
+
+
+def _require_fits(checkpoint: dict[str, Any], model: VAE, path: Path) -> None:
+    expected = {f"model.{name}": value.shape for name, value in model.state_dict().items()}
+    found = {name: value.shape for name, value in checkpoint["state_dict"].items()}
+    if expected != found:
+        raise CheckpointError(f"`{path}` must hold weights that fit this model, got others.")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Lightning's advertisements and hints for other set-ups out of the terminal."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

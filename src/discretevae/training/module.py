@@ -1,0 +1,188 @@
+"""The Lightning module: one step of the objective, one true ELBO an epoch."""
+
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import is_dataclass, replace
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from discretevae.data import Batches, Examples, Splits
+from discretevae.data.seeding import generator
+from discretevae.evaluation.code_health import code_health, collapse_warnings
+from discretevae.models import VAE, DiscreteVAE
+from discretevae.training.options import TrainingOptions
+from discretevae.training.schedules import DECAYS, Schedule, parse_schedule
+
+__all__ = ["NonFiniteError", "TrainingModule"]
+
+CHECK_EVERY = 100
+"""Steps between two looks for values that are not finite; each waits for the device."""
+GRACE = 1_000
+"""Steps before the code is looked at for collapse."""
+CURVE_EXAMPLES = 5_000
+"""Training examples, the first of the set, on which the curve's train ELBO is measured."""
+
+
+class NonFiniteError(FloatingPointError, ValueError):
+    """Raised where the objective is no longer finite."""
+
+
+class TrainingModule(LightningModule):
+    """Trains a VAE on its objective and measures the true ELBO after every epoch.
+
+    All that is random is a function of (seed, epoch), all that is scheduled of the global step:
+    a run resumed from the checkpoint of an epoch repeats the next one exactly.
+
+    Attributes:
+        history: One row an epoch, as `metrics.csv` has it; part of every checkpoint.
+    """
+
+    def __init__(self, model: VAE, data: Splits, options: TrainingOptions) -> None:
+        super().__init__()
+        self.model, self.data, self.options = model, data, options
+        self.history: list[dict[str, float]] = []
+        self.collapse: list[str] = []
+        self.generator: torch.Generator | None = None
+        self._objective = torch.tensor(0.0)
+        self._seconds, self._started = 0.0, 0.0
+        steps = options.epochs * -(-len(data.train) // options.batch_size)
+        self.schedules: dict[str, Schedule] = {
+            "learning_rate": DECAYS[options.decay](options.learning_rate, steps),
+            "beta": parse_schedule("beta", options.beta, steps),
+        }
+        if options.temperature is not None:
+            self._require_temperature()
+            self.schedules["temperature"] = parse_schedule(
+                "temperature", options.temperature, steps
+            )
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, fused: one kernel over all parameters."""
+        return torch.optim.Adam(self.model.parameters(), lr=self.options.learning_rate, fused=True)
+
+    def train_dataloader(self) -> Batches:
+        """Makes this epoch's batches; called anew each epoch."""
+        return self._batches(self.data.train, self.options.batch_size, self.current_epoch, True)
+
+    def on_train_epoch_start(self) -> None:
+        self.generator = generator(
+            "estimator", self.options.seed, self.current_epoch, device=self.device
+        )
+        self._objective = torch.zeros((), device=self.device)
+        self._started = time.perf_counter()
+
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.schedules["learning_rate"](self.global_step)
+        self.model.beta = self.schedules["beta"](self.global_step)
+        if "temperature" in self.schedules:
+            self._set_temperature(self.schedules["temperature"](self.global_step))
+
+    def training_step(self, x: Tensor, batch_idx: int) -> Tensor:
+        objective = self.model.objective(x, self.generator).mean()
+        self._objective += objective.detach()
+        if batch_idx % CHECK_EVERY == CHECK_EVERY - 1:
+            self._require_finite(batch_idx)
+        return -objective
+
+    def on_train_epoch_end(self) -> None:
+        self._require_finite(int(self.trainer.num_training_batches) - 1)
+        self._seconds += time.perf_counter() - self._started
+        row = {
+            "epoch": self.current_epoch + 1,
+            "step": self.global_step,
+            "seconds": round(self._seconds, 3),
+            "train_objective": float(self._objective) / self.trainer.num_training_batches,
+            **self._true_elbos(),
+            **{name: value(self.global_step) for name, value in self.schedules.items()},
+        }
+        self.history.append(row)
+        self._warn_of_collapse()
+        for name, value in row.items():
+            bar = name in ("train_elbo", "validation_elbo")
+            if name not in ("epoch", "step"):
+                self.log(name, float(value), prog_bar=bar, on_step=False, on_epoch=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["history"] = self.history
+        checkpoint["collapse"] = self.collapse
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history, self.collapse = checkpoint["history"], checkpoint["collapse"]
+        self._seconds = self.history[-1]["seconds"] if self.history else 0.0
+
+    def _true_elbos(self) -> dict[str, float]:
+        """The true ELBO on fixed sets: hard samples, β = 1, the same draws every epoch."""
+        first = self.data.train.take(slice(0, CURVE_EXAMPLES))
+        sets = {"train": first, "validation": self.data.validation}
+        if self.options.test_curve:
+            sets["test"] = self.data.test
+        self.model.eval()
+        elbos = {
+            f"{name}_elbo": float(self._elbo(examples).mean())
+            for name, examples in sets.items()
+            if len(examples)
+        }
+        self.model.train()
+        return elbos
+
+    @torch.no_grad()
+    def _elbo(self, examples: Examples) -> Tensor:
+        draws = generator("curve", self.options.seed, 0, device=self.device)
+        batches = self._batches(examples, 1000, 0, False)
+        return torch.cat([self.model.elbo_terms(x, 1, draws).elbo for x in batches])
+
+    def _batches(self, examples: Examples, size: int, epoch: int, shuffle: bool) -> Batches:
+        return Batches(
+            examples,
+            size,
+            self.data.binarizer,
+            seed=self.options.seed,
+            epoch=epoch,
+            shuffle=shuffle,
+            device=self.device,
+        )
+
+    def _warn_of_collapse(self) -> None:
+        """Warns when a collapse shows; not in the first steps, where no code is used yet."""
+        examples = self.data.validation if len(self.data.validation) else self.data.train
+        if not isinstance(self.model, DiscreteVAE) or self.global_step < GRACE:
+            return
+        batches = self._batches(examples.take(slice(0, CURVE_EXAMPLES)), 1000, 0, False)
+        found = collapse_warnings(code_health(self.model, batches))
+        for message in found if not self.collapse else []:
+            warnings.warn(f"after epoch {self.current_epoch + 1}: {message}", stacklevel=2)
+        self.collapse = found
+
+    def _require_finite(self, batch_idx: int) -> None:
+        if not bool(self._objective.isfinite()):
+            where = next(_not_finite(self.model), "the objective alone")
+            raise NonFiniteError(
+                f"the objective must stay finite, got {float(self._objective)} by step "
+                f"{self.current_epoch * self.trainer.num_training_batches + batch_idx + 1} "
+                f"(first seen in {where}): lower --learning-rate."
+            )
+
+    def _require_temperature(self) -> None:
+        estimator = getattr(self.model, "estimator", None)
+        if not (is_dataclass(estimator) and hasattr(estimator, "temperature")):
+            raise ValueError(
+                "`temperature` must go with an estimator that has one, got "
+                f"{type(estimator).__name__} and {self.options.temperature!r}."
+            )
+
+    def _set_temperature(self, temperature: float) -> None:
+        assert isinstance(self.model, DiscreteVAE)
+        self.model.estimator = replace(self.model.estimator, temperature=temperature)  # type: ignore[type-var]
+
+
+def _not_finite(model: VAE) -> Iterator[str]:
+    for name, parameter in model.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            yield f"the weights of {name}"
+        if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
+            yield f"the gradient of {name}"

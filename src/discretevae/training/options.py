@@ -1,0 +1,56 @@
+"""How to train, apart from the model and the data."""
+
+import math
+from dataclasses import dataclass
+
+from discretevae.names import resolve
+from discretevae.training.schedules import DECAYS
+
+__all__ = ["TrainingOptions"]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The options of a training run.
+
+    Arguments:
+        epochs: The most passes over the training examples.
+        batch_size: Examples a step.
+        learning_rate: Of Adam, at the start.
+        decay: How the learning rate falls to the end: constant, linear or cosine.
+        patience: Epochs without a better validation ELBO before training stops; 0 never stops.
+        temperature: Of the estimator, instead of its own: a number, "START:END" or
+            "START:END:STEPS" (linear in the global step).
+        beta: The weight of the KL in the objective, in the same notation.
+        test_curve: Also write the test ELBO of every epoch; nothing is decided by it.
+        seed: Of everything random.
+        accelerator: auto, cpu, gpu, …, as Lightning has it.
+        devices: How many devices, or "auto".
+        precision: 32-true, bf16-mixed, …, as Lightning has it.
+        progress_bar: Whether to show one.
+
+    Raises:
+        ValueError: If a number is out of range or a name unknown.
+    """
+
+    epochs: int = 100
+    batch_size: int = 100
+    learning_rate: float = 1e-3
+    decay: str = "cosine"
+    patience: int = 20
+    temperature: str | float | None = None
+    beta: str | float = 1.0
+    test_curve: bool = False
+    seed: int = 0
+    accelerator: str = "auto"
+    devices: int | str = 1
+    precision: str = "32-true"
+    progress_bar: bool = True
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"`{name}` must be at least {least}, got {getattr(self, name)}.")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"`learning_rate` must be positive, got {self.learning_rate}.")
+        resolve("decay", self.decay, DECAYS)

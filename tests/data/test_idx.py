@@ -1,0 +1,44 @@
+import gzip
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from discretevae.data import DataError
+from discretevae.data.idx import read_idx
+
+# Two images of 2×3, as the format's description spells them.
+CONTENT = bytes.fromhex("00000803 00000002 00000002 00000003") + bytes(range(12))
+
+
+def write(folder: Path, content: bytes) -> Path:
+    path = folder / "images.gz"
+    path.write_bytes(content)
+    return path
+
+
+def test_a_hand_written_file_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path, gzip.compress(CONTENT))
+    expected = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    assert np.array_equal(read_idx(path, (2, 2, 3)), expected)
+    assert np.array_equal(read_idx(path, (2, 2, 3), hashlib.md5(CONTENT).hexdigest()), expected)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (b"", "IDX file of bytes|whole gzip"),
+        (b"not gzip at all", "whole gzip file"),
+        (gzip.compress(CONTENT)[:-12], "whole gzip file"),
+        (gzip.compress(CONTENT)[:20] + b"\0\0\0\0" + gzip.compress(CONTENT)[24:], "whole gzip"),
+        (gzip.compress(b"\0\0\x09" + CONTENT[3:]), "another header"),
+        (gzip.compress(CONTENT[:4] + b"\0\0\0\x03" + CONTENT[8:]), "another header"),
+        (gzip.compress(CONTENT[:-1]), "must hold 12 values, got 11"),
+        (gzip.compress(CONTENT + b"!"), "must hold 12 values, got 13"),
+        (gzip.compress(CONTENT[:-1] + b"!"), "must have content of MD5"),
+    ],
+)
+def test_damaged_files_are_refused(tmp_path: Path, file: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_idx(write(tmp_path, file), (2, 2, 3), hashlib.md5(CONTENT).hexdigest())
