@@ -1,7 +1,9 @@
 """From options, which are plain, to objects: the data, the model and how to train it."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from discretevae.data import (
@@ -14,7 +16,9 @@ from discretevae.data import (
     load,
     read_file,
 )
-from discretevae.estimators import ESTIMATORS, Estimator, recommended
+from discretevae.estimators import ESTIMATORS, Estimator, Exact, recommended
+from discretevae.latents import EnumerationError, require_enumerable
+from discretevae.likelihoods import LIKELIHOODS
 from discretevae.models import VAE, DiscreteVAE, GaussianVAE
 from discretevae.names import resolve
 from discretevae.networks import CNN, MLP, NETWORKS, Network
@@ -22,13 +26,37 @@ from discretevae.training import TrainingOptions
 
 __all__ = [
     "data_from_options",
+    "estimator_from_options",
     "examples_from_options",
     "model_from_options",
+    "observed_examples",
+    "resolve_options",
     "training_from_options",
 ]
 
 BINARIZE_FOR = {"bernoulli": "fresh"}
 """Likelihood → the binarisation it gets unless another is asked for."""
+OF_THE_ESTIMATOR = ("samples", "baseline", "temperature")
+
+
+def resolve_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Names what `auto` and options left out stand for; refuses what does not go together.
+
+    Nothing is loaded, so that a mistake shows before a download.
+
+    Raises:
+        ValueError: Naming the option, what it must be, and what was given.
+    """
+    resolve("model", options["model"], dict.fromkeys(("discrete", "gaussian"), True))
+    resolve("likelihood", options["likelihood"], LIKELIHOODS)
+    _network(options)
+    training_from_options(options)
+    resolved = {**options, "data": _data_name(options["data"]), "binarize": _binarize(options)}
+    estimator = estimator_from_options(options)
+    if estimator is None:
+        return resolved
+    name = next(name for name, kind in ESTIMATORS.items() if type(estimator) is kind)
+    return {**resolved, "estimator": name, "samples": getattr(estimator, "samples", None)}
 
 
 def data_from_options(options: Mapping[str, Any]) -> Splits:
@@ -45,15 +73,12 @@ def data_from_options(options: Mapping[str, Any]) -> Splits:
 
 def model_from_options(options: Mapping[str, Any], shape: tuple[int, ...]) -> VAE:
     """Builds the model; its parameters come from torch's global random state."""
-    network = _network(options)
-    if options["model"] == "gaussian":
-        return GaussianVAE(shape, options["num_latents"], network, options["likelihood"])
-    if options["model"] != "discrete":
-        raise ValueError(f"`model` must be discrete or gaussian, got {options['model']!r}.")
     sizes = options["num_latents"], options["num_categories"]
-    return DiscreteVAE(
-        shape, *sizes, network, options["likelihood"], estimator=_estimator(options, *sizes)
-    )
+    network, likelihood = _network(options), options["likelihood"]
+    estimator = estimator_from_options(options)
+    if estimator is None:
+        return GaussianVAE(shape, options["num_latents"], network, likelihood)
+    return DiscreteVAE(shape, *sizes, network, likelihood, estimator=estimator)
 
 
 def training_from_options(options: Mapping[str, Any], **changes: Any) -> TrainingOptions:
@@ -62,18 +87,71 @@ def training_from_options(options: Mapping[str, Any], **changes: Any) -> Trainin
     return TrainingOptions(**{k: v for k, v in options.items() if k in names} | changes)
 
 
-def examples_from_options(options: Mapping[str, Any], data: str) -> tuple[Examples, Binarizer]:
-    """Loads examples to look at: the test part of a named set, or a file of the user's, whole."""
+def examples_from_options(
+    options: Mapping[str, Any], data: str | None
+) -> tuple[Examples, Binarizer]:
+    """Loads examples to look at: those held out from the run or a named set, or a whole file."""
     binarizer = BINARIZERS[_binarize(options)]
-    if data in DATASETS:
-        splits = data_from_options({**options, "data": data})
-        return splits.test, binarizer
+    if data is None or data in DATASETS:
+        splits = data_from_options({**options, "data": data or options["data"]})
+        return observed_examples(splits), binarizer
     examples, _ = read_file(data)
     return binarizer.prepare_evaluation(examples, generator("file", options["seed"])), binarizer
 
 
+def observed_examples(data: Splits) -> Examples:
+    """Gives the test examples, or the training ones where there are none, as a model sees them."""
+    if len(data.test):
+        return data.test
+    return data.binarizer.prepare_evaluation(data.train, generator("observed", 0))
+
+
+def estimator_from_options(options: Mapping[str, Any]) -> Estimator | None:
+    """Builds the estimator; a model that is not discrete has none."""
+    given = {k: options[k] for k in OF_THE_ESTIMATOR if options[k] is not None}
+    if options["model"] != "discrete":
+        _refuse_given({**given, "estimator": options["estimator"]}, options["model"])
+        return None
+    sizes = options["num_latents"], options["num_categories"]
+    kind = _estimator_kind(options["estimator"], sizes)
+    for name in given.keys() - inspect.signature(kind).parameters.keys():
+        takers = [n for n, k in ESTIMATORS.items() if name in inspect.signature(k).parameters]
+        raise ValueError(
+            f"`{name}` must go with an --estimator that has it ({', '.join(takers)}), "
+            f"got {options['estimator']}."
+        )
+    if kind is Exact:
+        _require_enumerable(*sizes)
+    return kind(**{k: v for k, v in given.items() if k != "temperature"})  # that has a schedule
+
+
+def _require_enumerable(num_latents: int, num_categories: int) -> None:
+    try:
+        require_enumerable(num_latents, num_categories)
+    except EnumerationError as error:
+        raise ValueError(f"`estimator` must be another than exact: {error}") from None
+
+
+def _estimator_kind(name: str, sizes: tuple[int, int]) -> type[Estimator]:
+    table = {"auto": type(recommended(*sizes)), **ESTIMATORS}
+    return resolve("estimator", name, table)
+
+
+def _refuse_given(given: Mapping[str, Any], model: str) -> None:
+    for name, value in given.items():
+        if value != "auto":
+            raise ValueError(f"`{name}` must go with --model discrete, got {value!r} and {model}.")
+
+
 def _binarize(options: Mapping[str, Any]) -> str:
-    return options["binarize"] or BINARIZE_FOR.get(options["likelihood"], "none")
+    likelihood = options["likelihood"]
+    name = options["binarize"] or BINARIZE_FOR.get(likelihood, "none")
+    if resolve("binarize", name, BINARIZERS).binary and likelihood != "bernoulli":
+        raise ValueError(
+            f"`binarize` must be none with the {likelihood} likelihood, which is of values that "
+            f"are not binary, got {name!r}."
+        )
+    return name
 
 
 def _network(options: Mapping[str, Any]) -> Network:
@@ -89,16 +167,7 @@ def _network(options: Mapping[str, Any]) -> Network:
     return network
 
 
-def _estimator(options: Mapping[str, Any], num_latents: int, num_categories: int) -> Estimator:
-    given = {k: options[k] for k in ("samples", "baseline") if options[k] is not None}
-    name = options["estimator"]
-    if name == "auto":
-        if given:
-            raise ValueError(f"`{next(iter(given))}` must go with a named --estimator, got auto.")
-        return recommended(num_latents, num_categories)
-    try:
-        return resolve("estimator", name, ESTIMATORS)(**given)
-    except TypeError:
-        raise ValueError(
-            f"`{', '.join(given)}` must be an option of the estimator, and {name} has no such one."
-        ) from None
+def _data_name(data: str) -> str:
+    """Keeps a name; makes a path absolute, so that the run can be used from everywhere."""
+    path = Path(data).expanduser()
+    return str(path.resolve()) if data not in DATASETS and path.exists() else data

@@ -2,20 +2,27 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from discretevae.command_parser import Commands, parse
+from discretevae.command_parser import Commands, OptionsError, parse, typed_options
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from discretevae.data import Splits
     from discretevae.models import VAE
     from discretevae.runs import Run
+    from discretevae.training import TrainingOptions
 
 __all__ = ["main"]
+
+NOT_STORED = ("output", "overwrite", "resume")
+"""Options of `train` that say where a run is, not what it is."""
 
 
 def train(
     data: str = "digits",
+    *,
     model: str = "discrete",
     num_latents: int = 4,
     num_categories: int = 8,
@@ -50,7 +57,7 @@ def train(
 
     Args:
         data: Name of a data set (see `discretevae datasets`), a .npy, .npz, .csv or .parquet file,
-            or a folder of images; may also be given as the first argument.
+            or a folder of images; given as the first argument.
         model: discrete (D categorical latents) or gaussian (the continuous baseline).
         num_latents: D, the number of latents.
         num_categories: K, the number of categories of each latent.
@@ -60,9 +67,11 @@ def train(
         likelihood: bernoulli, continuous-bernoulli, gaussian, or bernoulli-grey (cross-entropy on
             grey values, labelled as no likelihood).
         estimator: auto or a name from `discretevae estimators`.
-        samples: Samples of the estimator, instead of its own default.
-        baseline: Constant baseline of reinforce, in nats (negative); 0 for none.
-        temperature: Of the estimator: a number, START:END over the run, or START:END:STEPS.
+        samples: Samples of the estimator; by default its own number.
+        baseline: Constant baseline of reinforce, in nats (negative), 0 for none; by default the
+            moving average.
+        temperature: Of the estimator: a number, START:END over the run, or START:END:STEPS; by
+            default its own.
         beta: Weight of the KL in the objective, in the same notation; never in a reported bound.
         binarize: fresh (a new Bernoulli draw each time), fixed (one draw), threshold, or none; by
             default fresh for the Bernoulli likelihood, none for the others.
@@ -78,44 +87,48 @@ def train(
         importance_samples: S of the importance-weighted log-likelihood; 0 leaves it out.
         seed: Of everything random.
         accelerator: auto, cpu or gpu.
-        precision: 32-true, bf16-mixed or another that Lightning knows.
+        precision: 32-true, bf16-mixed or 16-mixed.
         output: Folder of the run; by default a new one under runs/.
         overwrite: Replace the run that is in --output.
-        resume: Folder of a run to go on with; only --epochs may be given besides.
+        resume: Folder of a run to go on with; of the other options only --epochs may differ.
     """
-    options = {k: v for k, v in locals().items() if k not in ("output", "overwrite", "resume")}
+    options = {k: v for k, v in locals().items() if k not in NOT_STORED}
+    from discretevae.assemble import resolve_options
     from discretevae.runs import Run, free_folder
 
-    if resume is not None:
-        run = Run.open(resume)
-        _train(run, _resumed(run.options(), options), resume=True)
-        return
-    name = f"{Path(data).stem}-{model}-{num_latents}"
-    folder = output or free_folder(
-        Path("runs"), name + f"x{num_categories}" * (model == "discrete")
-    )
-    loaded, built, _ = _assemble(options)  # whatever is wrong shows before a folder is touched
-    run = Run.create(folder, options, overwrite)
-    _train(run, options, resume=False, loaded=loaded, built=built)
+    _require_at_least("importance_samples", importance_samples, 0)
+    if overwrite and output is None:
+        raise ValueError("`overwrite` must go with --output, which was not given.")
+    options = resolve_options(options)
+    parts = _assemble(options)  # whatever is wrong shows before a folder is touched
+    folder = output or free_folder(Path("runs"), _name(parts.data, options))
+    _train(Run.create(folder, options, overwrite), options, parts, resume=False)
 
 
-def evaluate(run: str, importance_samples: int = 1000, seed: int = 0) -> None:
+def evaluate(run: str, *, importance_samples: int | None = None, seed: int | None = None) -> None:
     """Evaluate a run again: true bounds with standard errors, and the health of the code.
 
     Args:
         run: Folder of the run.
-        importance_samples: S of the importance-weighted log-likelihood; 0 leaves it out.
-        seed: Of the samples.
+        importance_samples: S of the importance-weighted log-likelihood, 0 leaves it out; by
+            default as many as the run has.
+        seed: Of the samples; by default the run's.
     """
+    from discretevae.assemble import data_from_options
     from discretevae.runs import Run
 
+    given = {"importance_samples": importance_samples, "seed": seed}
+    for name, value in given.items():
+        _require_at_least(name, 0 if value is None else value, 0)
     opened = Run.open(run)
-    options = opened.options()
-    model, data = _saved_model(opened), _data(options)
-    _publish(opened, model, data, {**options, "importance_samples": importance_samples}, seed)
+    options = _stored_options(opened)
+    model = _saved_model(opened, **_as_trained(opened, options))
+    data = data_from_options(options)
+    options |= {name: value for name, value in given.items() if value is not None}
+    _publish(opened, model, data, options)
 
 
-def sample(run: str, count: int = 40, seed: int = 0, output: str | None = None) -> None:
+def sample(run: str, *, count: int = 40, seed: int = 0, output: str | None = None) -> None:
     """Draw codes from the prior and decode them.
 
     Args:
@@ -129,8 +142,8 @@ def sample(run: str, count: int = 40, seed: int = 0, output: str | None = None) 
     from discretevae.gallery import draw_samples
     from discretevae.runs import Run
 
-    if count < 1:
-        raise ValueError(f"`count` must be at least 1, got {count}.")
+    _require_at_least("count", count, 1)
+    _require_at_least("seed", seed, 0)
     opened = Run.open(run)
     path = _output(output or opened.folder / "samples.png")
     model = _saved_model(opened)
@@ -144,13 +157,14 @@ def sample(run: str, count: int = 40, seed: int = 0, output: str | None = None) 
 
 
 def reconstruct(
-    run: str, data: str | None = None, count: int = 8, output: str | None = None
+    run: str, data: str | None = None, *, count: int = 8, output: str | None = None
 ) -> None:
     """Encode examples to their most probable codes and decode them again.
 
     Args:
         run: Folder of the run.
-        data: Data as for `train`; by default the test examples of the run.
+        data: Data as for `train`, given as the second argument; by default the test examples of
+            the run.
         count: How many examples, the first ones.
         output: A .png (beside the inputs) or .npy file; by default RUN/reconstructions.png.
     """
@@ -160,17 +174,17 @@ def reconstruct(
     from discretevae.gallery import draw_reconstructions
     from discretevae.runs import Run
 
-    if count < 1:
-        raise ValueError(f"`count` must be at least 1, got {count}.")
+    _require_at_least("count", count, 1)
     opened = Run.open(run)
     path = _output(output or opened.folder / "reconstructions.png")
-    model, options = _saved_model(opened), opened.options()
-    examples, binarizer = examples_from_options(options, data or options["data"])
+    model, options = _saved_model(opened), _stored_options(opened)
+    examples, binarizer = examples_from_options(options, data)
     if tuple(examples.shape) != model.shape:
         raise ValueError(f"`data` must have shape {model.shape}, got {tuple(examples.shape)}.")
     examples = examples.take(slice(0, count))
+    x = binarizer.draw(examples.x, torch.Generator().manual_seed(0))
+    model.likelihood.check(x)
     if path.suffix == ".npy":
-        x = binarizer.draw(examples.x, torch.Generator().manual_seed(0))
         with torch.no_grad():
             _save_array(path, model.reconstruct(x).numpy())
     else:
@@ -180,30 +194,28 @@ def reconstruct(
 
 def datasets() -> None:
     """List the named data sets."""
-    from rich.table import Table
-
     from discretevae.data import DATASETS, is_available
 
-    table = Table("name", "shape", "train", "test", "where", "what", title="Data sets")
+    table = _table("Data sets")
+    for column in ("name", "shape", "train", "test", "where"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("what")
     for name, info in DATASETS.items():
         shape = "×".join(map(str, info.shape))
         where = "here" if is_available(name) else "download"
-        table.add_row(
-            name, shape, f"{info.train_examples}", f"{info.test_examples or '–'}", where,
-            info.description,
-        )  # fmt: skip
+        sizes = [f"{size:,}" if size else "–" for size in (info.train_examples, info.test_examples)]
+        table.add_row(name, shape, *sizes, where, info.description)
     _console().print(table)
 
 
 def estimators() -> None:
     """List the gradient estimators with their properties."""
-    from rich.table import Table
-
     from discretevae.estimators import ESTIMATORS
 
-    table = Table(title="Estimators of E_q[f(z)] and its gradient")
-    for column in ("name", "unbiased", "relaxed", "∇f needed", "evaluations of f", "what it does"):
-        table.add_column(column)
+    table = _table("Estimators of E_q[f(z)] and its gradient")
+    for column in ("name", "unbiased", "relaxed", "uses ∇f", "calls f"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("what it does")
     for name, cls in ESTIMATORS.items():
         line = (cls.__doc__ or "").strip().splitlines()[0]
         row = [_yes(cls.unbiased), _yes(cls.relaxed), _yes(cls.needs_gradient_of_f)]
@@ -224,19 +236,45 @@ COMMANDS: Commands = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command; what the user got wrong becomes one line and exit status 2."""
-    command, options = parse(COMMANDS, sys.argv[1:] if arguments is None else arguments)
+    command, status = "", 2
     try:
-        COMMANDS[command](**options)
-    except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())
-        print(f"discretevae {command}: {message}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print(f"discretevae {command}: interrupted.", file=sys.stderr)
-        raise SystemExit(130) from None
+        command, given = parse(COMMANDS, sys.argv[1:] if arguments is None else arguments)
+        resumed = command == "train" and given.get("resume")
+        (_resume if resumed else COMMANDS[command])(**given)
+        return
+    except (ValueError, OSError, MemoryError) as error:
+        message = " ".join(str(error).split()) or "not enough memory."
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        message = f"not enough memory for these sizes: {str(error).splitlines()[0]}"
+    except KeyboardInterrupt as error:
+        message, status = f"interrupted{error}.", 130
+    print(f"discretevae {command}".rstrip() + f": {message}", file=sys.stderr)
+    raise SystemExit(status)
 
 
-def _assemble(options: dict[str, Any]) -> "tuple[Splits, VAE, Any]":
+class _Parts(NamedTuple):
+    data: "Splits"
+    model: "VAE"
+    training: "TrainingOptions"
+
+
+def _resume(resume: str, **given: Any) -> None:
+    """Goes on with a run: what is given besides must be what the run has, but for the epochs."""
+    from discretevae.runs import Run
+
+    run = Run.open(resume)
+    stored = _stored_options(run)
+    options = _resumed(stored, given)
+    parts = _assemble(options, run.folder)
+    if options != stored:
+        run.write_options(options)
+    run.remove_leftovers()
+    _train(run, options, parts, resume=True)
+
+
+def _assemble(options: dict[str, Any], folder: Path | None = None) -> _Parts:
     """Builds everything from options, so that mistakes show before anything is written."""
     import torch
 
@@ -247,45 +285,80 @@ def _assemble(options: dict[str, Any]) -> "tuple[Splits, VAE, Any]":
     data = data_from_options(options)
     torch.manual_seed(options["seed"])
     model = model_from_options(options, data.shape)
-    check(model, data, training)
-    return data, model, training
+    check(model, data, training, folder)
+    return _Parts(data, model, training)
 
 
-def _train(
-    run: "Run",
-    options: dict[str, Any],
-    resume: bool,
-    loaded: "Splits | None" = None,
-    built: "VAE | None" = None,
-) -> None:
+def _train(run: "Run", options: dict[str, Any], parts: _Parts, resume: bool) -> None:
+    """Trains, saves the model, evaluates; an interruption says how to go on."""
     from discretevae.training import train as fit
 
-    data, model, training = _assemble(options)
+    data, model, training = parts
     print(f"{run.folder}: {_describe(model, data)}", file=sys.stderr)
-    fit(model, data, training, run.folder, resume=resume)
-    model.save_pretrained(run.model)
-    _publish(run, model, data, options, options["seed"])
+    try:
+        fit(model, data, training, run.folder, resume=resume)
+        model.save_pretrained(run.model)
+        _publish(run, model, data, options)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"; to go on: {_resume_command(run)}") from None
+
+
+def _resume_command(run: "Run") -> str:
+    import shlex
+
+    return shlex.join(["discretevae", "train", "--resume", str(run.folder)])
 
 
 def _resumed(stored: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """The options of a run to go on with; of those given now only the epochs may differ."""
-    import inspect
+    from discretevae.assemble import resolve_options
 
-    defaults = {k: p.default for k, p in inspect.signature(train).parameters.items()}
-    changed = {k for k, v in given.items() if v != defaults[k] and v != stored.get(k)}
-    refused = sorted(changed - {"epochs"})
-    if refused:
-        raise ValueError(
-            f"`--{refused[0].replace('_', '-')}` must stay as the resumed run has it "
-            f"({stored.get(refused[0])!r}), got {given[refused[0]]!r}."
-        )
-    missing = sorted(given.keys() - stored.keys())
-    if missing:
-        raise ValueError(f"`config.yaml` must hold {missing[0]}, which the run's does not.")
-    return {k: stored[k] for k in given} | {k: given[k] for k in changed}
+    for name in ("output", "overwrite"):
+        if given.get(name):
+            raise ValueError(f"`{name}` must not go with --resume, got {given[name]!r}.")
+    asked = {
+        k: v for k, v in given.items() if k not in NOT_STORED and v is not None and v != "auto"
+    }
+    options = resolve_options({**stored, **asked})
+    for name in sorted(asked.keys() - {"epochs"}):
+        if options[name] != stored[name]:
+            raise ValueError(
+                f"`{name}` must stay as the resumed run has it ({stored[name]!r}), "
+                f"got {asked[name]!r}."
+            )
+    return options
 
 
-def _publish(run: "Run", model: "VAE", data: "Splits", options: dict[str, Any], seed: int) -> None:
+def _stored_options(run: "Run") -> dict[str, Any]:
+    try:
+        stored = typed_options("train", train, run.options())
+    except OptionsError as error:
+        raise ValueError(f"`{run.config}` must hold the options of a run, got: {error}.") from None
+    return {name: value for name, value in stored.items() if name not in NOT_STORED}
+
+
+def _as_trained(run: "Run", options: dict[str, Any]) -> dict[str, Any]:
+    """The estimator and β with which the weights that were kept were trained."""
+    from dataclasses import replace
+
+    from discretevae.assemble import estimator_from_options
+    from discretevae.training import best_row
+
+    history = run.read_history()
+    row = best_row(history) if history else {}
+    beta = {"beta": row["beta"]} if "beta" in row else {}
+    estimator = estimator_from_options(options)
+    if "temperature" in row:
+        estimator = replace(estimator, temperature=row["temperature"])  # type: ignore[type-var]
+    return beta if estimator is None else {"estimator": estimator, **beta}
+
+
+def _name(data: "Splits", options: dict[str, Any]) -> str:
+    sizes = f"{options['num_latents']}x{options['num_categories']}"
+    return f"{data.name}-{sizes}" if options["model"] == "discrete" else f"{data.name}-gaussian"
+
+
+def _publish(run: "Run", model: "VAE", data: "Splits", options: dict[str, Any]) -> None:
     """Evaluates, writes the numbers, draws, writes the page, says where it is."""
     from discretevae.evaluation import evaluate as measure
     from discretevae.gallery import draw_gallery
@@ -293,9 +366,9 @@ def _publish(run: "Run", model: "VAE", data: "Splits", options: dict[str, Any], 
     from discretevae.report import write_report
     from discretevae.runs import command_line, versions
 
-    metrics = measure(model, data, options["importance_samples"], seed, track)
+    metrics = measure(model, data, options["importance_samples"], options["seed"], track)
     run.write_metrics(metrics)
-    figures = draw_gallery(run, model, data, seed)
+    figures = draw_gallery(run, model, data, options["seed"])
     write_report(
         run.report,
         title=run.folder.resolve().name,
@@ -310,6 +383,7 @@ def _publish(run: "Run", model: "VAE", data: "Splits", options: dict[str, Any], 
 
 
 def _warnings(model: "VAE", data: "Splits") -> list[str]:
+    from discretevae.assemble import observed_examples
     from discretevae.evaluation import code_health, collapse_warnings
     from discretevae.models import DiscreteVAE
 
@@ -320,8 +394,8 @@ def _warnings(model: "VAE", data: "Splits") -> list[str]:
             "figures compare with published ones of the same kind only."
         )
     if isinstance(model, DiscreteVAE):
-        examples = data.test if len(data.test) else data.train
-        found += collapse_warnings(code_health(model, [examples.values(slice(0, 5000))]))
+        x = observed_examples(data).values(slice(0, 5000))
+        found += collapse_warnings(code_health(model, [x]))
     return found
 
 
@@ -344,33 +418,33 @@ def _describe(model: "VAE", data: "Splits") -> str:
 
 
 def _print_metrics(metrics: dict[str, dict[str, dict[str, Any]]]) -> None:
-    from rich.table import Table
-
     from discretevae.report import format_value
 
-    table = Table("nats per example unless said", *metrics, title="True bounds, health of the code")
-    names = list(dict.fromkeys(name for split in metrics.values() for name in split))
-    for name in names:
+    table = _table("True bounds (nats per example) and health of the code")
+    table.add_column("", no_wrap=True)
+    for split in metrics:
+        table.add_column(split, no_wrap=True, justify="right")
+    for name in max(metrics.values(), key=len):
         entries = [split.get(name) for split in metrics.values()]
         shown = next(entry for entry in entries if entry)
         if isinstance(shown["value"], list):
             continue
         cells = [format_value(e["value"], e["se"]) if e else "–" for e in entries]
-        unit = shown["unit"] if shown["unit"].startswith("of ") else ""
-        table.add_row(f"{name.replace('_', ' ')} {unit}".strip(), *cells)
+        of = shown["unit"].removeprefix("of ").split()[0]
+        label = f"{name.replace('_', ' ')}" + f" (of {of})" * shown["unit"].startswith("of ")
+        table.add_row(label, *cells)
     _console().print(table)
 
 
-def _saved_model(run: "Run") -> "VAE":
+def _saved_model(run: "Run", **trained_with: Any) -> "VAE":
     from discretevae.models import from_pretrained
 
-    return from_pretrained(run.model)
-
-
-def _data(options: dict[str, Any]) -> "Splits":
-    from discretevae.assemble import data_from_options
-
-    return data_from_options(options)
+    if not run.model.is_dir():
+        raise ValueError(
+            f"`RUN` must be a finished run, got {str(run.folder)!r}, which holds no model; "
+            f"to go on with it: {_resume_command(run)}"
+        )
+    return from_pretrained(run.model, **trained_with)
 
 
 def _output(path: "str | Path") -> Path:
@@ -389,8 +463,21 @@ def _save_array(path: Path, array: Any) -> None:
         np.save(temporary, array, allow_pickle=False)
 
 
+def _require_at_least(name: str, value: int, least: int) -> None:
+    if not least <= value < 2**63:
+        raise ValueError(f"`{name}` must be at least {least} and below 2^63, got {value}.")
+
+
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
+
+
+def _table(title: str) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    return Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
 def _console() -> Any:

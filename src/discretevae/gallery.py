@@ -1,13 +1,12 @@
 """The pictures of a run: computes the arrays, has them drawn, says what each one shows."""
 
-import csv
-import math
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from discretevae.assemble import observed_examples
 from discretevae.data import Binarizer, Examples, Splits, generator
 from discretevae.evaluation import code_health
 from discretevae.figures import (
@@ -33,7 +32,7 @@ SAMPLES = 40
 @torch.no_grad()
 def draw_gallery(run: Run, model: VAE, data: Splits, seed: int) -> list[ReportFigure]:
     """Draws every picture that suits the model into the run's folder, in the page's order."""
-    examples = data.test if len(data.test) else data.train
+    examples = observed_examples(data)
     figures = _curves(run)
     figures.append(
         _reconstructions(run.figures / "reconstructions.png", model, data, examples, seed)
@@ -71,10 +70,9 @@ def draw_samples(path: Path, images: Tensor, model: VAE) -> None:
 
 
 def _curves(run: Run) -> list[ReportFigure]:
-    if not run.history.exists():
+    rows = run.read_history()
+    if not rows:
         return []
-    with run.history.open(newline="") as file:
-        rows = list(csv.DictReader(file))
     names = {
         "train_elbo": "train ELBO",
         "validation_elbo": "validation ELBO",
@@ -82,9 +80,7 @@ def _curves(run: Run) -> list[ReportFigure]:
         "train_objective": "objective (trained surrogate)",
     }
     curves = {
-        label: [float(row[name] or math.nan) for row in rows]
-        for name, label in names.items()
-        if rows and name in rows[0]
+        label: [row[name] for row in rows] for name, label in names.items() if name in rows[0]
     }
     path = run.figures / "curves.png"
     save(plot_elbo_curves([int(row["epoch"]) for row in rows], curves, new_axes()), path)
@@ -104,7 +100,7 @@ def _reconstructions(
 
 
 def _categories(path: Path, model: DiscreteVAE, examples: Examples) -> ReportFigure:
-    x = examples.values(slice(0, 1)).round().to(model.device)
+    x = examples.values(slice(0, 1)).to(model.device)
     code = model.encode(x)[0]
     changed = code.repeat(model.num_latents, model.num_categories, 1)
     latent = torch.arange(model.num_latents)

@@ -1,5 +1,6 @@
 """The space of codes: one-hot vectors, class indices, and all K^D codes in order."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -11,8 +12,10 @@ __all__ = [
     "EnumerationError",
     "code_chunks",
     "enumerate_codes",
+    "is_enumerable",
     "num_codes",
     "require_enumerable",
+    "require_sizes",
     "to_codes",
     "to_one_hot",
 ]
@@ -25,6 +28,19 @@ class EnumerationError(ValueError):
     """Raised where K^D codes exceed the budget of an enumeration."""
 
 
+def require_sizes(num_latents: int, num_categories: int) -> None:
+    """Refuses a D below 1 and a K below 2: they make no code.
+
+    Raises:
+        ValueError: Naming both arguments and the values received.
+    """
+    if num_latents < 1 or num_categories < 2:
+        raise ValueError(
+            "`num_latents` must be at least 1 and `num_categories` at least 2, "
+            f"got {num_latents} and {num_categories}."
+        )
+
+
 def num_codes(num_latents: int, num_categories: int) -> int:
     """Counts the codes, K^D, as an exact integer.
 
@@ -32,12 +48,20 @@ def num_codes(num_latents: int, num_categories: int) -> int:
         >>> num_codes(4, 8)
         4096
     """
-    if num_latents < 1 or num_categories < 2:
-        raise ValueError(
-            "`num_latents` must be at least 1 and `num_categories` at least 2, "
-            f"got {num_latents} and {num_categories}."
-        )
+    require_sizes(num_latents, num_categories)
     return num_categories**num_latents
+
+
+def is_enumerable(num_latents: int, num_categories: int, budget: int = DEFAULT_BUDGET) -> bool:
+    """Tells whether K^D is at most `budget`, without computing a huge number.
+
+    Example:
+        >>> is_enumerable(4, 16), is_enumerable(10**9, 10)
+        (True, False)
+    """
+    require_sizes(num_latents, num_categories)
+    # K^D ≥ 2^D: beyond the budget's bits there is nothing to compute.
+    return num_latents <= budget.bit_length() and num_categories**num_latents <= budget
 
 
 def require_enumerable(num_latents: int, num_categories: int, budget: int = DEFAULT_BUDGET) -> int:
@@ -46,13 +70,19 @@ def require_enumerable(num_latents: int, num_categories: int, budget: int = DEFA
     Raises:
         EnumerationError: If K^D is larger than `budget`; the message names both numbers.
     """
-    size = num_codes(num_latents, num_categories)
-    if size > budget:
+    if not is_enumerable(num_latents, num_categories, budget):
         raise EnumerationError(
-            f"`budget` must be at least K^D = {num_categories}^{num_latents} = {size:.4g} codes "
-            f"to enumerate them, got {budget}."
+            f"`budget` must be at least K^D = {num_categories}^{num_latents} = "
+            f"{_in_words(num_latents, num_categories)} codes to enumerate them, got {budget}."
         )
-    return size
+    return num_categories**num_latents
+
+
+def _in_words(num_latents: int, num_categories: int) -> str:
+    magnitude = num_latents * math.log10(num_categories)
+    if magnitude < 6:
+        return str(num_categories**num_latents)
+    return f"{10 ** (magnitude % 1):.3g}e+{int(magnitude)}"
 
 
 def enumerate_codes(

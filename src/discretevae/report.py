@@ -13,6 +13,8 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from discretevae.files import write_text
+
 __all__ = ["ReportFigure", "format_value", "write_report"]
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -239,11 +241,5 @@ def write_report(
         command=config.get("command"),
         versions=list(_flat(config.get("versions") or {})),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_text(path, page)
     return path

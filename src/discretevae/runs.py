@@ -1,7 +1,9 @@
 """What a run leaves behind: one folder, its files, and how they are found again."""
 
+import csv
 import json
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -14,7 +16,23 @@ import yaml
 
 from discretevae.files import write_text
 
-__all__ = ["Run", "RunError", "versions"]
+__all__ = ["Run", "RunError", "command_line", "free_folder", "versions"]
+
+
+ENTRIES = (
+    "checkpoints",
+    "figures",
+    "metrics.csv",
+    "metrics.json",
+    "model",
+    "reconstructions.png",
+    "report.html",
+    "samples.png",
+    "tensorboard",
+    "config.yaml",
+)
+"""What a run may leave in its folder; nothing else is ever removed."""
+LEFTOVER = re.compile(r"\.[\w-]+-\w{8}\.(ckpt|csv|html|json|png|safetensors|yaml)$")
 
 
 class RunError(ValueError):
@@ -76,8 +94,7 @@ class Run:
         if run.folder.exists() and not run._is_empty():
             run._clear(overwrite)
         run.folder.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump({**options, "versions": versions()}, sort_keys=False)
-        write_text(run.config, text)
+        run.write_options(options)
         return run
 
     @classmethod
@@ -98,12 +115,22 @@ class Run:
             )
         return run
 
+    def write_options(self, options: Mapping[str, Any]) -> None:
+        """Writes the options as resolved, with the versions."""
+        text = yaml.safe_dump({**options, "versions": versions()}, sort_keys=False)
+        write_text(self.config, text)
+
     def options(self) -> dict[str, Any]:
         """Reads the options back, without the versions.
 
         Raises:
             RunError: If the file cannot be read as options.
         """
+        options = self._read_config()
+        options.pop("versions", None)
+        return options
+
+    def _read_config(self) -> dict[str, Any]:
         try:
             options = yaml.safe_load(self.config.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -111,8 +138,26 @@ class Run:
             raise RunError(f"`{self.config}` must be readable YAML, got: {reason}.") from None
         if not isinstance(options, dict):
             raise RunError(f"`{self.config}` must hold options, got {type(options).__name__}.")
-        options.pop("versions", None)
         return options
+
+    def read_history(self) -> list[dict[str, float]]:
+        """Reads one row an epoch; none where the run has not come so far.
+
+        Raises:
+            RunError: If the file holds something else.
+        """
+        if not self.history.exists():
+            return []
+        try:
+            with self.history.open(newline="", encoding="utf-8") as file:
+                return [
+                    {name: float(value) for name, value in row.items()}
+                    for row in csv.DictReader(file, strict=True)
+                ]
+        except (TypeError, ValueError, csv.Error) as error:
+            raise RunError(
+                f"`{self.history}` must hold one row of numbers an epoch, got: {error}."
+            ) from None
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Writes the evaluation as JSON, as a whole."""
@@ -122,7 +167,7 @@ class Run:
         return self.folder.is_dir() and next(self.folder.iterdir(), None) is None
 
     def _clear(self, overwrite: bool) -> None:
-        if not self.config.is_file():
+        if not self._is_run():
             raise RunError(
                 f"`--output` must be a new or empty folder, got {str(self.folder)!r}, "
                 "which holds something that is no run."
@@ -132,7 +177,28 @@ class Run:
                 f"`--output` must be a new folder, got {str(self.folder)!r}, which holds a run: "
                 "choose another, or add --overwrite to replace it."
             )
-        shutil.rmtree(self.folder)
+        for name in ENTRIES:  # the mark of a run goes last
+            _remove(self.folder / name)
+
+    def _is_run(self) -> bool:
+        try:
+            versions = self._read_config().get("versions")
+        except RunError:
+            return False
+        return isinstance(versions, dict) and "discretevae" in versions
+
+    def remove_leftovers(self) -> None:
+        """Removes the temporary files of a run that was killed while it wrote."""
+        for path in self.folder.rglob(".*"):
+            if LEFTOVER.match(path.name):
+                path.unlink()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def free_folder(parent: Path, name: str) -> Path:

@@ -3,7 +3,7 @@
 from discretevae.estimators.base import Estimator
 from discretevae.estimators.exact import Exact
 from discretevae.estimators.reinmax import ReinMax
-from discretevae.latents import num_codes
+from discretevae.latents import is_enumerable
 
 __all__ = ["recommended"]
 
@@ -20,6 +20,6 @@ def recommended(num_latents: int, num_categories: int) -> Estimator:
         >>> recommended(20, 10)
         ReinMax(samples=1, temperature=1.0)
     """
-    if num_codes(num_latents, num_categories) <= CHEAP_CODES:
+    if is_enumerable(num_latents, num_categories, CHEAP_CODES):
         return Exact()
     return ReinMax()

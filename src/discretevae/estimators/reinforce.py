@@ -58,7 +58,7 @@ class Reinforce(nn.Module, Estimator):
         z = categorical.sample(logits, self.samples, generator)
         value, log_q = evaluate(f, z), categorical.log_prob(z, logits)
         score = (value - self.baseline(value)).detach() * log_q
-        return (value + score - score.detach()).mean(0)
+        return (value + (score - score.detach())).mean(0)
 
     def evaluations(self, num_latents: int, num_categories: int) -> int:
         return self.samples

@@ -52,7 +52,7 @@ class RLOO(Estimator):
         value, log_q = evaluate(f, z), categorical.log_prob(z, logits)
         baseline = (value.sum(0) - value) / (self.samples - 1)
         score = (value - baseline).detach() * log_q
-        return (value + score - score.detach()).mean(0)
+        return (value + (score - score.detach())).mean(0)
 
     def evaluations(self, num_latents: int, num_categories: int) -> int:
         return self.samples

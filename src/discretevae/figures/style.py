@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from discretevae.files import atomic_path
+
 __all__ = ["DPI", "INK", "MUTED", "PALETTE", "WIDTH", "new_axes", "save", "set_titles", "wrap"]
 
 PALETTE = {
@@ -98,11 +100,6 @@ def save(drawing: Figure | Axes, path: str | os.PathLike[str]) -> Path:
     if path.suffix.lower() != ".png":
         raise ValueError(f"`path` must end in .png, got {str(path)!r}.")
     figure: Figure = drawing.figure.canvas.figure
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(unfinished, format="png", dpi=DPI)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=DPI)
     return path

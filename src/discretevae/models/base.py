@@ -4,20 +4,21 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
-from typing_extensions import Self
 
 from discretevae.likelihoods import LIKELIHOODS, Likelihood
 from discretevae.names import resolve
 from discretevae.networks import NETWORKS, Network
 from discretevae.objectives import ELBO, importance_weighted_bound
 
-__all__ = ["VAE", "float32_island"]
+__all__ = ["VAE", "at_least_float32", "float32_island"]
+
+AnyVAE = TypeVar("AnyVAE", bound="VAE")
 
 ROWS = 2**13
 """Rows of the decoder in one chunk of an evaluation."""
@@ -167,7 +168,7 @@ class VAE(nn.Module, ABC):
         save_pretrained(self, folder)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, **options: Any) -> Self:
+    def from_pretrained(cls: type[AnyVAE], folder: str | Path, **options: Any) -> AnyVAE:
         """Loads a model of this class; `estimator` and `beta` may be given for training on.
 
         Raises:
@@ -185,6 +186,11 @@ class VAE(nn.Module, ABC):
         """Where the parameters live."""
         return next(self.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the parameters."""
+        return next(self.parameters()).dtype
+
     def likelihood_config(self) -> str:
         """Names the likelihood, as the table of likelihoods has it."""
         name = self.likelihood.name
@@ -193,6 +199,16 @@ class VAE(nn.Module, ABC):
     def _require_shape(self, x: Tensor) -> None:
         if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
             raise ValueError(f"`x` must end in shape {self.shape}, got {tuple(x.shape)}.")
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Widens what a network computed in half precision; float64 stays what it is.
+
+    Example:
+        >>> at_least_float32(torch.zeros(2, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def float32_island(device: torch.device) -> torch.autocast:

@@ -10,9 +10,15 @@ from torch.distributions import Distribution
 
 from discretevae import categorical
 from discretevae.estimators import ESTIMATORS, Estimator, recommended
-from discretevae.latents import DEFAULT_BUDGET, code_chunks, num_codes, to_one_hot
+from discretevae.latents import (
+    DEFAULT_BUDGET,
+    code_chunks,
+    is_enumerable,
+    require_sizes,
+    to_one_hot,
+)
 from discretevae.likelihoods import Likelihood
-from discretevae.models.base import ROWS, VAE, float32_island
+from discretevae.models.base import ROWS, VAE, at_least_float32, float32_island
 from discretevae.names import resolve
 from discretevae.networks import Network
 from discretevae.objectives import ELBO, beta_elbo
@@ -64,7 +70,7 @@ class DiscreteVAE(VAE):
         prior: Prior | None = None,
         beta: float = 1.0,
     ) -> None:
-        num_codes(num_latents, num_categories)  # refuses sizes that make no code
+        require_sizes(num_latents, num_categories)
         features = num_latents * num_categories
         super().__init__(shape, network, likelihood, beta, features, features)
         self.num_latents, self.num_categories = num_latents, num_categories
@@ -79,7 +85,8 @@ class DiscreteVAE(VAE):
     def logits(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B D K"]:
         """Gives the unnormalised log q(z|x)."""
         self._require_shape(x)
-        return self.encoder(x).float().unflatten(-1, (self.num_latents, self.num_categories))
+        sizes = (self.num_latents, self.num_categories)
+        return at_least_float32(self.encoder(x)).unflatten(-1, sizes)
 
     def posterior(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B D K"]:
         """Gives the parameters of q(z|x): its logits."""
@@ -90,9 +97,8 @@ class DiscreteVAE(VAE):
     ) -> Float[Tensor, "*B"]:
         """Estimates E_q[log p(x|z)] − β KL with the estimator's gradient; to be maximised."""
         logits = self.logits(x)
-        with float32_island(logits.device):
-            reconstruction = self.estimator(LogLikelihood(self, x), logits, generator)
-            return beta_elbo(reconstruction, self.prior.kl(logits).sum(-1), self.beta)
+        reconstruction = self.estimator(LogLikelihood(self, x), logits, generator)
+        return beta_elbo(reconstruction, self.prior.kl(logits).sum(-1), self.beta)
 
     def elbo_terms(
         self,
@@ -133,7 +139,7 @@ class DiscreteVAE(VAE):
     @property
     def enumerable(self) -> bool:
         """Whether all K^D codes fit the default budget of an enumeration."""
-        return num_codes(self.num_latents, self.num_categories) <= DEFAULT_BUDGET
+        return is_enumerable(self.num_latents, self.num_categories)
 
     def exact_log_likelihood(
         self, x: Float[Tensor, "*B_and_shape"], budget: int = DEFAULT_BUDGET
@@ -184,7 +190,7 @@ class DiscreteVAE(VAE):
 
     def decode_one_hot(self, z: Float[Tensor, "*B D K"]) -> Distribution:
         """Gives p(x | z) of one-hot codes, or of points of the simplex where a method relaxes."""
-        return self.likelihood(self.decoder(z.flatten(-2)).float())
+        return self.likelihood(at_least_float32(self.decoder(z.flatten(-2))))
 
     def sample_codes(
         self, count: int, generator: torch.Generator | None = None
@@ -198,12 +204,8 @@ class DiscreteVAE(VAE):
             "num_categories": self.num_categories,
             "network": self.network.config(),
             "likelihood": self.likelihood_config(),
+            "prior": self.prior.kind,
         }
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type of the parameters."""
-        return next(self.parameters()).dtype
 
 
 class LogLikelihood:
@@ -217,8 +219,9 @@ class LogLikelihood:
 
     def at_codes(self, z: Float[Tensor, "S D K"]) -> Float[Tensor, "S *B"]:
         """Decodes each code once and pairs it with every example."""
-        h = self.model.decoder(z.flatten(-2)).float()
-        return self.model.likelihood.log_prob_pairs(h, self.x)
+        h = at_least_float32(self.model.decoder(z.flatten(-2)))
+        with float32_island(h.device):
+            return self.model.likelihood.log_prob_pairs(h, self.x)
 
 
 def _estimator(estimator: str | Estimator, num_latents: int, num_categories: int) -> Estimator:

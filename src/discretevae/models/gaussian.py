@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from discretevae.likelihoods import Likelihood
-from discretevae.models.base import VAE, float32_island
+from discretevae.models.base import VAE, at_least_float32, float32_island
 from discretevae.networks import Network
 from discretevae.objectives import ELBO, beta_elbo
 
@@ -61,7 +61,7 @@ class GaussianVAE(VAE):
     def posterior(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B L 2"]:
         """Gives the parameters of q(z|x): mean and log σ along the last dimension."""
         self._require_shape(x)
-        return self.encoder(x).float().unflatten(-1, (self.num_latents, 2))
+        return at_least_float32(self.encoder(x)).unflatten(-1, (self.num_latents, 2))
 
     def objective(
         self, x: Float[Tensor, "*B_and_shape"], generator: torch.Generator | None = None
@@ -116,7 +116,7 @@ class GaussianVAE(VAE):
         self, count: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "count L"]:
         shape = (count, self.num_latents)
-        return torch.randn(shape, device=self.device, generator=generator)
+        return torch.randn(shape, dtype=self.dtype, device=self.device, generator=generator)
 
     def architecture(self) -> dict[str, Any]:
         return {
@@ -127,7 +127,7 @@ class GaussianVAE(VAE):
         }
 
     def _observe(self, z: Float[Tensor, "*B L"]) -> Distribution:
-        return self.likelihood(self.decoder(z).float())
+        return self.likelihood(at_least_float32(self.decoder(z)))
 
 
 def _normal(parameters: Float[Tensor, "*B L 2"]) -> Normal:

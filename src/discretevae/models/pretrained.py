@@ -1,7 +1,7 @@
 """A model as two files, `config.json` and `model.safetensors`: no pickle, no code."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,25 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from discretevae.files import atomic_path, write_text
+from discretevae.files import atomic_path
 from discretevae.models.base import VAE
 from discretevae.models.discrete import DiscreteVAE
 from discretevae.models.gaussian import GaussianVAE
 from discretevae.names import resolve
 from discretevae.networks import network_from_config
+from discretevae.priors import CategoricalPrior, Prior, UniformPrior
 
 __all__ = ["ModelError", "from_pretrained", "save_pretrained"]
 
 FORMAT = 1
+SIZES = ("shape", "num_latents", "num_categories")
 MODELS: dict[str, type[DiscreteVAE] | type[GaussianVAE]] = {
     "DiscreteVAE": DiscreteVAE,
     "GaussianVAE": GaussianVAE,
+}
+PRIORS: dict[str, Callable[[int, int], Prior]] = {
+    "uniform": UniformPrior,
+    "categorical": lambda latents, categories: CategoricalPrior(torch.zeros(latents, categories)),
 }
 
 
@@ -35,9 +41,13 @@ def save_pretrained(model: VAE, folder: str | Path) -> None:
     folder = Path(folder)
     weights = {name: value.contiguous().cpu() for name, value in _weights(model).items()}
     config = {"format": FORMAT, "model": model.kind, **model.architecture()}
-    with atomic_path(folder / "model.safetensors") as temporary:
-        save_file(weights, temporary)
-    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    # Both files are whole before either takes its final name.
+    with (
+        atomic_path(folder / "config.json") as config_file,
+        atomic_path(folder / "model.safetensors") as weights_file,
+    ):
+        config_file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        save_file(weights, weights_file)
 
 
 def from_pretrained(folder: str | Path, **options: Any) -> DiscreteVAE | GaussianVAE:
@@ -58,12 +68,10 @@ def from_pretrained(folder: str | Path, **options: Any) -> DiscreteVAE | Gaussia
             expected = {
                 name: tuple(value.shape) for name, value in _weights(_build(config)).items()
             }
-        _require_fit(expected, shapes, folder)
-        model = _build(config, **options)
-    except ModelError:
-        raise
-    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelError(f"`{folder / 'config.json'}` must describe a model: {error}") from None
+    _require_fit(expected, shapes, folder)
+    model = _build(config, **options)
     model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     return model.eval()
 
@@ -74,9 +82,19 @@ def _weights(model: VAE) -> Mapping[str, Tensor]:
 
 
 def _build(config: dict[str, Any], **options: Any) -> DiscreteVAE | GaussianVAE:
-    arguments = {key: value for key, value in config.items() if key not in ("format", "model")}
-    arguments["network"] = network_from_config(arguments["network"])
-    return resolve("model", MODELS[config["model"]], MODELS)(**arguments, **options)
+    kind = resolve("model", str(config.get("model")), MODELS)
+    for key in ("shape", "num_latents", "network", "likelihood"):
+        if key not in config:
+            raise ValueError(f"`{key}` is missing.")
+    if kind is DiscreteVAE:
+        prior = resolve("prior", str(config.get("prior")), PRIORS)
+        options["prior"] = prior(config["num_latents"], config.get("num_categories", 0))
+    return kind(
+        **{key: config[key] for key in SIZES if key in config},
+        network=network_from_config(config["network"]),
+        likelihood=str(config["likelihood"]),
+        **options,
+    )
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -89,10 +107,6 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         found = config.get("format") if isinstance(config, dict) else type(config).__name__
         raise ModelError(f"`{path}` must be a model of format {FORMAT}, got {found!r}.")
-    if config.get("model") not in MODELS:
-        raise ModelError(
-            f"`{path}` must name a model among {', '.join(MODELS)}, got {config.get('model')!r}."
-        )
     return config
 
 

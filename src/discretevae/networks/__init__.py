@@ -28,7 +28,10 @@ def network_from_config(config: dict[str, object]) -> Network:
         >>> network_from_config({"kind": "mlp", "widths": [512, 256]})
         MLP(widths=(512, 256))
     """
-    options = dict(config)
+    options = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in dict(config).items()
+    }
     kind = options.pop("kind", None)
     if kind not in _KINDS:
         raise ValueError(f"`network.kind` must be one of {sorted(_KINDS)}, got {kind!r}.")

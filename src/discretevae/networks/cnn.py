@@ -70,7 +70,7 @@ class _Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         maps = self.body(x.reshape(-1, *x.shape[-3:]))
-        return self.head(maps.flatten(1)).reshape(*x.shape[:-3], -1)
+        return self.head(maps.flatten(1)).reshape(*x.shape[:-3], self.head.out_features)
 
 
 class _Decoder(nn.Module):

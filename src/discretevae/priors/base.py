@@ -1,6 +1,7 @@
 """What a model asks of a prior over codes."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +12,8 @@ __all__ = ["Prior"]
 
 class Prior(nn.Module, ABC):
     """A distribution p(z) over codes of D latents with K classes."""
+
+    kind: ClassVar[str]
 
     @property
     @abstractmethod

@@ -1,10 +1,13 @@
 """Priors under which the latents are independent; their KL is in closed form."""
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from discretevae import categorical
+from discretevae.latents import require_sizes
 from discretevae.priors.base import Prior
 
 __all__ = ["CategoricalPrior", "UniformPrior"]
@@ -24,6 +27,8 @@ class CategoricalPrior(Prior):
         >>> prior.kl(torch.tensor([[0.0, 1.0, 2.0]])).abs() < 1e-6
         tensor([True])
     """
+
+    kind: ClassVar[str] = "categorical"
 
     def __init__(self, logits: Tensor) -> None:
         super().__init__()
@@ -64,5 +69,8 @@ class UniformPrior(CategoricalPrior):
         tensor(-8.3178)
     """
 
+    kind: ClassVar[str] = "uniform"
+
     def __init__(self, num_latents: int, num_categories: int) -> None:
+        require_sizes(num_latents, num_categories)
         super().__init__(torch.zeros(num_latents, num_categories))

@@ -1,6 +1,6 @@
 """Training with Lightning: options, schedules, the loop, exact resume."""
 
-from discretevae.training.fit import TrainingError, check, train
+from discretevae.training.fit import TrainingError, best_row, check, train
 from discretevae.training.options import TrainingOptions
 from discretevae.training.schedules import Schedule, cosine, linear, parse_schedule
 
@@ -8,6 +8,7 @@ __all__ = [
     "Schedule",
     "TrainingError",
     "TrainingOptions",
+    "best_row",
     "check",
     "cosine",
     "linear",

@@ -9,7 +9,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from discretevae.files import atomic_path
 
-__all__ = ["AtomicCheckpointIO", "CheckpointError", "checkpoint_callback", "read_checkpoint"]
+__all__ = ["AtomicCheckpointIO", "BestAndLast", "CheckpointError", "read_checkpoint"]
 
 
 class CheckpointError(ValueError):
@@ -26,18 +26,33 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
-def checkpoint_callback(folder: Path, monitor: str | None) -> ModelCheckpoint:
+class BestAndLast(ModelCheckpoint):
     """Keeps `last.ckpt` and, where something is monitored, `best.ckpt`."""
-    return ModelCheckpoint(
-        dirpath=folder,
-        filename="best" if monitor else "only",
-        monitor=monitor,
-        mode="max",
-        save_top_k=1 if monitor else 0,
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+
+    def __init__(self, folder: Path, monitor: str | None) -> None:
+        super().__init__(
+            dirpath=folder,
+            filename="best" if monitor else "only",
+            monitor=monitor,
+            mode="max",
+            save_top_k=1 if monitor else 0,
+            save_last=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on with the best value so far, also where the run has been moved."""
+        super().load_state_dict(_moved(state_dict, state_dict["dirpath"], str(self.dirpath)))
+
+
+def _moved(value: Any, old: str, new: str) -> Any:
+    """Replaces one folder by another in all paths of a callback's state."""
+    if isinstance(value, dict):
+        return {_moved(k, old, new): _moved(v, old, new) for k, v in value.items()}
+    if isinstance(value, str) and value.startswith(old):
+        return new + value.removeprefix(old)
+    return value
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import csv
 import logging
+import signal
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -14,20 +16,24 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, TQDMProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from discretevae.data import Splits
 from discretevae.files import atomic_path
 from discretevae.models import VAE
 from discretevae.training.checkpoints import (
     AtomicCheckpointIO,
+    BestAndLast,
     CheckpointError,
-    checkpoint_callback,
     read_checkpoint,
 )
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
 
-__all__ = ["TrainingError", "check", "train"]
+__all__ = ["TrainingError", "best_row", "check", "train"]
+
+CHUNK = 1000
+"""Examples that are checked at a time."""
 
 
 class TrainingError(ValueError):
@@ -70,30 +76,46 @@ def _fit(
     model: VAE, data: Splits, options: TrainingOptions, folder: Path, resume: bool, log: bool
 ) -> list[dict[str, float]]:
     module = TrainingModule(model, data, options)
-    last = folder / "checkpoints" / "last.ckpt"
-    start = last if resume and last.exists() else None
-    if start:
-        _require_fits(read_checkpoint(start), model, start)
-    with _quiet():
-        trainer = _trainer(data, options, folder, log)
-        trainer.fit(module, ckpt_path=start, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    start = _checked_start(model, options, folder) if resume else None
+    with _quiet(), _interruptible():
+        _trainer(data, options, folder, log).fit(module, ckpt_path=start, weights_only=True)
+    write_history(folder / "metrics.csv", module.history)  # a finished run is not trained again
     best = folder / "checkpoints" / "best.ckpt"
     if best.exists():
         load_weights(model, read_checkpoint(best))
+    module.set_scheduled(int(best_row(module.history)["step"]))
     model.to("cpu").eval()
     return module.history
+
+
+def best_row(history: list[dict[str, float]]) -> dict[str, float]:
+    """Finds the epoch whose weights are kept: the best validation ELBO, or the last."""
+    return max(history, key=lambda row: row.get("validation_elbo", row["epoch"]))
+
+
+def _checked_start(model: VAE, options: TrainingOptions, folder: Path) -> Path | None:
+    """Finds the checkpoint to go on from, if the run has come to one, and checks that it fits."""
+    path = folder / "checkpoints" / "last.ckpt"
+    if not path.exists():
+        return None
+    checkpoint = read_checkpoint(path)
+    _require_fits(checkpoint, model, path)
+    done = len(checkpoint["history"])
+    if done > options.epochs:
+        raise TrainingError(
+            f"`epochs` must be at least the {done} that the run has done, got {options.epochs}."
+        )
+    return path
 
 
 def _trainer(data: Splits, options: TrainingOptions, folder: Path, log: bool) -> Trainer:
     monitor = "validation_elbo" if len(data.validation) else None
     callbacks: list[Callback] = [
         MetricsCSV(folder / "metrics.csv"),
-        checkpoint_callback(folder / "checkpoints", monitor),
+        BestAndLast(folder / "checkpoints", monitor),
     ]
     if monitor and options.patience:
-        callbacks.append(_stopping(monitor, options.patience))
+        callbacks.append(Stopping(monitor, options.patience))
     if options.progress_bar:
         callbacks.append(ProgressBar(refresh_rate=50))
     return Trainer(
@@ -113,12 +135,39 @@ def _trainer(data: Splits, options: TrainingOptions, folder: Path, log: bool) ->
 
 
 class ProgressBar(TQDMProgressBar):
-    """Shows the true ELBOs; the logger's version number is nobody's concern."""
+    """Shows the true ELBOs, on the error stream, so that results can be piped."""
+
+    def init_train_tqdm(self) -> Any:
+        bar = super().init_train_tqdm()
+        bar.fp = sys.stderr
+        return bar
+
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        super().on_train_epoch_start(trainer)
+        epoch = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        self.train_progress_bar.set_description(epoch)
 
     def get_metrics(self, trainer: Trainer, pl_module: Any) -> dict[str, Any]:
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return metrics
+
+
+class Stopping(EarlyStopping):
+    """Stops once the validation ELBO has not improved for `patience` epochs."""
+
+    def __init__(self, monitor: str, patience: int) -> None:
+        super().__init__(
+            monitor,
+            patience=patience,
+            mode="max",
+            check_on_train_epoch_end=True,
+            check_finite=False,
+        )
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Leaves a run alone that had stopped when it was interrupted."""
+        trainer.should_stop |= self.wait_count >= self.patience
 
 
 class MetricsCSV(Callback):
@@ -150,20 +199,22 @@ def load_weights(model: VAE, checkpoint: dict[str, Any]) -> None:
     model.load_state_dict({name.removeprefix(prefix): value for name, value in state.items()})
 
 
-def _stopping(monitor: str, patience: int) -> EarlyStopping:
-    return EarlyStopping(
-        monitor, patience=patience, mode="max", check_on_train_epoch_end=True, check_finite=False
-    )
-
-
 def _logger(folder: Path) -> Logger | bool:
     if find_spec("tensorboard") is None:
         return False
     return TensorBoardLogger(folder, name="", version="tensorboard")
 
 
-def check(model: VAE, data: Splits, options: TrainingOptions) -> None:
-    """Refuses data, model and options that do not go together, before anything is written.
+def check(
+    model: VAE, data: Splits, options: TrainingOptions, folder: str | Path | None = None
+) -> None:
+    """Refuses what does not go together, before anything is written.
+
+    Arguments:
+        model: The model.
+        data: The splits.
+        options: How to train.
+        folder: Of a run to go on with.
 
     Raises:
         ValueError: Saying what does not fit.
@@ -174,9 +225,42 @@ def check(model: VAE, data: Splits, options: TrainingOptions) -> None:
         raise TrainingError(
             f"`data` must have shape {model.shape} to suit the model, got {tuple(data.shape)}."
         )
-    drawn = data.binarizer.draw(data.train.x[:1000], torch.Generator().manual_seed(0))
-    model.likelihood.check(drawn)
+    _require_support(model, data)
+    _require_device(options)
     TrainingModule(model, data, options)
+    if folder is not None:
+        _checked_start(model, options, Path(folder))
+
+
+def _require_support(model: VAE, data: Splits) -> None:
+    draws = torch.Generator().manual_seed(0)
+    for examples in (data.train, data.validation, data.test):
+        for x in examples.x.split(CHUNK):
+            model.likelihood.check(data.binarizer.draw(x, draws))
+            if data.binarizer.binary:  # all alike
+                break
+
+
+def _require_device(options: TrainingOptions) -> None:
+    """Asks Lightning whether it can train so here.
+
+    Raises:
+        TrainingError: If it cannot.
+    """
+    try:
+        with _quiet():
+            Trainer(
+                accelerator=options.accelerator,
+                devices=options.devices,
+                precision=options.precision,  # type: ignore[arg-type]
+                logger=False,
+                enable_checkpointing=False,
+            )
+    except (MisconfigurationException, ValueError) as error:
+        raise TrainingError(
+            f"`accelerator` must be one that works here with {options.devices} device(s) and "
+            f"{options.precision}, got {options.accelerator!r}: {error}"
+        ) from None
 
 
 def _require_fits(checkpoint: dict[str, Any], model: VAE, path: Path) -> None:
@@ -184,6 +268,17 @@ def _require_fits(checkpoint: dict[str, Any], model: VAE, path: Path) -> None:
     found = {name: value.shape for name, value in checkpoint["state_dict"].items()}
     if expected != found:
         raise CheckpointError(f"`{path}` must hold weights that fit this model, got others.")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Passes Ctrl-C on, which Lightning turns into an exit with the signal switched off."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
 
 
 @contextmanager

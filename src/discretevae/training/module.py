@@ -1,10 +1,12 @@
 """The Lightning module: one step of the objective, one true ELBO an epoch."""
 
+import math
+import re
+import sys
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import is_dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning.pytorch import LightningModule
@@ -45,7 +47,7 @@ class TrainingModule(LightningModule):
         super().__init__()
         self.model, self.data, self.options = model, data, options
         self.history: list[dict[str, float]] = []
-        self.collapse: list[str] = []
+        self.warned: list[str] = []
         self.generator: torch.Generator | None = None
         self._objective = torch.tensor(0.0)
         self._seconds, self._started = 0.0, 0.0
@@ -78,9 +80,13 @@ class TrainingModule(LightningModule):
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.schedules["learning_rate"](self.global_step)
-        self.model.beta = self.schedules["beta"](self.global_step)
+        self.set_scheduled(self.global_step)
+
+    def set_scheduled(self, step: int) -> None:
+        """Gives the model the β and the temperature of a step."""
+        self.model.beta = self.schedules["beta"](step)
         if "temperature" in self.schedules:
-            self._set_temperature(self.schedules["temperature"](self.global_step))
+            self._set_temperature(self.schedules["temperature"](step))
 
     def training_step(self, x: Tensor, batch_idx: int) -> Tensor:
         objective = self.model.objective(x, self.generator).mean()
@@ -100,6 +106,7 @@ class TrainingModule(LightningModule):
             **self._true_elbos(),
             **{name: value(self.global_step) for name, value in self.schedules.items()},
         }
+        self._require_finite_elbos(row)
         self.history.append(row)
         self._warn_of_collapse()
         for name, value in row.items():
@@ -109,10 +116,10 @@ class TrainingModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["history"] = self.history
-        checkpoint["collapse"] = self.collapse
+        checkpoint["warned"] = self.warned
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history, self.collapse = checkpoint["history"], checkpoint["collapse"]
+        self.history, self.warned = checkpoint["history"], checkpoint["warned"]
         self._seconds = self.history[-1]["seconds"] if self.history else 0.0
 
     def _true_elbos(self) -> dict[str, float]:
@@ -148,24 +155,35 @@ class TrainingModule(LightningModule):
         )
 
     def _warn_of_collapse(self) -> None:
-        """Warns when a collapse shows; not in the first steps, where no code is used yet."""
-        examples = self.data.validation if len(self.data.validation) else self.data.train
+        """Warns once of each kind of collapse; not in the first steps, where no code is used."""
         if not isinstance(self.model, DiscreteVAE) or self.global_step < GRACE:
             return
+        examples = self.data.validation if len(self.data.validation) else self.data.train
         batches = self._batches(examples.take(slice(0, CURVE_EXAMPLES)), 1000, 0, False)
-        found = collapse_warnings(code_health(self.model, batches))
-        for message in found if not self.collapse else []:
-            warnings.warn(f"after epoch {self.current_epoch + 1}: {message}", stacklevel=2)
-        self.collapse = found
+        for message in collapse_warnings(code_health(self.model, batches)):
+            kind = re.sub(r"\d+", "", message)
+            if kind not in self.warned:
+                self.warned.append(kind)
+                self.print(
+                    f"Warning, after epoch {self.current_epoch + 1}: {message}", file=sys.stderr
+                )
 
     def _require_finite(self, batch_idx: int) -> None:
         if not bool(self._objective.isfinite()):
-            where = next(_not_finite(self.model), "the objective alone")
-            raise NonFiniteError(
-                f"the objective must stay finite, got {float(self._objective)} by step "
-                f"{self.current_epoch * self.trainer.num_training_batches + batch_idx + 1} "
-                f"(first seen in {where}): lower --learning-rate."
-            )
+            step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx + 1
+            self._refuse("the objective", float(self._objective), step)
+
+    def _require_finite_elbos(self, row: dict[str, float]) -> None:
+        for name, value in row.items():
+            if name.endswith("_elbo") and not math.isfinite(value):
+                self._refuse(f"`{name}`", value, int(self.global_step))
+
+    def _refuse(self, what: str, value: float, step: int) -> NoReturn:
+        where = next(_not_finite(self.model), "the objective alone")
+        raise NonFiniteError(
+            f"{what} must stay finite, got {value} by step {step} (found in {where}): "
+            "lower --learning-rate."
+        )
 
     def _require_temperature(self) -> None:
         estimator = getattr(self.model, "estimator", None)

@@ -4,9 +4,11 @@ import math
 from dataclasses import dataclass
 
 from discretevae.names import resolve
-from discretevae.training.schedules import DECAYS
+from discretevae.training.schedules import DECAYS, require_range
 
 __all__ = ["TrainingOptions"]
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class TrainingOptions:
         seed: Of everything random.
         accelerator: auto, cpu, gpu, …, as Lightning has it.
         devices: How many devices, or "auto".
-        precision: 32-true, bf16-mixed, …, as Lightning has it.
+        precision: 32-true, bf16-mixed or 16-mixed.
         progress_bar: Whether to show one.
 
     Raises:
@@ -53,4 +55,10 @@ class TrainingOptions:
                 raise ValueError(f"`{name}` must be at least {least}, got {getattr(self, name)}.")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"`learning_rate` must be positive, got {self.learning_rate}.")
+        if self.seed >= 2**63:
+            raise ValueError(f"`seed` must be less than 2^63, got {self.seed}.")
         resolve("decay", self.decay, DECAYS)
+        resolve("precision", self.precision, dict.fromkeys(PRECISIONS))
+        require_range("beta", self.beta, positive=False)
+        if self.temperature is not None:
+            require_range("temperature", self.temperature, positive=True)

@@ -1,9 +1,10 @@
 """Numbers that change while training, as functions of the global step alone."""
 
 import math
+import sys
 from collections.abc import Callable
 
-__all__ = ["DECAYS", "Schedule", "constant", "cosine", "linear", "parse_schedule"]
+__all__ = ["DECAYS", "Schedule", "constant", "cosine", "linear", "parse_schedule", "require_range"]
 
 Schedule = Callable[[int], float]
 """Global step → value; without state, so a resumed run is where it was."""
@@ -49,18 +50,33 @@ def parse_schedule(argument: str, value: str | float, steps: int) -> Schedule:
         0.5
     """
     try:
-        parts = [float(part) for part in str(value).split(":")]
-        if not all(math.isfinite(part) for part in parts):
-            raise ValueError
-        if len(parts) == 1:
-            return constant(parts[0])
-        start, end, *rest = parts
-        (over,) = rest or [float(steps)]
+        start, end, over = _parts(str(value), steps)
     except ValueError:
         raise ValueError(
             f"`{argument}` must be a number, START:END or START:END:STEPS, got {value!r}."
         ) from None
-    return linear(start, end, int(over))
+    return linear(start, end, over)
+
+
+def require_range(argument: str, value: str | float, positive: bool) -> None:
+    """Refuses a schedule that does not stay above zero, or leaves what is at least zero.
+
+    Raises:
+        ValueError: Naming the argument, the requirement and the value.
+    """
+    schedule = parse_schedule(argument, value, steps=1)
+    least = min(schedule(0), schedule(sys.maxsize))
+    if least < 0 or (positive and least == 0):
+        wanted = "positive" if positive else "at least 0"
+        raise ValueError(f"`{argument}` must be {wanted} throughout, got {value!r}.")
+
+
+def _parts(text: str, steps: int) -> tuple[float, float, int]:
+    start, end, over = (text.split(":") + [text] * (":" not in text) + [str(steps)])[:3]
+    parts = float(start), float(end), int(over)
+    if text.count(":") > 2 or not all(map(math.isfinite, parts)) or parts[2] < 1:
+        raise ValueError(text)
+    return parts
 
 
 DECAYS: dict[str, Callable[[float, int], Schedule]] = {

@@ -1,0 +1,96 @@
+"""Posteriors made by hand, whose statistics are known."""
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor, nn
+
+from discretevae.evaluation import CodeHealth, code_health, collapse_warnings
+from discretevae.models import DiscreteVAE
+from discretevae.networks import MLP
+
+D, K = 3, 4
+
+
+class Fixed(nn.Module):
+    """The posterior of example i is row i of a table; x holds i."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.table = logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.table[x[:, 0].long()].flatten(1)
+
+
+def health_of(logits: Tensor) -> CodeHealth:
+    model = DiscreteVAE((1,), D, K, MLP((2,)))
+    model.encoder = Fixed(logits)
+    x = torch.arange(float(len(logits)))[:, None]
+    return code_health(model, x.split(3))
+
+
+def one_hot_logits(codes: list[list[int]]) -> Tensor:
+    return 1e4 * torch.nn.functional.one_hot(torch.tensor(codes), K).float()
+
+
+def test_uniform_posteriors_carry_nothing() -> None:
+    health = health_of(torch.zeros(8, D, K))
+    torch.testing.assert_close(health.usage, torch.full((D, K), 1 / K, dtype=torch.float64))
+    torch.testing.assert_close(health.perplexity, torch.full((D,), 4.0, dtype=torch.float64))
+    assert health.kl.abs().max() < 1e-7  # the prior is in float32
+    assert health.mutual_information.abs().max() < 1e-12
+    assert health.active_latents == 0
+    assert health.dead_categories == 0
+    assert health.examples == 8
+
+
+def test_deterministic_posteriors_carry_the_entropy_of_their_usage() -> None:
+    health = health_of(one_hot_logits([[i % K, i % 2, (i // 2) % K] for i in range(8)]))
+    expected = torch.tensor([math.log(4), math.log(2), math.log(4)], dtype=torch.float64)
+    torch.testing.assert_close(health.mutual_information, expected)
+    torch.testing.assert_close(health.perplexity, expected.exp())
+    torch.testing.assert_close(health.kl, torch.full((D,), math.log(K), dtype=torch.float64))
+    assert health.active_latents == D
+    assert health.dead_categories == 2  # of the second latent
+    assert health.distinct_codes == 8
+    assert collapse_warnings(health) == []
+
+
+def test_a_latent_that_ignores_the_data_is_dead_even_with_a_large_kl() -> None:
+    health = health_of(one_hot_logits([[i % K, (i // K) % K, 2] for i in range(16)]))
+    assert health.kl[2].item() == pytest.approx(math.log(K))
+    assert health.mutual_information[2].item() == pytest.approx(0, abs=1e-9)
+    assert health.perplexity[2].item() == pytest.approx(1)
+    assert health.active_latents == 2
+    assert health.dead_categories == 3
+    assert health.distinct_codes == 16
+    (warning,) = collapse_warnings(health)
+    assert warning.startswith("1 of 3 latents carry almost no information")
+    assert "--beta" in warning
+
+
+def test_unused_categories_are_named_with_what_to_change() -> None:
+    health = health_of(one_hot_logits([[i % 2] * D for i in range(8)]))
+    (warning,) = collapse_warnings(health)
+    assert warning.startswith("6 of 12 categories are used by fewer than 0.1 %")
+    assert "--estimator" in warning
+
+
+def test_a_whole_collapse_gives_both_warnings() -> None:
+    assert len(collapse_warnings(health_of(one_hot_logits([[0] * D] * 8)))) == 2
+
+
+def test_random_posteriors_agree_with_scipy() -> None:
+    logits = 2 * torch.randn(10, D, K)
+    health, q = health_of(logits), logits.double().softmax(-1).numpy()
+    usage = q.mean(0)
+    entropy = stats.entropy(usage, axis=-1)
+    conditional = stats.entropy(q, axis=-1).mean(0)
+    torch.testing.assert_close(health.usage, torch.from_numpy(usage))
+    torch.testing.assert_close(health.mutual_information, torch.from_numpy(entropy - conditional))
+    torch.testing.assert_close(health.kl, torch.from_numpy(math.log(K) - conditional))
+    torch.testing.assert_close(health.perplexity.log(), torch.from_numpy(entropy))
+    assert (health.mutual_information <= health.kl + 1e-7).all()
