@@ -6,10 +6,11 @@ import pytest
 
 from discretevae.cli import main
 
-SMALL = """
-    --limit 60 --batch-size 20 --network mlp --widths 16 --num-latents 2 --num-categories 3
-    --importance-samples 8 --accelerator cpu
-""".split()
+SMALL = [
+    *("--limit", "60", "--batch-size", "20", "--network", "mlp", "--widths", "16"),
+    *("--num-latents", "2", "--num-categories", "3", "--importance-samples", "8"),
+    *("--accelerator", "cpu"),
+]
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ def train(
     limit: int | None = None,
     epochs: int = 100,
     batch_size: int = 100,
+    optimizer: str = "adam",
     learning_rate: float = 1e-3,
     decay: str = "cosine",
     patience: int = 20,
@@ -80,7 +81,8 @@ def train(
         limit: Most examples to take of each part, for a quick try.
         epochs: Most passes over the training examples.
         batch_size: Examples a step.
-        learning_rate: Of Adam, at the start.
+        optimizer: adam, or muon (best with batches of some hundred and 5 to 10 times the rate).
+        learning_rate: Of the optimiser, at the start.
         decay: How the learning rate falls: constant, linear or cosine.
         patience: Epochs without a better validation ELBO before training stops; 0 never stops.
         test_curve: Also record the test ELBO of every epoch; nothing is decided by it.

@@ -94,6 +94,7 @@ class Run:
         if run.folder.exists() and not run._is_empty():
             run._clear(overwrite)
         run.folder.mkdir(parents=True, exist_ok=True)
+        run.remove_leftovers()
         run.write_options(options)
         return run
 
@@ -164,7 +165,8 @@ class Run:
         write_text(self.metrics, json.dumps(metrics, indent=2, allow_nan=True) + "\n")
 
     def _is_empty(self) -> bool:
-        return self.folder.is_dir() and next(self.folder.iterdir(), None) is None
+        """Whether nothing is there but what a kill has left of a first file."""
+        return self.folder.is_dir() and all(LEFTOVER.match(p.name) for p in self.folder.iterdir())
 
     def _clear(self, overwrite: bool) -> None:
         if not self._is_run():

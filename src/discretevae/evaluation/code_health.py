@@ -90,13 +90,13 @@ def collapse_warnings(health: CodeHealth) -> list[str]:
     if health.active_latents < latents:
         warnings.append(
             f"{latents - health.active_latents} of {latents} latents carry almost no information "
-            "about the data (posterior collapse). Lower --beta at first (such as --beta 0:1), "
-            "raise --learning-rate, or use fewer latents (--num-latents)."
+            "about the data (posterior collapse). Train longer (--epochs), raise --learning-rate, "
+            "lower --beta, or use fewer latents (--num-latents)."
         )
     if health.dead_categories > latents * categories // 4:
         warnings.append(
             f"{health.dead_categories} of {latents * categories} categories are used by fewer "
-            "than 0.1 % of examples. Train longer (--epochs), use fewer categories "
-            "(--num-categories), or another --estimator."
+            "than 0.1 % of examples. Start with a larger --beta (such as 3:1), lower "
+            "--learning-rate, use fewer categories (--num-categories), or another --estimator."
         )
     return warnings

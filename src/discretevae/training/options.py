@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from discretevae.names import resolve
+from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.schedules import DECAYS, require_range
 
 __all__ = ["TrainingOptions"]
@@ -18,7 +19,8 @@ class TrainingOptions:
     Arguments:
         epochs: The most passes over the training examples.
         batch_size: Examples a step.
-        learning_rate: Of Adam, at the start.
+        optimizer: adam, or muon (Adam for what is no matrix).
+        learning_rate: Of the optimiser, at the start.
         decay: How the learning rate falls to the end: constant, linear or cosine.
         patience: Epochs without a better validation ELBO before training stops; 0 never stops.
         temperature: Of the estimator, instead of its own: a number, "START:END" or
@@ -37,6 +39,7 @@ class TrainingOptions:
 
     epochs: int = 100
     batch_size: int = 100
+    optimizer: str = "adam"
     learning_rate: float = 1e-3
     decay: str = "cosine"
     patience: int = 20
@@ -57,6 +60,7 @@ class TrainingOptions:
             raise ValueError(f"`learning_rate` must be positive, got {self.learning_rate}.")
         if self.seed >= 2**63:
             raise ValueError(f"`seed` must be less than 2^63, got {self.seed}.")
+        resolve("optimizer", self.optimizer, OPTIMIZERS)
         resolve("decay", self.decay, DECAYS)
         resolve("precision", self.precision, dict.fromkeys(PRECISIONS))
         require_range("beta", self.beta, positive=False)

@@ -1,0 +1,159 @@
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from discretevae.data import BINARIZERS, Splits
+from discretevae.models import DiscreteVAE
+from discretevae.networks import MLP
+from discretevae.training import TrainingError, TrainingOptions, best_row, check, train
+
+Make = Callable[..., DiscreteVAE]
+
+
+def elbo(model: DiscreteVAE, x: Tensor) -> float:
+    with torch.no_grad():
+        return float(model.exact_log_likelihood(x).mean())
+
+
+def weights(model: DiscreteVAE) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_training_raises_the_elbo_and_leaves_the_model_to_be_used(
+    digits: Splits, make_model: Make, options: TrainingOptions
+) -> None:
+    model = make_model()
+    before = elbo(model, digits.test.values())
+    rows = train(model, digits, replace(options, epochs=10, learning_rate=0.01))
+    assert len(rows) == 10
+    assert elbo(model, digits.test.values()) > before + 3
+    assert not model.training
+    assert model.device.type == "cpu"
+
+
+def test_the_same_seed_gives_the_same_weights(
+    digits: Splits, make_model: Make, options: TrainingOptions
+) -> None:
+    first, again, other = make_model(), make_model(), make_model()
+    train(first, digits, options)
+    train(again, digits, options)
+    train(other, digits, replace(options, seed=1))
+    assert torch.equal(weights(first), weights(again))
+    assert not torch.equal(weights(first), weights(other))
+
+
+def test_the_global_random_state_plays_no_part(
+    digits: Splits, make_model: Make, options: TrainingOptions
+) -> None:
+    first, again = make_model(), make_model()
+    train(first, digits, options)
+    torch.manual_seed(123)
+    train(again, digits, options)
+    assert torch.equal(weights(first), weights(again))
+
+
+class Drifting(DiscreteVAE):
+    """Its ELBO, as it tells it, is best after a given number of epochs."""
+
+    best = 2
+
+    def elbo_terms(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        terms = super().elbo_terms(x, *args, **kwargs)
+        self.__dict__["calls"] = self.__dict__.get("calls", -1) + 1
+        epoch = self.__dict__["calls"] // 2 + 1  # train, then validation
+        return terms._replace(
+            reconstruction=torch.full_like(terms.kl, -abs(epoch - self.best)), kl=0 * terms.kl
+        )
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (3, 5), (0, 12)])
+def test_training_stops_when_the_validation_elbo_has_not_improved(
+    digits: Splits, options: TrainingOptions, patience: int, epochs: int
+) -> None:
+    model = Drifting((1, 8, 8), 2, 3, MLP((16,)))
+    rows = train(model, digits, replace(options, epochs=12, patience=patience))
+    assert len(rows) == epochs
+    assert best_row(rows)["epoch"] == 2
+
+
+def test_the_weights_of_the_best_validation_elbo_are_kept(
+    digits: Splits, options: TrainingOptions, tmp_path: Path
+) -> None:
+    def after(epochs: int, folder: Path) -> DiscreteVAE:
+        torch.manual_seed(0)
+        model = Drifting((1, 8, 8), 2, 3, MLP((16,)))
+        constant = replace(options, decay="constant", epochs=epochs, patience=0, beta="0:1:6")
+        train(model, digits, constant, folder)
+        return model
+
+    two, four = after(2, tmp_path / "two"), after(4, tmp_path / "four")
+    assert torch.equal(weights(two), weights(four))
+    assert two.beta == four.beta == 1.0  # scheduled values belong to the weights that are kept
+
+
+def test_without_validation_the_last_weights_are_kept(
+    without_validation: Splits, make_model: Make, options: TrainingOptions, tmp_path: Path
+) -> None:
+    model = make_model()
+    rows = train(model, without_validation, replace(options, patience=1), tmp_path)
+    assert len(rows) == 3
+    assert "validation_elbo" not in rows[0]
+    assert [path.name for path in tmp_path.glob("checkpoints/*")] == ["last.ckpt"]
+    last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, last["state_dict"][f"model.{name}"])
+
+
+def test_a_folder_gets_history_and_logs(
+    digits: Splits, make_model: Make, options: TrainingOptions, tmp_path: Path
+) -> None:
+    train(make_model(), digits, options, tmp_path)
+    lines = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert lines[0].startswith("epoch,step,seconds,train_objective,train_elbo,validation_elbo")
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2", "3"]
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_without_a_folder_nothing_is_left(
+    digits: Splits,
+    make_model: Make,
+    options: TrainingOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        train(make_model(), digits, options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_does_not_go_together_is_refused(
+    digits: Splits, make_model: Make, options: TrainingOptions
+) -> None:
+    grey = replace(digits, binarizer=BINARIZERS["none"])
+    with pytest.raises(ValueError, match="0 or 1 for the Bernoulli likelihood"):
+        check(make_model(), grey, options)
+    with pytest.raises(TrainingError, match=r"shape \(64,\) to suit the model, got \(1, 8, 8\)"):
+        check(DiscreteVAE((64,), 2, 3), digits, options)
+    with pytest.raises(TrainingError, match="must have training examples, got none"):
+        check(make_model(), replace(digits, train=digits.train.take(slice(0))), options)
+    with pytest.raises(TrainingError, match=r"`accelerator` must be one .* got 'abacus'"):
+        check(make_model(), digits, replace(options, accelerator="abacus"))
+
+
+def test_every_example_is_checked_against_the_likelihood(
+    digits: Splits, make_model: Make, options: TrainingOptions
+) -> None:
+    x = digits.test.values().clone()
+    x[-1, 0, 0, 0] = 2.0
+    bad = replace(digits, test=replace(digits.test, x=x), binarizer=BINARIZERS["none"])
+    bad = replace(bad, train=digits.validation)
+    with pytest.raises(ValueError, match="0 or 1"):
+        check(make_model(), bad, options)
