@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from discretevae.assemble import observed_examples
+from discretevae.assemble import shown
 from discretevae.data import BINARIZERS, Splits, load
 from discretevae.gallery import draw_gallery, draw_reconstructions, draw_samples
 from discretevae.models import VAE, DiscreteVAE, GaussianVAE
@@ -60,8 +60,15 @@ def test_without_history_there_are_no_curves(tmp_path: Path, digits: Splits) -> 
 
 def test_without_a_test_set_the_training_examples_are_shown(run: Run, digits: Splits) -> None:
     none = replace(digits, test=digits.test.take(slice(0)))
-    assert set(observed_examples(none).values().unique().tolist()) == {0.0, 1.0}
+    assert set(shown(none).examples.values().unique().tolist()) == {0.0, 1.0}
     assert len(draw_gallery(run, model(DiscreteVAE), none, seed=0)) == 5
+
+
+def test_inputs_are_shown_as_they_were_before_they_became_binary(digits: Splits) -> None:
+    look = shown(digits)
+    assert len(look.originals.values().unique()) > 2
+    assert set(look.examples.values().unique().tolist()) == {0.0, 1.0}
+    assert ((look.originals.values() > 0) >= (look.examples.values() > 0)).all()
 
 
 def test_the_model_is_left_as_it_was(run: Run, digits: Splits) -> None:
@@ -77,14 +84,14 @@ def test_the_model_is_left_as_it_was(run: Run, digits: Splits) -> None:
 def test_the_same_seed_gives_the_same_picture(tmp_path: Path, digits: Splits) -> None:
     drawn, paths = model(DiscreteVAE), [tmp_path / f"{i}.png" for i in range(3)]
     for path, seed in zip(paths, (0, 0, 1), strict=True):
-        draw_reconstructions(path, drawn, digits.test.take(slice(4)), digits.binarizer, seed)
+        draw_reconstructions(path, drawn, shown(digits), 4, seed)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert paths[0].read_bytes() != paths[2].read_bytes()
 
 
 def test_a_gaussian_likelihood_is_drawn_over_its_own_range(tmp_path: Path, run: Run) -> None:
     grey = load("digits", limit=30)
-    wide = replace(grey, test=replace(grey.test, x=grey.test.values() * 10 - 5))
+    wide = replace(grey, test=replace(grey.test, x=grey.test.values() * 10 - 5), originals=None)
     wide = replace(wide, binarizer=BINARIZERS["none"])
     drawn = model(DiscreteVAE, "gaussian")
     assert len(draw_gallery(run, drawn, wide, seed=0)) == 5

@@ -4,12 +4,11 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from discretevae.data import (
     BINARIZERS,
     DATASETS,
-    Binarizer,
     Examples,
     Splits,
     generator,
@@ -25,12 +24,13 @@ from discretevae.networks import CNN, MLP, NETWORKS, Network
 from discretevae.training import TrainingOptions
 
 __all__ = [
+    "Shown",
     "data_from_options",
     "estimator_from_options",
-    "examples_from_options",
     "model_from_options",
-    "observed_examples",
     "resolve_options",
+    "shown",
+    "shown_from_options",
     "training_from_options",
 ]
 
@@ -87,23 +87,28 @@ def training_from_options(options: Mapping[str, Any], **changes: Any) -> Trainin
     return TrainingOptions(**{k: v for k, v in options.items() if k in names} | changes)
 
 
-def examples_from_options(
-    options: Mapping[str, Any], data: str | None
-) -> tuple[Examples, Binarizer]:
+class Shown(NamedTuple):
+    """Examples to look at: as they were given, and as the model sees them."""
+
+    originals: Examples
+    examples: Examples
+
+
+def shown_from_options(options: Mapping[str, Any], data: str | None) -> Shown:
     """Loads examples to look at: those held out from the run or a named set, or a whole file."""
-    binarizer = BINARIZERS[_binarize(options)]
     if data is None or data in DATASETS:
-        splits = data_from_options({**options, "data": data or options["data"]})
-        return observed_examples(splits), binarizer
-    examples, _ = read_file(data)
-    return binarizer.prepare_evaluation(examples, generator("file", options["seed"])), binarizer
+        return shown(data_from_options({**options, "data": data or options["data"]}))
+    originals, _ = read_file(data)
+    stream = generator("file", options["seed"])
+    return Shown(originals, BINARIZERS[_binarize(options)].prepare_evaluation(originals, stream))
 
 
-def observed_examples(data: Splits) -> Examples:
-    """Gives the test examples, or the training ones where there are none, as a model sees them."""
+def shown(data: Splits) -> Shown:
+    """Gives the test examples, or the training ones where there are none."""
     if len(data.test):
-        return data.test
-    return data.binarizer.prepare_evaluation(data.train, generator("observed", 0))
+        return Shown(data.test if data.originals is None else data.originals, data.test)
+    stream = generator("observed", 0)
+    return Shown(data.train, data.binarizer.prepare_evaluation(data.train, stream))
 
 
 def estimator_from_options(options: Mapping[str, Any]) -> Estimator | None:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from discretevae.command_parser import Commands, OptionsError, parse, typed_options
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from discretevae.data import Splits
     from discretevae.models import VAE
     from discretevae.runs import Run
@@ -117,6 +115,7 @@ def evaluate(run: str, *, importance_samples: int | None = None, seed: int | Non
         seed: Of the samples; by default the run's.
     """
     from discretevae.assemble import data_from_options
+    from discretevae.publish import publish
     from discretevae.runs import Run
 
     given = {"importance_samples": importance_samples, "seed": seed}
@@ -127,7 +126,7 @@ def evaluate(run: str, *, importance_samples: int | None = None, seed: int | Non
     model = _saved_model(opened, **_as_trained(opened, options))
     data = data_from_options(options)
     options |= {name: value for name, value in given.items() if value is not None}
-    _publish(opened, model, data, options)
+    publish(opened, model, data, options)
 
 
 def sample(run: str, *, count: int = 40, seed: int = 0, output: str | None = None) -> None:
@@ -172,7 +171,7 @@ def reconstruct(
     """
     import torch
 
-    from discretevae.assemble import examples_from_options
+    from discretevae.assemble import shown_from_options
     from discretevae.gallery import draw_reconstructions
     from discretevae.runs import Run
 
@@ -180,25 +179,26 @@ def reconstruct(
     opened = Run.open(run)
     path = _output(output or opened.folder / "reconstructions.png")
     model, options = _saved_model(opened), _stored_options(opened)
-    examples, binarizer = examples_from_options(options, data)
-    if tuple(examples.shape) != model.shape:
-        raise ValueError(f"`data` must have shape {model.shape}, got {tuple(examples.shape)}.")
-    examples = examples.take(slice(0, count))
-    x = binarizer.draw(examples.x, torch.Generator().manual_seed(0))
+    look = shown_from_options(options, data)
+    shape = tuple(look.examples.shape)
+    if shape != model.shape:
+        raise ValueError(f"`data` must have shape {model.shape}, got {shape}.")
+    x = look.examples.values(slice(0, count))
     model.likelihood.check(x)
     if path.suffix == ".npy":
         with torch.no_grad():
             _save_array(path, model.reconstruct(x).numpy())
     else:
-        draw_reconstructions(path, model, examples, binarizer)
+        draw_reconstructions(path, model, look, count)
     print(path)
 
 
 def datasets() -> None:
     """List the named data sets."""
     from discretevae.data import DATASETS, is_available
+    from discretevae.tables import print_table, table_of
 
-    table = _table("Data sets")
+    table = table_of("Data sets")
     for column in ("name", "shape", "train", "test", "where"):
         table.add_column(column, no_wrap=True)
     table.add_column("what")
@@ -207,14 +207,15 @@ def datasets() -> None:
         where = "here" if is_available(name) else "download"
         sizes = [f"{size:,}" if size else "–" for size in (info.train_examples, info.test_examples)]
         table.add_row(name, shape, *sizes, where, info.description)
-    _console().print(table)
+    print_table(table)
 
 
 def estimators() -> None:
     """List the gradient estimators with their properties."""
     from discretevae.estimators import ESTIMATORS
+    from discretevae.tables import print_table, table_of
 
-    table = _table("Estimators of E_q[f(z)] and its gradient")
+    table = table_of("Estimators of E_q[f(z)] and its gradient")
     for column in ("name", "unbiased", "relaxed", "uses ∇f", "calls f"):
         table.add_column(column, no_wrap=True)
     table.add_column("what it does")
@@ -223,7 +224,7 @@ def estimators() -> None:
         row = [_yes(cls.unbiased), _yes(cls.relaxed), _yes(cls.needs_gradient_of_f)]
         evaluations = "K^D" if name == "exact" else str(cls().evaluations(4, 8))
         table.add_row(name, *row, evaluations, line)
-    _console().print(table)
+    print_table(table)
 
 
 COMMANDS: Commands = {
@@ -293,14 +294,15 @@ def _assemble(options: dict[str, Any], folder: Path | None = None) -> _Parts:
 
 def _train(run: "Run", options: dict[str, Any], parts: _Parts, resume: bool) -> None:
     """Trains, saves the model, evaluates; an interruption says how to go on."""
+    from discretevae.publish import describe, publish
     from discretevae.training import train as fit
 
     data, model, training = parts
-    print(f"{run.folder}: {_describe(model, data)}", file=sys.stderr)
+    print(f"{run.folder}: {describe(model, data)}", file=sys.stderr)
     try:
         fit(model, data, training, run.folder, resume=resume)
         model.save_pretrained(run.model)
-        _publish(run, model, data, options)
+        publish(run, model, data, options)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"; to go on: {_resume_command(run)}") from None
 
@@ -360,84 +362,6 @@ def _name(data: "Splits", options: dict[str, Any]) -> str:
     return f"{data.name}-{sizes}" if options["model"] == "discrete" else f"{data.name}-gaussian"
 
 
-def _publish(run: "Run", model: "VAE", data: "Splits", options: dict[str, Any]) -> None:
-    """Evaluates, writes the numbers, draws, writes the page, says where it is."""
-    from discretevae.evaluation import evaluate as measure
-    from discretevae.gallery import draw_gallery
-    from discretevae.progress import track
-    from discretevae.report import write_report
-    from discretevae.runs import command_line, versions
-
-    metrics = measure(model, data, options["importance_samples"], options["seed"], track)
-    run.write_metrics(metrics)
-    figures = draw_gallery(run, model, data, options["seed"])
-    write_report(
-        run.report,
-        title=run.folder.resolve().name,
-        summary=[_describe(model, data)],
-        metrics=metrics,
-        config={**options, "versions": versions(), "command": command_line()},
-        figures=figures,
-        warnings=_warnings(model, data),
-    )
-    _print_metrics(metrics)
-    print(f"report: {run.report}")
-
-
-def _warnings(model: "VAE", data: "Splits") -> list[str]:
-    from discretevae.assemble import observed_examples
-    from discretevae.evaluation import code_health, collapse_warnings
-    from discretevae.models import DiscreteVAE
-
-    found = []
-    if not model.likelihood.normalised:
-        found.append(
-            "The data are grey values under binary cross-entropy, which is not a likelihood: the "
-            "figures compare with published ones of the same kind only."
-        )
-    if isinstance(model, DiscreteVAE):
-        x = observed_examples(data).values(slice(0, 5000))
-        found += collapse_warnings(code_health(model, [x]))
-    return found
-
-
-def _describe(model: "VAE", data: "Splits") -> str:
-    from discretevae.models import DiscreteVAE
-
-    shape = "×".join(map(str, model.shape))
-    code = (
-        f"{model.num_latents} categorical latents of {model.num_categories} classes, trained with "
-        f"{type(model.estimator).__name__}"
-        if isinstance(model, DiscreteVAE)
-        else f"{getattr(model, 'num_latents', '?')} Gaussian latents"
-    )
-    network = f"{model.network.kind.upper()} {tuple(model.network.config().values())[1]}"
-    return (
-        f"{code}, {network}, {model.likelihood_config()} likelihood, on {data.name} "
-        f"({shape}, {data.binarizer.name}): {len(data.train):,} training, "
-        f"{len(data.validation):,} validation and {len(data.test):,} test examples."
-    )
-
-
-def _print_metrics(metrics: dict[str, dict[str, dict[str, Any]]]) -> None:
-    from discretevae.report import format_value
-
-    table = _table("True bounds (nats per example) and health of the code")
-    table.add_column("", no_wrap=True)
-    for split in metrics:
-        table.add_column(split, no_wrap=True, justify="right")
-    for name in max(metrics.values(), key=len):
-        entries = [split.get(name) for split in metrics.values()]
-        shown = next(entry for entry in entries if entry)
-        if isinstance(shown["value"], list):
-            continue
-        cells = [format_value(e["value"], e["se"]) if e else "–" for e in entries]
-        of = shown["unit"].removeprefix("of ").split()[0]
-        label = f"{name.replace('_', ' ')}" + f" (of {of})" * shown["unit"].startswith("of ")
-        table.add_row(label, *cells)
-    _console().print(table)
-
-
 def _saved_model(run: "Run", **trained_with: Any) -> "VAE":
     from discretevae.models import from_pretrained
 
@@ -472,17 +396,3 @@ def _require_at_least(name: str, value: int, least: int) -> None:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
-
-
-def _table(title: str) -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    return Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console()

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from discretevae.assemble import observed_examples
-from discretevae.data import Binarizer, Examples, Splits, generator
+from discretevae.assemble import Shown, shown
+from discretevae.data import Examples, Splits
 from discretevae.evaluation import code_health
 from discretevae.figures import (
     new_axes,
@@ -32,11 +32,10 @@ SAMPLES = 40
 @torch.no_grad()
 def draw_gallery(run: Run, model: VAE, data: Splits, seed: int) -> list[ReportFigure]:
     """Draws every picture that suits the model into the run's folder, in the page's order."""
-    examples = observed_examples(data)
+    look = shown(data)
+    examples = look.examples
     figures = _curves(run)
-    figures.append(
-        _reconstructions(run.figures / "reconstructions.png", model, data, examples, seed)
-    )
+    figures.append(_reconstructions(run.figures / "reconstructions.png", model, look, seed))
     if isinstance(model, DiscreteVAE):
         figures.append(_categories(run.figures / "categories.png", model, examples))
     if isinstance(model, GaussianVAE):
@@ -48,12 +47,9 @@ def draw_gallery(run: Run, model: VAE, data: Splits, seed: int) -> list[ReportFi
 
 
 @torch.no_grad()
-def draw_reconstructions(
-    path: Path, model: VAE, examples: Examples, binarizer: Binarizer, seed: int = 0
-) -> None:
+def draw_reconstructions(path: Path, model: VAE, look: Shown, count: int, seed: int = 0) -> None:
     """Draws the tutorial's first picture: inputs, their draws, and both decoded again."""
-    x = examples.values().to(model.device)
-    drawn = binarizer.draw(examples.x, generator("pictures", seed)).to(model.device)
+    x, drawn = (part.values(slice(0, count)).to(model.device) for part in look)
     p = model.decode(model.encode(drawn))
     with torch.random.fork_rng(devices=[]):  # distributions take no generator
         torch.manual_seed(seed)
@@ -91,10 +87,8 @@ def _curves(run: Run) -> list[ReportFigure]:
     return [ReportFigure("ELBO by epoch", caption, path)]
 
 
-def _reconstructions(
-    path: Path, model: VAE, data: Splits, examples: Examples, seed: int
-) -> ReportFigure:
-    draw_reconstructions(path, model, examples.take(slice(0, SHOWN)), data.binarizer, seed)
+def _reconstructions(path: Path, model: VAE, look: Shown, seed: int) -> ReportFigure:
+    draw_reconstructions(path, model, look, SHOWN, seed)
     caption = "Examples not trained on, and what the model makes of them through their code alone."
     return ReportFigure("Reconstructions", caption, path)
 

@@ -34,7 +34,7 @@ def test_it_is_torchs_muon_on_matrices_and_adam_on_the_rest() -> None:
     ours, theirs = network(), network()
     matrices = [p for p in theirs.parameters() if p.ndim == 2]
     others = [p for p in theirs.parameters() if p.ndim != 2]
-    muon = Muon(matrices, 0.01, weight_decay=0.0, momentum=0.9, adjust_lr_fn="match_rms_adamw")
+    muon = Muon(matrices, 0.01, weight_decay=0.1, momentum=0.9, adjust_lr_fn="match_rms_adamw")
     take(ours, [MuonWithAdam(ours.parameters(), 0.01)], range(5))
     take(theirs, [muon, Adam(others, 0.01, fused=True)], range(5))
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):

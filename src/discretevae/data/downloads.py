@@ -72,6 +72,7 @@ def _cache() -> Path:
 def _retrieve(url: str, file: RemoteFile) -> Path:
     import pooch
 
+    pooch.get_logger().setLevel("WARNING")  # a failure is told once, in one line of ours
     # pooch writes beside the target, verifies, and only then puts the file in its place
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     folder = _cache() / file.folder

@@ -109,4 +109,5 @@ def _prepared(splits: Splits, binarizer: Binarizer, seed: int) -> Splits:
         validation=once(splits.validation, "validation"),
         test=once(splits.test, "test"),
         binarizer=binarizer,
+        originals=splits.test,
     )

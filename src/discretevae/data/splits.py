@@ -23,6 +23,7 @@ class Splits:
         test: Examples to report; may be empty.
         classes: The name of each label, where labels have names.
         binarizer: Its `draw` turns stored examples into a batch.
+        originals: The test examples as they were before they became binary, to be looked at.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Splits:
     test: Examples
     classes: tuple[str, ...] | None = None
     binarizer: Binarizer = BINARIZERS["none"]
+    originals: Examples | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

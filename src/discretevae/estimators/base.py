@@ -8,7 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Estimator", "evaluate", "require_positive", "require_samples", "with_gradient_of"]
+__all__ = [
+    "Estimator",
+    "evaluate",
+    "inject",
+    "require_binary",
+    "require_positive",
+    "require_samples",
+    "value_and_gradient",
+    "with_gradient_of",
+]
 
 
 class Estimator(ABC):
@@ -25,7 +34,8 @@ class Estimator(ABC):
     Every class declares, and `discretevae.estimators.battery` checks:
 
     - `unbiased`: value, gradient for `logits` and gradient inside `f` all have the exact mean;
-    - `relaxed`: `f` sees points inside the simplex, so the value is not E f at codes;
+    - `relaxed`: `f` sees points inside the simplex and must accept them; where the estimator is
+      not unbiased, its value is then not E f at codes;
     - `needs_gradient_of_f`: the gradient for `logits` passes through `f`;
     - `binary_only`: K must be 2;
     - `evaluations(D, K)`: rows of `f` per element of the batch.
@@ -62,10 +72,38 @@ def evaluate(f: Callable[[Tensor], Tensor], z: Float[Tensor, "S *B D K"]) -> Flo
     return value
 
 
+def value_and_gradient(
+    f: Callable[[Tensor], Tensor], z: Float[Tensor, "S *B D K"]
+) -> tuple[Float[Tensor, "S *B"], Float[Tensor, "S *B D K"]]:
+    """Calls `f` and takes its gradient in `z`, row by row, as numbers.
+
+    Raises:
+        ValueError: If `f(z)` has not shape (S, *B), or has no gradient in `z`.
+    """
+    with torch.enable_grad():
+        z = z.detach().requires_grad_()
+        value = evaluate(f, z)
+        gradient = None
+        if value.requires_grad:
+            total = value.sum()
+            (gradient,) = torch.autograd.grad(total, z, retain_graph=True, allow_unused=True)
+    if gradient is None:
+        raise ValueError("`f` must be differentiable in `z`, got a value without a gradient.")
+    return value, gradient
+
+
 def require_samples(samples: int, least: int, why: str = "") -> None:
     """Refuses fewer samples than the method needs."""
     if samples < least:
         raise ValueError(f"`samples` must be at least {least}{why}, got {samples}.")
+
+
+def require_binary(num_categories: int) -> None:
+    """Refuses latents with other than two classes."""
+    if num_categories != 2:
+        raise ValueError(
+            f"`num_categories` must be 2 for an estimator of binary latents, got {num_categories}."
+        )
 
 
 def require_positive(temperature: float) -> None:
@@ -103,3 +141,19 @@ def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
         (1.0, 4.0)
     """
     return _WithGradientOf.apply(value, surrogate)
+
+
+def inject(
+    logits: Float[Tensor, "*B D K"], gradient: Float[Tensor, "*B D K"]
+) -> Float[Tensor, "*B"]:
+    """Returns zeros whose gradient for `logits` is the given one, a number like any other.
+
+    Example:
+        >>> logits = torch.zeros(1, 2, requires_grad=True)
+        >>> nothing = inject(logits, torch.tensor([[-0.5, 0.5]]))
+        >>> nothing.backward()
+        >>> nothing.item(), logits.grad.tolist()
+        (0.0, [[-0.5, 0.5]])
+    """
+    product = (logits * gradient.detach()).sum((-2, -1))
+    return with_gradient_of(torch.zeros_like(product), product)

@@ -9,13 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from discretevae.categorical import gumbel
-from discretevae.estimators.base import Estimator, evaluate, require_positive, require_samples
+from discretevae.estimators.base import evaluate
+from discretevae.estimators.tempered import Tempered
 
 __all__ = ["GumbelSoftmax"]
 
 
 @dataclass(frozen=True)
-class GumbelSoftmax(Estimator):
+class GumbelSoftmax(Tempered):
     r"""Replaces the code by a point inside the simplex: low variance, biased in everything.
 
     .. math:: f(\mathrm{softmax}((l + G) / \tau)), \qquad G_{dk} \sim \mathrm{Gumbel}(0, 1)
@@ -39,16 +40,9 @@ class GumbelSoftmax(Estimator):
         torch.Size([5])
     """
 
-    samples: int = 1
     temperature: float = 0.5
 
-    unbiased: ClassVar[bool] = False
     relaxed: ClassVar[bool] = True
-    needs_gradient_of_f: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require_samples(self.samples, 1)
-        require_positive(self.temperature)
 
     def __call__(
         self,
@@ -59,6 +53,3 @@ class GumbelSoftmax(Estimator):
         noise = gumbel((self.samples, *logits.shape), logits, generator)
         z = ((logits + noise) / self.temperature).softmax(-1)
         return evaluate(f, z).mean(0)
-
-    def evaluations(self, num_latents: int, num_categories: int) -> int:
-        return self.samples

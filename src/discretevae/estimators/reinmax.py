@@ -2,26 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from discretevae import categorical
-from discretevae.estimators.base import (
-    Estimator,
-    evaluate,
-    require_positive,
-    require_samples,
-    with_gradient_of,
-)
+from discretevae.estimators.base import evaluate, with_gradient_of
+from discretevae.estimators.tempered import Tempered
 
 __all__ = ["ReinMax"]
 
 
 @dataclass(frozen=True)
-class ReinMax(Estimator):
+class ReinMax(Tempered):
     r"""Evaluates f at the code, takes a gradient of second order (Heun's rule).
 
     .. math:: g = 2 J(\pi_z) v - \tfrac12 J(p) v, \qquad
@@ -29,7 +23,7 @@ class ReinMax(Estimator):
 
     with :math:`p = \mathrm{softmax}(l)` and J(p)v = p ⊙ (v − p·v). The value is unbiased. At
     τ = 1 the gradient for `logits` is exact for an f that is quadratic in each latent, **biased**
-    for any other; at τ ≠ 1 it is biased even for a linear f, and often trains better.
+    for any other; at τ ≠ 1 it is biased even for a linear f, and trained best at 1.3 to 1.5 in the paper.
 
     Arguments:
         samples: S ≥ 1.
@@ -47,16 +41,6 @@ class ReinMax(Estimator):
         torch.Size([5])
     """
 
-    samples: int = 1
-    temperature: float = 1.0
-
-    unbiased: ClassVar[bool] = False
-    needs_gradient_of_f: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require_samples(self.samples, 1)
-        require_positive(self.temperature)
-
     def __call__(
         self,
         f: Callable[[Tensor], Tensor],
@@ -69,6 +53,3 @@ class ReinMax(Estimator):
         at_pi = with_gradient_of(pi.log(), logits.expand_as(z)).softmax(-1)
         surrogate = 2 * at_pi - 0.5 * logits.softmax(-1)
         return evaluate(f, with_gradient_of(z, surrogate)).mean(0)
-
-    def evaluations(self, num_latents: int, num_categories: int) -> int:
-        return self.samples

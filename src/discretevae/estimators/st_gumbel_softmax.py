@@ -2,26 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from discretevae.categorical import gumbel, one_hot_argmax
-from discretevae.estimators.base import (
-    Estimator,
-    evaluate,
-    require_positive,
-    require_samples,
-    with_gradient_of,
-)
+from discretevae.estimators.base import evaluate, with_gradient_of
+from discretevae.estimators.tempered import Tempered
 
 __all__ = ["STGumbelSoftmax"]
 
 
 @dataclass(frozen=True)
-class STGumbelSoftmax(Estimator):
+class STGumbelSoftmax(Tempered):
     r"""Evaluates f at the code, takes the gradient of the relaxation with the same noise.
 
     .. math:: z = \mathrm{onehot}(\arg\max(l + G)), \qquad
@@ -45,15 +39,7 @@ class STGumbelSoftmax(Estimator):
         torch.Size([5])
     """
 
-    samples: int = 1
     temperature: float = 0.5
-
-    unbiased: ClassVar[bool] = False
-    needs_gradient_of_f: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require_samples(self.samples, 1)
-        require_positive(self.temperature)
 
     def __call__(
         self,
@@ -65,6 +51,3 @@ class STGumbelSoftmax(Estimator):
         z = one_hot_argmax(perturbed.detach())
         soft = (perturbed / self.temperature).softmax(-1)
         return evaluate(f, with_gradient_of(z, soft)).mean(0)
-
-    def evaluations(self, num_latents: int, num_categories: int) -> int:
-        return self.samples

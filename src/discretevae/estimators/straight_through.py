@@ -2,26 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from discretevae import categorical
-from discretevae.estimators.base import (
-    Estimator,
-    evaluate,
-    require_positive,
-    require_samples,
-    with_gradient_of,
-)
+from discretevae.estimators.base import evaluate, with_gradient_of
+from discretevae.estimators.tempered import Tempered
 
 __all__ = ["StraightThrough"]
 
 
 @dataclass(frozen=True)
-class StraightThrough(Estimator):
+class StraightThrough(Tempered):
     r"""Evaluates f at the code, passes its gradient to the probabilities.
 
     .. math:: z \sim q, \qquad \nabla z := \nabla \mathrm{softmax}(l / \tau)
@@ -45,16 +39,6 @@ class StraightThrough(Estimator):
         torch.Size([5])
     """
 
-    samples: int = 1
-    temperature: float = 1.0
-
-    unbiased: ClassVar[bool] = False
-    needs_gradient_of_f: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require_samples(self.samples, 1)
-        require_positive(self.temperature)
-
     def __call__(
         self,
         f: Callable[[Tensor], Tensor],
@@ -64,6 +48,3 @@ class StraightThrough(Estimator):
         z = categorical.sample(logits, self.samples, generator)
         p = (logits / self.temperature).softmax(-1).expand_as(z)
         return evaluate(f, with_gradient_of(z, p)).mean(0)
-
-    def evaluations(self, num_latents: int, num_categories: int) -> int:
-        return self.samples

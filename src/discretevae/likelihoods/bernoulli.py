@@ -47,6 +47,6 @@ class BernoulliLikelihood(LinearLikelihood):
         elif not bool(((x == 0) | (x == 1)).all()):
             raise ValueError(
                 "`x` must be 0 or 1 for the Bernoulli likelihood, got "
-                f"{value_range(x)} and others between: binarise the data, use the continuous "
-                "Bernoulli, or choose bernoulli-grey, whose figures are no likelihoods."
+                f"{value_range(x)}: binarise the data, use the continuous Bernoulli, or choose "
+                "bernoulli-grey, whose figures are no likelihoods."
             )

@@ -71,8 +71,9 @@ def from_pretrained(folder: str | Path, **options: Any) -> DiscreteVAE | Gaussia
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelError(f"`{folder / 'config.json'}` must describe a model: {error}") from None
     _require_fit(expected, shapes, folder)
-    model = _build(config, **options)
-    model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    model, weights = _build(config, **options), load_file(folder / "model.safetensors")
+    model.to(next(iter(weights.values())).dtype)
+    model.load_state_dict(weights, strict=False)
     return model.eval()
 
 

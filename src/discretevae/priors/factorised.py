@@ -1,5 +1,6 @@
 """Priors under which the latents are independent; their KL is in closed form."""
 
+import math
 from typing import ClassVar
 
 import torch
@@ -62,7 +63,7 @@ class CategoricalPrior(Prior):
 
 
 class UniformPrior(CategoricalPrior):
-    """All K^D codes are equally probable: log p(z) = −D log K.
+    """All K^D codes are equally probable: log p(z) = −D log K, KL = log K − entropy.
 
     Example:
         >>> UniformPrior(4, 8).log_prob_of_codes(torch.tensor([0, 1, 2, 3]))
@@ -74,3 +75,6 @@ class UniformPrior(CategoricalPrior):
     def __init__(self, num_latents: int, num_categories: int) -> None:
         require_sizes(num_latents, num_categories)
         super().__init__(torch.zeros(num_latents, num_categories))
+
+    def kl(self, logits: Float[Tensor, "*B D K"]) -> Float[Tensor, "*B D"]:
+        return math.log(logits.shape[-1]) - categorical.entropy(logits)

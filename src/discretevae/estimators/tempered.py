@@ -1,0 +1,35 @@
+"""What the estimators with samples and a temperature share."""
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import ClassVar
+
+from discretevae.estimators.base import Estimator, require_positive, require_samples
+
+__all__ = ["Tempered"]
+
+
+@dataclass(frozen=True)
+class Tempered(Estimator, ABC):
+    """An estimator that follows the gradient of f along a softmax of some temperature.
+
+    Arguments:
+        samples: S ≥ 1.
+        temperature: τ > 0.
+
+    Raises:
+        ValueError: If `samples` is below 1 or `temperature` is not positive.
+    """
+
+    samples: int = 1
+    temperature: float = 1.0
+
+    unbiased: ClassVar[bool] = False
+    needs_gradient_of_f: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_samples(self.samples, 1)
+        require_positive(self.temperature)
+
+    def evaluations(self, num_latents: int, num_categories: int) -> int:
+        return self.samples

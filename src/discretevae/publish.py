@@ -1,0 +1,81 @@
+"""What is left to do once a model is trained: evaluate it, draw it, write the page, say so."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from discretevae.assemble import shown
+from discretevae.data import Splits
+from discretevae.evaluation import code_health, collapse_warnings, evaluate
+from discretevae.gallery import draw_gallery
+from discretevae.models import VAE, DiscreteVAE
+from discretevae.progress import track
+from discretevae.report import format_value, write_report
+from discretevae.runs import Run, command_line, versions
+from discretevae.tables import print_table, table_of
+
+__all__ = ["describe", "publish"]
+
+
+def publish(run: Run, model: VAE, data: Splits, options: Mapping[str, Any]) -> None:
+    """Evaluates, writes the numbers, draws, writes the page, says where it is."""
+    metrics = evaluate(model, data, options["importance_samples"], options["seed"], track)
+    run.write_metrics(metrics)
+    figures = draw_gallery(run, model, data, options["seed"])
+    write_report(
+        run.report,
+        title=run.folder.resolve().name,
+        summary=[describe(model, data)],
+        metrics=metrics,
+        config={**options, "versions": versions(), "command": command_line()},
+        figures=figures,
+        warnings=_warnings(model, data),
+    )
+    _print_metrics(metrics)
+    print(f"report: {run.report}")
+
+
+def describe(model: VAE, data: Splits) -> str:
+    """Says in a sentence what was trained on which data."""
+    shape = "×".join(map(str, model.shape))
+    code = (
+        f"{model.num_latents} categorical latents of {model.num_categories} classes, trained with "
+        f"{type(model.estimator).__name__}"
+        if isinstance(model, DiscreteVAE)
+        else f"{getattr(model, 'num_latents', '?')} Gaussian latents"
+    )
+    network = f"{model.network.kind.upper()} {tuple(model.network.config().values())[1]}"
+    return (
+        f"{code}, {network}, {model.likelihood_config()} likelihood, on {data.name} "
+        f"({shape}, {data.binarizer.name}): {len(data.train):,} training, "
+        f"{len(data.validation):,} validation and {len(data.test):,} test examples."
+    )
+
+
+def _warnings(model: VAE, data: Splits) -> list[str]:
+    found = []
+    if not model.likelihood.normalised:
+        found.append(
+            "The data are grey values under binary cross-entropy, which is not a likelihood: the "
+            "figures compare with published ones of the same kind only."
+        )
+    if isinstance(model, DiscreteVAE):
+        x = shown(data).examples.values(slice(0, 5000))
+        found += collapse_warnings(code_health(model, [x]))
+    return found
+
+
+def _print_metrics(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    table = table_of("True bounds (nats per example) and health of the code")
+    table.add_column("", no_wrap=True)
+    for split in metrics:
+        table.add_column(split, no_wrap=True, justify="right")
+    for name in max(metrics.values(), key=len):
+        entries = [split.get(name) for split in metrics.values()]
+        first = next(entry for entry in entries if entry)
+        if isinstance(first["value"], list):
+            continue
+        cells = [format_value(e["value"], e["se"]) if e else "–" for e in entries]
+        of = first["unit"].removeprefix("of ").split()[0]
+        label = f"{name.replace('_', ' ')}" + f" (of {of})" * first["unit"].startswith("of ")
+        table.add_row(label, *cells)
+    print_table(table)

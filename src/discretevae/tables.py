@@ -1,0 +1,18 @@
+"""Tables for a terminal of 80 columns."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["print_table", "table_of"]
+
+
+def table_of(title: str) -> Table:
+    """Makes an empty table without lines between cells."""
+    return Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+
+
+def print_table(table: Table) -> None:
+    """Prints a table on the standard output."""
+    Console().print(table)
