@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test lint types clean
 
 demo: $(STAMP)
-	$(BIN)/discretevae train digits --epochs 300 --patience 60 --output runs/demo --overwrite
+	$(BIN)/discretevae train digits --optimizer muon --learning-rate 5e-3 --output runs/demo --overwrite
 
 test: $(STAMP)
 	$(BIN)/ruff check .

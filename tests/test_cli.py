@@ -52,6 +52,8 @@ def copied(run_folder: Path, tmp_path: Path) -> Path:
 
 
 OPTIONS = [
+    ("--estimator arm", "`num_categories` must be 2 for an estimator of binary latents, got 8"),
+    ("--estimator carms --num-categories 20", "`num_categories` must be at most 16, got 20"),
     ("--num-categories 1", "`num_categories` at least 2, got 4 and 1"),
     ("--num-latents 0", "`num_latents` must be at least 1"),
     ("--epochs 0", "`epochs` must be at least 1, got 0"),

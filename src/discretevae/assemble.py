@@ -6,6 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from discretevae.data import (
     BINARIZERS,
     DATASETS,
@@ -127,7 +129,15 @@ def estimator_from_options(options: Mapping[str, Any]) -> Estimator | None:
         )
     if kind is Exact:
         _require_enumerable(*sizes)
-    return kind(**{k: v for k, v in given.items() if k != "temperature"})  # that has a schedule
+    options = {k: v for k, v in given.items() if k != "temperature"}  # that has a schedule
+    _require_takes(kind(**options), *sizes)
+    return kind(**options)
+
+
+def _require_takes(estimator: Estimator, num_latents: int, num_categories: int) -> None:
+    """Has an estimator refuse sizes outside its theory now, not in the first step of a run."""
+    if not isinstance(estimator, Exact):
+        estimator(lambda z: z.sum((-2, -1)), torch.zeros(1, num_latents, num_categories))
 
 
 def _require_enumerable(num_latents: int, num_categories: int) -> None:

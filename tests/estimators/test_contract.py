@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from discretevae.estimators import (
+    CARMS,
     ESTIMATORS,
     RLOO,
     Estimator,
@@ -30,9 +31,18 @@ def _estimator(request: pytest.FixtureRequest) -> Estimator:
     return ESTIMATORS[request.param]()
 
 
+def ones(estimator: Estimator, *shape: int) -> Tensor:
+    """Logits of a shape that ends in D, with as many categories as the estimator takes."""
+    return torch.ones(*shape, 2 if estimator.binary_only else 4)
+
+
 @pytest.mark.parametrize("batch", [(), (5,), (2, 3)])
 @pytest.mark.parametrize("sizes", [(1, 2), (2, 3), (4, 5)])
 def test_shapes(estimator: Estimator, batch: tuple[int, ...], sizes: tuple[int, int]) -> None:
+    if estimator.binary_only and sizes[1] != 2:
+        with pytest.raises(ValueError, match=f"`num_categories` must be 2 .*got {sizes[1]}"):
+            estimator(total, torch.zeros(*batch, *sizes))
+        return
     logits = torch.randn(*batch, *sizes, requires_grad=True)
     value = estimator(total, logits)
     value.sum().backward()
@@ -46,12 +56,16 @@ def test_defaults_take_large_codes(estimator: Estimator) -> None:
     if isinstance(estimator, Exact):
         with pytest.raises(EnumerationError, match=r"64\^128.*65536"):
             estimator(total, torch.zeros(2, 128, 64))
+    elif isinstance(estimator, CARMS):
+        with pytest.raises(ValueError, match="`num_categories` must be at most 16, got 64"):
+            estimator(total, torch.zeros(2, 128, 64))
     else:
-        assert estimator(total, torch.zeros(2, 128, 64)).shape == (2,)
+        categories = 2 if estimator.binary_only else 64
+        assert estimator(total, torch.zeros(2, 32, categories)).shape == (2,)
 
 
 def test_a_generator_decides_everything(estimator: Estimator) -> None:
-    logits = torch.randn(5, 3, 4)
+    logits = ones(estimator, 5, 3)
     first, second = (estimator(total, logits, torch.Generator().manual_seed(3)) for _ in range(2))
     torch.manual_seed(99)
     third = estimator(total, logits, torch.Generator().manual_seed(3))
@@ -61,11 +75,12 @@ def test_a_generator_decides_everything(estimator: Estimator) -> None:
 
 def test_a_function_of_the_wrong_shape_is_refused(estimator: Estimator) -> None:
     with pytest.raises(ValueError, match=r"`f` must return \(\d+, 5\), got"):
-        estimator(lambda z: z.sum(), torch.zeros(5, 2, 3))
+        estimator(lambda z: z.sum(), ones(estimator, 5, 2))
 
 
 def test_extreme_logits_give_finite_gradients(estimator: Estimator) -> None:
-    logits = torch.tensor([[[1e4, -1e4, 0.0], [0.0, 0.0, 3e4]]], requires_grad=True)
+    logits = torch.tensor([[[1e4, -1e4, 0.0], [0.0, 0.0, 3e4]]])
+    logits = (logits[..., :2] if estimator.binary_only else logits).clone().requires_grad_()
     estimator(total, logits).sum().backward()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()

@@ -1,26 +1,48 @@
 """Estimators of E_q[f(z)] and of its gradient: one method, one file."""
 
+from discretevae.estimators.arm import ARM
 from discretevae.estimators.auto import recommended
 from discretevae.estimators.base import Estimator
 from discretevae.estimators.baselines import Baseline, ConstantBaseline, MovingAverageBaseline
+from discretevae.estimators.carms import CARMS
+from discretevae.estimators.darn import DARN
+from discretevae.estimators.disarm import DisARM
+from discretevae.estimators.double_cv import DoubleCV
 from discretevae.estimators.exact import Exact
+from discretevae.estimators.gst import GST
+from discretevae.estimators.gumbel_rao import GumbelRao
 from discretevae.estimators.gumbel_softmax import GumbelSoftmax
+from discretevae.estimators.local_expectation import LocalExpectation
+from discretevae.estimators.muprop import MuProp
+from discretevae.estimators.mve import MVE
 from discretevae.estimators.reinforce import Reinforce
 from discretevae.estimators.reinmax import ReinMax
+from discretevae.estimators.reinmax_rao import ReinMaxRao
 from discretevae.estimators.rloo import RLOO
 from discretevae.estimators.st_gumbel_softmax import STGumbelSoftmax
 from discretevae.estimators.straight_through import StraightThrough
 
 __all__ = [
+    "ARM",
+    "CARMS",
+    "DARN",
     "ESTIMATORS",
+    "GST",
+    "MVE",
     "RLOO",
     "Baseline",
     "ConstantBaseline",
+    "DisARM",
+    "DoubleCV",
     "Estimator",
     "Exact",
+    "GumbelRao",
     "GumbelSoftmax",
+    "LocalExpectation",
     "MovingAverageBaseline",
+    "MuProp",
     "ReinMax",
+    "ReinMaxRao",
     "Reinforce",
     "STGumbelSoftmax",
     "StraightThrough",
@@ -31,9 +53,20 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "exact": Exact,
     "reinforce": Reinforce,
     "rloo": RLOO,
+    "local-expectation": LocalExpectation,
+    "carms": CARMS,
+    "arm": ARM,
+    "disarm": DisARM,
+    "muprop": MuProp,
+    "double-cv": DoubleCV,
     "gumbel-softmax": GumbelSoftmax,
     "st-gumbel-softmax": STGumbelSoftmax,
     "straight-through": StraightThrough,
     "reinmax": ReinMax,
+    "gumbel-rao": GumbelRao,
+    "gst": GST,
+    "darn": DARN,
+    "mve": MVE,
+    "reinmax-rao": ReinMaxRao,
 }
 """Name → estimator class; a class called without arguments has its recommended defaults."""

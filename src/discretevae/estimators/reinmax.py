@@ -23,7 +23,7 @@ class ReinMax(Tempered):
 
     with :math:`p = \mathrm{softmax}(l)` and J(p)v = p ⊙ (v − p·v). The value is unbiased. At
     τ = 1 the gradient for `logits` is exact for an f that is quadratic in each latent, **biased**
-    for any other; at τ ≠ 1 it is biased even for a linear f, and trained best at 1.3 to 1.5 in the paper.
+    for any other; at τ ≠ 1 it is biased even for a linear f.
 
     Arguments:
         samples: S ≥ 1.

@@ -1,0 +1,72 @@
+"""The half estimator for binary latents."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from discretevae import categorical
+from discretevae.estimators.base import (
+    Estimator,
+    evaluate,
+    require_binary,
+    require_samples,
+    with_gradient_of,
+)
+
+__all__ = ["DARN"]
+
+
+@dataclass(frozen=True)
+class DARN(Estimator):
+    r"""Takes f's gradient as the difference between two codes, for binary latents only.
+
+    .. math:: g_1 = -g_0 = (v_1 - v_0) (b - \tfrac12) (b - p_1), \qquad
+        b \sim q, \quad v = \partial f / \partial z
+
+    where b = 1 if class 1 was drawn; the factor of :math:`v_1 - v_0` is half the probability of
+    the class that was not drawn. The value is unbiased. The gradient for `logits` is exact for an
+    f that is quadratic in each latent, **biased** for any other. `ReinMax` at K = 2 and τ = 1 is
+    the same estimator.
+
+    Arguments:
+        samples: S ≥ 1.
+
+    Raises:
+        ValueError: If `samples` is below 1; when called, if K is not 2.
+
+    Reference: Gregor, Danihelka, Mnih, Blundell & Wierstra, Deep autoregressive networks, 2014.
+
+    Example:
+        >>> logits = torch.zeros(5, 4, 2, requires_grad=True)
+        >>> DARN()(lambda z: z[..., 0].sum(-1), logits).shape
+        torch.Size([5])
+    """
+
+    samples: int = 1
+
+    unbiased: ClassVar[bool] = False
+    needs_gradient_of_f: ClassVar[bool] = True
+    binary_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_samples(self.samples, 1)
+
+    def __call__(
+        self,
+        f: Callable[[Tensor], Tensor],
+        logits: Float[Tensor, "*B D K"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "*B"]:
+        require_binary(logits.shape[-1])
+        z = categorical.sample(logits, self.samples, generator)
+        p = logits.detach().softmax(-1)
+        half_of_the_other = ((1 - z) * p).sum(-1, keepdim=True) / 2
+        surrogate = half_of_the_other * (logits - logits.flip(-1))
+        return evaluate(f, with_gradient_of(z, surrogate)).mean(0)
+
+    def evaluations(self, num_latents: int, num_categories: int) -> int:
+        return self.samples
