@@ -34,7 +34,8 @@ def _colour_bar(ax: Axes, image: ScalarMappable, num_categories: int) -> None:
     figure = ax.figure.figure
     thickness = 5 * figure.get_figheight()  # the bar is as wide on a low figure as on a high one
     bar = figure.colorbar(image, ax=ax, pad=0.02, fraction=0.06, aspect=thickness)
-    bar.outline.set_visible(False)
+    for spine in bar.ax.spines.values():
+        spine.set_visible(False)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
     bar.ax.tick_params(labelsize=9, colors=INK)
     bar.ax.axhline(1 / num_categories, color=PALETTE["vermillion"], lw=2.5)
