@@ -17,7 +17,7 @@ import discretevae as dv
 from discretevae.data import Splits
 from discretevae.estimators import RLOO, Estimator, ReinMax
 
-SIZES = (4, 6, 8, 20)
+SIZES = (4, 8)
 
 
 def run(estimator: Estimator, num_latents: int, data: Splits, seconds: float) -> dict[str, Any]:
