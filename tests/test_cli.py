@@ -18,6 +18,7 @@ import yaml
 from discretevae.cli import COMMANDS, main
 from discretevae.estimators import ESTIMATORS
 from discretevae.models import from_pretrained
+from discretevae.multisample import MULTISAMPLE_ESTIMATORS
 
 Refused = Callable[..., str]
 PROGRAM = [sys.executable, "-c", "from discretevae.cli import main; main()"]
@@ -81,7 +82,13 @@ OPTIONS = [
     ("--beta -1", "`beta` must be at least 0 throughout, got '-1'"),
     ("--samples 3 --estimator exact", "`samples` must go with an --estimator that has it"),
     ("--samples 1 --estimator rloo", "`samples` must be at least 2"),
-    ("--baseline -9 --estimator reinmax", "that has it (reinforce), got reinmax"),
+    ("--baseline -9 --estimator reinmax", "that has it (reinforce, iwae), got reinmax"),
+    ("--estimator vimko", "got 'vimko' (did you mean 'vimco'?)"),
+    ("--estimator vimco --samples 1", "`samples` must be at least 2 to leave one out, got 1"),
+    ("--estimator vimco --baseline -9", "that has it (reinforce, iwae), got vimco"),
+    ("--estimator vimco --beta 0:1", "`beta` must be 1 with a multi-sample estimator"),
+    ("--estimator iwae --beta 0.5", "whose bound has no KL to weigh, got '0.5' and IWAE"),
+    ("--model gaussian --estimator vimco", "must go with --model discrete, got 'vimco'"),
     ("--widths 3 --network cnn", "`widths` must go with --network mlp, got 'cnn'"),
     ("--widths 0 --network mlp", "`widths` must be positive, got [0]"),
     ("--channels 3", "`channels` must go with --network cnn, got 'tutorial'"),
@@ -369,6 +376,7 @@ def test_runs_get_folders_of_their_own(
         ["--likelihood", "gaussian"],
         ["--likelihood", "bernoulli-grey"],
         ["--estimator", "reinforce", "--baseline", "-30"],
+        ["--estimator", "vimco", "--samples", "5"],
         ["--binarize", "threshold", "--test-curve"],
     ],
 )
@@ -478,3 +486,27 @@ def test_an_objective_that_overflows_stops_the_run(
     assert "must stay finite, got" in last
     assert "by step" in last
     assert "lower --learning-rate" in last
+
+
+def test_the_bound_of_several_samples_is_gone_on_with(small: list[str], tmp_path: Path) -> None:
+    words = [*small, "--estimator", "iwae", "--samples", "3", "--decay", "constant"]
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    main(["train", *words, "--epochs", "3", "--output", str(once)])
+    main(["train", *words, "--epochs", "1", "--output", str(twice)])
+    main(["train", "--resume", str(twice), "--epochs", "3"])
+    weights = [run / "model" / "model.safetensors" for run in (once, twice)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    config = yaml.safe_load((twice / "config.yaml").read_text())
+    assert (config["estimator"], config["samples"]) == ("iwae", 3)
+
+
+def test_the_two_families_have_tables_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["estimators"])
+    first, title, second = capsys.readouterr().out.partition("Another objective")
+    assert "E_q[f(z)]" in first
+    assert "S-sample bound" in second
+    assert title
+    for name in MULTISAMPLE_ESTIMATORS:
+        assert f"\n {name} " in second
+        assert f"\n {name} " not in first
+    assert not any(f"\n {name} " in second for name in ESTIMATORS)

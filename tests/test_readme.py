@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from discretevae.estimators import ESTIMATORS
+from discretevae.multisample import MULTISAMPLE_ESTIMATORS
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -20,7 +21,10 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_table_names_every_estimator() -> None:
-    assert set(re.findall(r"^\| `([a-z-]+)` \|", README, flags=re.MULTILINE)) == set(ESTIMATORS)
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", README, flags=re.MULTILINE)) == {
+        *ESTIMATORS,
+        *MULTISAMPLE_ESTIMATORS,
+    }
 
 
 def test_every_picture_is_there() -> None:

@@ -7,8 +7,10 @@ if TYPE_CHECKING:
     from discretevae.data import load as load_data
     from discretevae.estimators import ESTIMATORS, Estimator
     from discretevae.evaluation import evaluate
+    from discretevae.laboratory import measure_gradients
     from discretevae.likelihoods import LIKELIHOODS
     from discretevae.models import VAE, DiscreteVAE, GaussianVAE, from_pretrained
+    from discretevae.multisample import MULTISAMPLE_ESTIMATORS, MultiSampleEstimator
     from discretevae.networks import CNN, MLP, NETWORKS
     from discretevae.priors import CategoricalPrior, UniformPrior
     from discretevae.training import TrainingOptions, train
@@ -18,17 +20,20 @@ __all__ = [
     "ESTIMATORS",
     "LIKELIHOODS",
     "MLP",
+    "MULTISAMPLE_ESTIMATORS",
     "NETWORKS",
     "VAE",
     "CategoricalPrior",
     "DiscreteVAE",
     "Estimator",
     "GaussianVAE",
+    "MultiSampleEstimator",
     "TrainingOptions",
     "UniformPrior",
     "evaluate",
     "from_pretrained",
     "load_data",
+    "measure_gradients",
     "train",
 ]
 
@@ -39,17 +44,20 @@ _HOMES = {
     "ESTIMATORS": "estimators",
     "LIKELIHOODS": "likelihoods",
     "MLP": "networks",
+    "MULTISAMPLE_ESTIMATORS": "multisample",
     "NETWORKS": "networks",
     "VAE": "models",
     "CategoricalPrior": "priors",
     "DiscreteVAE": "models",
     "Estimator": "estimators",
     "GaussianVAE": "models",
+    "MultiSampleEstimator": "multisample",
     "TrainingOptions": "training",
     "UniformPrior": "priors",
     "evaluate": "evaluation",
     "from_pretrained": "models",
     "load_data": "data",
+    "measure_gradients": "laboratory",
     "train": "training",
 }
 

@@ -17,13 +17,16 @@ from discretevae.data import (
     load,
     read_file,
 )
-from discretevae.estimators import ESTIMATORS, Estimator, Exact, recommended
+from discretevae.estimators import Estimator, Exact
 from discretevae.latents import EnumerationError, require_enumerable
 from discretevae.likelihoods import LIKELIHOODS
 from discretevae.models import VAE, DiscreteVAE, GaussianVAE
+from discretevae.models.discrete import KINDS, estimator_kind
+from discretevae.multisample import MultiSampleEstimator
 from discretevae.names import resolve
 from discretevae.networks import CNN, MLP, NETWORKS, Network
 from discretevae.training import TrainingOptions
+from discretevae.training.module import require_unweighted
 
 __all__ = [
     "Shown",
@@ -38,6 +41,8 @@ __all__ = [
 
 BINARIZE_FOR = {"bernoulli": "fresh"}
 """Likelihood → the binarisation it gets unless another is asked for."""
+MOST_LATENTS = 16
+"""Latents on which an estimator is tried before a run."""
 OF_THE_ESTIMATOR = ("samples", "baseline", "temperature")
 
 
@@ -57,7 +62,8 @@ def resolve_options(options: Mapping[str, Any]) -> dict[str, Any]:
     estimator = estimator_from_options(options)
     if estimator is None:
         return resolved
-    name = next(name for name, kind in ESTIMATORS.items() if type(estimator) is kind)
+    require_unweighted(estimator, options["beta"])
+    name = next(name for name, kind in KINDS.items() if type(estimator) is kind)
     return {**resolved, "estimator": name, "samples": getattr(estimator, "samples", None)}
 
 
@@ -113,16 +119,18 @@ def shown(data: Splits) -> Shown:
     return Shown(data.train, data.binarizer.prepare_evaluation(data.train, stream))
 
 
-def estimator_from_options(options: Mapping[str, Any]) -> Estimator | None:
+def estimator_from_options(
+    options: Mapping[str, Any],
+) -> Estimator | MultiSampleEstimator | None:
     """Builds the estimator; a model that is not discrete has none."""
     given = {k: options[k] for k in OF_THE_ESTIMATOR if options[k] is not None}
     if options["model"] != "discrete":
         _refuse_given({**given, "estimator": options["estimator"]}, options["model"])
         return None
     sizes = options["num_latents"], options["num_categories"]
-    kind = _estimator_kind(options["estimator"], sizes)
+    kind = estimator_kind(options["estimator"], *sizes)
     for name in given.keys() - inspect.signature(kind).parameters.keys():
-        takers = [n for n, k in ESTIMATORS.items() if name in inspect.signature(k).parameters]
+        takers = [n for n, k in KINDS.items() if name in inspect.signature(k).parameters]
         raise ValueError(
             f"`{name}` must go with an --estimator that has it ({', '.join(takers)}), "
             f"got {options['estimator']}."
@@ -134,10 +142,16 @@ def estimator_from_options(options: Mapping[str, Any]) -> Estimator | None:
     return kind(**options)
 
 
-def _require_takes(estimator: Estimator, num_latents: int, num_categories: int) -> None:
-    """Has an estimator refuse sizes outside its theory now, not in the first step of a run."""
+def _require_takes(
+    estimator: Estimator | MultiSampleEstimator, num_latents: int, num_categories: int
+) -> None:
+    """Has an estimator refuse sizes outside its theory now, not in the first step of a run.
+
+    A few latents stand for many: sizes that the memory does not hold are the model's to refuse.
+    """
     if not isinstance(estimator, Exact):
-        estimator(lambda z: z.sum((-2, -1)), torch.zeros(1, num_latents, num_categories))
+        logits = torch.zeros(1, min(num_latents, MOST_LATENTS), num_categories)
+        estimator(lambda z: z.sum((-2, -1)), logits)
 
 
 def _require_enumerable(num_latents: int, num_categories: int) -> None:
@@ -145,11 +159,6 @@ def _require_enumerable(num_latents: int, num_categories: int) -> None:
         require_enumerable(num_latents, num_categories)
     except EnumerationError as error:
         raise ValueError(f"`estimator` must be another than exact: {error}") from None
-
-
-def _estimator_kind(name: str, sizes: tuple[int, int]) -> type[Estimator]:
-    table = {"auto": type(recommended(*sizes)), **ESTIMATORS}
-    return resolve("estimator", name, table)
 
 
 def _refuse_given(given: Mapping[str, Any], model: str) -> None:

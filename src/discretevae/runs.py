@@ -22,6 +22,7 @@ __all__ = ["Run", "RunError", "command_line", "free_folder", "versions"]
 ENTRIES = (
     "checkpoints",
     "figures",
+    "gradients",
     "metrics.csv",
     "metrics.json",
     "model",

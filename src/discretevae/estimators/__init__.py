@@ -15,12 +15,19 @@ from discretevae.estimators.gumbel_softmax import GumbelSoftmax
 from discretevae.estimators.local_expectation import LocalExpectation
 from discretevae.estimators.muprop import MuProp
 from discretevae.estimators.mve import MVE
+from discretevae.estimators.nvil import NVIL
+from discretevae.estimators.rebar import REBAR
 from discretevae.estimators.reinforce import Reinforce
 from discretevae.estimators.reinmax import ReinMax
+from discretevae.estimators.reinmax_cv import ReinMaxCV
 from discretevae.estimators.reinmax_rao import ReinMaxRao
+from discretevae.estimators.relax import RELAX
 from discretevae.estimators.rloo import RLOO
+from discretevae.estimators.rodeo import RODEO
 from discretevae.estimators.st_gumbel_softmax import STGumbelSoftmax
 from discretevae.estimators.straight_through import StraightThrough
+from discretevae.estimators.top_k import TopK
+from discretevae.estimators.unordered_set import UnorderedSet
 
 __all__ = [
     "ARM",
@@ -29,7 +36,11 @@ __all__ = [
     "ESTIMATORS",
     "GST",
     "MVE",
+    "NVIL",
+    "REBAR",
+    "RELAX",
     "RLOO",
+    "RODEO",
     "Baseline",
     "ConstantBaseline",
     "DisARM",
@@ -42,10 +53,13 @@ __all__ = [
     "MovingAverageBaseline",
     "MuProp",
     "ReinMax",
+    "ReinMaxCV",
     "ReinMaxRao",
     "Reinforce",
     "STGumbelSoftmax",
     "StraightThrough",
+    "TopK",
+    "UnorderedSet",
     "recommended",
 ]
 
@@ -53,12 +67,18 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "exact": Exact,
     "reinforce": Reinforce,
     "rloo": RLOO,
+    "nvil": NVIL,
+    "unordered-set": UnorderedSet,
     "local-expectation": LocalExpectation,
+    "top-k": TopK,
     "carms": CARMS,
     "arm": ARM,
     "disarm": DisARM,
     "muprop": MuProp,
     "double-cv": DoubleCV,
+    "rodeo": RODEO,
+    "rebar": REBAR,
+    "relax": RELAX,
     "gumbel-softmax": GumbelSoftmax,
     "st-gumbel-softmax": STGumbelSoftmax,
     "straight-through": StraightThrough,
@@ -68,5 +88,6 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "darn": DARN,
     "mve": MVE,
     "reinmax-rao": ReinMaxRao,
+    "reinmax-cv": ReinMaxCV,
 }
 """Name → estimator class; a class called without arguments has its recommended defaults."""

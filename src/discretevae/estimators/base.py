@@ -59,6 +59,9 @@ class Estimator(ABC):
     def evaluations(self, num_latents: int, num_categories: int) -> int:
         """Counts the rows of `f` that one estimate evaluates for one element of the batch."""
 
+    def prepare(self, num_latents: int, num_categories: int) -> None:  # noqa: B027
+        """Makes what depends on these sizes; a model calls it, or else the first estimate."""
+
 
 def evaluate(f: Callable[[Tensor], Tensor], z: Float[Tensor, "S *B D K"]) -> Float[Tensor, "S *B"]:
     """Calls `f` and refuses a result that would broadcast into a wrong answer.

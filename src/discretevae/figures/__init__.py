@@ -1,7 +1,10 @@
 """Figures: arrays in, axes or a figure out; nothing about the model is computed here."""
 
+from discretevae.figures.bias_variance import plot_bias_variance
 from discretevae.figures.categories import plot_categories
+from discretevae.figures.comparison import plot_comparison
 from discretevae.figures.curves import plot_elbo_curves
+from discretevae.figures.error_seconds import plot_error_seconds
 from discretevae.figures.images import as_image
 from discretevae.figures.reconstructions import plot_reconstructions
 from discretevae.figures.samples import plot_samples
@@ -13,8 +16,11 @@ __all__ = [
     "PALETTE",
     "as_image",
     "new_axes",
+    "plot_bias_variance",
     "plot_categories",
+    "plot_comparison",
     "plot_elbo_curves",
+    "plot_error_seconds",
     "plot_reconstructions",
     "plot_samples",
     "plot_traversals",

@@ -3,19 +3,28 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from discretevae.figures.style import INK, PALETTE, new_axes, set_titles
 
-__all__ = ["plot_elbo_curves"]
+__all__ = ["limits_of_later", "plot_elbo_curves"]
 
 _COLOURS = [PALETTE[name] for name in ("blue", "vermillion", "green", "purple", "orange", "black")]
 _STROKES = ("-", "-", "--", "-.", ":", "-")  # the trained surrogate, third, is no bound: dashed
 
 
-def _limits(epochs: np.ndarray, values: np.ndarray) -> tuple[float, float]:
-    """The range that shows the later epochs well; that of all epochs if it is little wider."""
+def limits_of_later(
+    epochs: Float[np.ndarray, " T"] | Int[np.ndarray, " T"], values: Float[np.ndarray, "N T"]
+) -> tuple[float, float]:
+    """The range that shows the later epochs well; that of all epochs if it is little wider.
+
+    Example:
+        >>> low, high = limits_of_later(np.arange(20), np.r_[-5000, np.linspace(-9, -8, 19)][None])
+        >>> low > -10
+        True
+    """
     late = epochs >= epochs.min() + 0.1 * np.ptp(epochs)
     everything, later = (v[np.isfinite(v)] for v in (values, values[:, late]))
     later = later if len(later) >= 4 else everything
@@ -93,7 +102,7 @@ def plot_elbo_curves(
     """
     steps, values = _checked(epochs, curves)
     ax = ax or new_axes()
-    low, high = _limits(steps, np.stack(list(values.values())))
+    low, high = limits_of_later(steps, np.stack(list(values.values())))
     for i, (label, value) in enumerate(values.items()):
         kept = np.isfinite(value)
         ax.plot(

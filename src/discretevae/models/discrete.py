@@ -19,12 +19,19 @@ from discretevae.latents import (
 )
 from discretevae.likelihoods import Likelihood
 from discretevae.models.base import ROWS, VAE, at_least_float32, float32_island
+from discretevae.multisample import MULTISAMPLE_ESTIMATORS, MultiSampleEstimator
 from discretevae.names import resolve
 from discretevae.networks import Network
 from discretevae.objectives import ELBO, beta_elbo
 from discretevae.priors import Prior, UniformPrior
 
-__all__ = ["DiscreteVAE"]
+__all__ = ["KINDS", "DiscreteVAE", "estimator_kind"]
+
+KINDS: dict[str, type[Estimator] | type[MultiSampleEstimator]] = {
+    **ESTIMATORS,
+    **MULTISAMPLE_ESTIMATORS,
+}
+"""Both families by name: what trains a model."""
 
 
 class DiscreteVAE(VAE):
@@ -40,12 +47,15 @@ class DiscreteVAE(VAE):
         network: A name in `NETWORKS` or a :class:`~discretevae.networks.Network`.
         likelihood: A name in `LIKELIHOODS` or a :class:`~discretevae.likelihoods.Likelihood`.
         estimator: A name in `ESTIMATORS`, an :class:`~discretevae.estimators.Estimator`, or
-            "auto": exact while the enumeration is cheap, else the best default measured.
+            "auto": exact while the enumeration is cheap, else the best default measured. One of
+            `MULTISAMPLE_ESTIMATORS` has `objective` train the S-sample bound instead.
         prior: p(z); uniform where none is given.
-        beta: The weight of the KL in `objective`; never in `elbo`.
+        beta: The weight of the KL in `objective`; never in `elbo`. 1 with a multi-sample
+            estimator: its bound has no KL term.
 
     Raises:
-        ValueError: If a size is out of range, a name unknown, or the prior does not fit D × K.
+        ValueError: If a size is out of range, a name unknown, the prior does not fit D × K, or
+            `beta` is not 1 with a multi-sample estimator.
 
     Reference: Jeffares & Liu, An Introduction to Discrete Variational Autoencoders, 2025.
 
@@ -66,7 +76,7 @@ class DiscreteVAE(VAE):
         num_categories: int = 8,
         network: str | Network = "mlp",
         likelihood: str | Likelihood = "bernoulli",
-        estimator: str | Estimator = "auto",
+        estimator: str | Estimator | MultiSampleEstimator = "auto",
         prior: Prior | None = None,
         beta: float = 1.0,
     ) -> None:
@@ -80,7 +90,12 @@ class DiscreteVAE(VAE):
                 f"`prior` must fit D × K = {num_latents} × {num_categories}, "
                 f"got {' × '.join(map(str, self.prior.shape))}."
             )
-        self.estimator = _estimator(estimator, num_latents, num_categories)
+        if isinstance(estimator, str):
+            estimator = estimator_kind(estimator, num_latents, num_categories)()
+        self.estimator: Estimator | MultiSampleEstimator = estimator
+        if isinstance(estimator, Estimator):
+            estimator.prepare(num_latents, num_categories)
+        self._require_trainable()
 
     def logits(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B D K"]:
         """Gives the unnormalised log q(z|x)."""
@@ -95,8 +110,17 @@ class DiscreteVAE(VAE):
     def objective(
         self, x: Float[Tensor, "*B_and_shape"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "*B"]:
-        """Estimates E_q[log p(x|z)] − β KL with the estimator's gradient; to be maximised."""
+        """Estimates what is maximised, with the estimator's gradient.
+
+        E_q[log p(x|z)] − β KL, or the S-sample bound where the estimator is one of that.
+
+        Raises:
+            ValueError: If `beta` is not 1 with a multi-sample estimator.
+        """
+        self._require_trainable()
         logits = self.logits(x)
+        if isinstance(self.estimator, MultiSampleEstimator):
+            return self.estimator(lambda z: self._log_weight(z, x, logits), logits, generator)
         reconstruction = self.estimator(LogLikelihood(self, x), logits, generator)
         return beta_elbo(reconstruction, self.prior.kl(logits).sum(-1), self.beta)
 
@@ -118,7 +142,15 @@ class DiscreteVAE(VAE):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "S *B"]:
         logits = self.logits(x)
-        z = categorical.sample(logits, samples, generator)
+        return self._log_weight(categorical.sample(logits, samples, generator), x, logits)
+
+    def _log_weight(
+        self,
+        z: Float[Tensor, "S *B D K"],
+        x: Float[Tensor, "*B_and_shape"],
+        logits: Float[Tensor, "*B D K"],
+    ) -> Float[Tensor, "S *B"]:
+        """Gives log w = log p(x, z) − log q(z|x), with the graph to `logits`."""
         log_joint = LogLikelihood(self, x)(z) + self.prior.log_prob(z)
         return log_joint - categorical.log_prob(z, logits)
 
@@ -207,12 +239,24 @@ class DiscreteVAE(VAE):
             "prior": self.prior.kind,
         }
 
+    def _require_trainable(self) -> None:
+        if isinstance(self.estimator, MultiSampleEstimator) and self.beta != 1:
+            raise ValueError(
+                "`beta` must be 1 with a multi-sample estimator, whose bound has no KL to weigh, "
+                f"got {self.beta} and {type(self.estimator).__name__}."
+            )
+
 
 class LogLikelihood:
     """f(z) = log p(x | z) of a batch: what the estimators are given."""
 
     def __init__(self, model: DiscreteVAE, x: Tensor) -> None:
         self.model, self.x = model, x
+
+    @property
+    def context(self) -> Float[Tensor, "*B C"]:
+        """The data, flat: what a learned baseline may see."""
+        return self.x.flatten(self.x.ndim - len(self.model.shape))
 
     def __call__(self, z: Float[Tensor, "S *B D K"]) -> Float[Tensor, "S *B"]:
         return self.model.decode_one_hot(z).log_prob(self.x)
@@ -224,9 +268,17 @@ class LogLikelihood:
             return self.model.likelihood.log_prob_pairs(h, self.x)
 
 
-def _estimator(estimator: str | Estimator, num_latents: int, num_categories: int) -> Estimator:
-    if estimator == "auto":
-        return recommended(num_latents, num_categories)
-    return (
-        resolve("estimator", estimator, ESTIMATORS)() if isinstance(estimator, str) else estimator
-    )
+def estimator_kind(
+    name: str, num_latents: int, num_categories: int
+) -> type[Estimator] | type[MultiSampleEstimator]:
+    """Looks a name up in both families; "auto" is what these sizes ask for.
+
+    Raises:
+        UnknownNameError: Naming the nearest known name and all of them.
+
+    Example:
+        >>> estimator_kind("vimco", 4, 8).__name__, estimator_kind("auto", 4, 8).__name__
+        ('VIMCO', 'RLOO')
+    """
+    auto = type(recommended(num_latents, num_categories))
+    return resolve("estimator", name, {"auto": auto, **KINDS})

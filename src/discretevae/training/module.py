@@ -16,11 +16,12 @@ from discretevae.data import Batches, Examples, Splits
 from discretevae.data.seeding import generator
 from discretevae.evaluation.code_health import code_health, collapse_warnings
 from discretevae.models import VAE, DiscreteVAE
+from discretevae.multisample import MultiSampleEstimator
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import TrainingOptions
 from discretevae.training.schedules import DECAYS, Schedule, parse_schedule
 
-__all__ = ["NonFiniteError", "TrainingModule"]
+__all__ = ["NonFiniteError", "TrainingModule", "require_unweighted"]
 
 CHECK_EVERY = 100
 """Steps between two looks for values that are not finite; each waits for the device."""
@@ -57,6 +58,7 @@ class TrainingModule(LightningModule):
             "learning_rate": DECAYS[options.decay](options.learning_rate, steps),
             "beta": parse_schedule("beta", options.beta, steps),
         }
+        require_unweighted(getattr(model, "estimator", None), options.beta)
         if options.temperature is not None:
             self._require_temperature()
             self.schedules["temperature"] = parse_schedule(
@@ -73,7 +75,8 @@ class TrainingModule(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         make = OPTIMIZERS[self.options.optimizer]
-        return make(self.model.parameters(), self.options.learning_rate)
+        trained = [p for p in self.model.parameters() if p.requires_grad]  # not an estimator's own
+        return make(trained, self.options.learning_rate)
 
     def train_dataloader(self) -> Batches:
         """Makes this epoch's batches; called anew each epoch."""
@@ -205,6 +208,16 @@ class TrainingModule(LightningModule):
     def _set_temperature(self, temperature: float) -> None:
         assert isinstance(self.model, DiscreteVAE)
         self.model.estimator = replace(self.model.estimator, temperature=temperature)  # type: ignore[type-var]
+
+
+def require_unweighted(estimator: object, beta: str | float) -> None:
+    """Refuses a β other than 1, at any step, with an estimator whose bound has no KL term."""
+    schedule = parse_schedule("beta", beta, steps=1)
+    if isinstance(estimator, MultiSampleEstimator) and {schedule(0), schedule(sys.maxsize)} != {1}:
+        raise ValueError(
+            "`beta` must be 1 with a multi-sample estimator, whose bound has no KL to weigh, "
+            f"got {beta!r} and {type(estimator).__name__}."
+        )
 
 
 def _not_finite(model: VAE) -> Iterator[str]:

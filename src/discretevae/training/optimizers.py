@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Adam, Muon, Optimizer
+from torch.optim import Adam, Muon, Optimizer, RAdam
 
 __all__ = ["OPTIMIZERS", "MuonWithAdam"]
 
@@ -79,6 +79,7 @@ class MuonWithAdam(Optimizer):
 
 OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], float], Optimizer]] = {
     "adam": lambda parameters, lr: Adam(parameters, lr, fused=True),
+    "radam": lambda parameters, lr: RAdam(parameters, lr, foreach=True),
     "muon": MuonWithAdam,
 }
 """Name → optimiser, as a function of the parameters and the learning rate."""

@@ -19,7 +19,8 @@ class TrainingOptions:
     Arguments:
         epochs: The most passes over the training examples.
         batch_size: Examples a step.
-        optimizer: adam, or muon (Adam for what is no matrix).
+        optimizer: adam, radam (Adam with its first steps rectified), or muon (Adam for what is no
+            matrix).
         learning_rate: Of the optimiser, at the start.
         decay: How the learning rate falls to the end: constant, linear or cosine.
         patience: Epochs without a better validation ELBO before training stops; 0 never stops.
