@@ -510,3 +510,119 @@ def test_the_two_families_have_tables_of_their_own(capsys: pytest.CaptureFixture
         assert f"\n {name} " in second
         assert f"\n {name} " not in first
     assert not any(f"\n {name} " in second for name in ESTIMATORS)
+
+
+FEW = ["--estimators", "rloo,straight-through", "--replicates", "40", "--examples", "3"]
+
+
+def test_gradients_of_a_run(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["gradients", str(copied), *FEW])
+    out = capsys.readouterr().out
+    folder = copied / "gradients"
+    names = ["bias-variance.png", "error-seconds.png", "gradients.json"]
+    assert sorted(os.listdir(folder)) == names
+    record = json.loads((folder / "gradients.json").read_text())
+    assert [row["estimator"] for row in record["rows"]] == ["rloo", "straight-through"]
+    assert {"relative_bias", "variance", "mean_squared_error", "cosine", "seconds"} <= record[
+        "rows"
+    ][0].keys()
+    assert record["truth"] == "enumeration"
+    assert "straight-through" in out
+    assert max(map(len, out.splitlines())) <= 80 + len(str(folder))
+
+
+def test_gradients_of_an_untrained_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["gradients", "--num-latents", "2", "--num-categories", "2", *FEW])
+    assert (tmp_path / "runs" / "gradients-digits-2x2" / "gradients.json").exists()
+    assert "3 examples" in capsys.readouterr().out
+
+
+def test_control_c_keeps_what_was_measured(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from discretevae.laboratory import gradients
+
+    row = gradients._Bench._row
+
+    monkeypatch.setattr(
+        gradients._Bench,
+        "_row",
+        lambda self, name, *rest: _interrupt() if name != "rloo" else row(self, name, *rest),
+    )
+    with pytest.raises(SystemExit) as exit_:
+        main(["gradients", str(copied), *FEW])
+    assert exit_.value.code == 130
+    out, err = capsys.readouterr()
+    assert "rloo" in out
+    assert "what was measured until then is in" in err
+    record = json.loads((copied / "gradients" / "gradients.json").read_text())
+    assert [found["estimator"] for found in record["rows"]] == ["rloo"]
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "`num_latents` must be given where there is no RUN, got none"),
+        ("--num-latents 3", "`num_categories` must be given where there is no RUN"),
+        ("nowhere", "`RUN` must be the folder of a run, got 'nowhere'"),
+        ("--num-latents 2 --num-categories 3 --estimators rlo", "did you mean 'rloo'?"),
+        ("--num-latents 2 --num-categories 3 --estimators arm", "`num_categories` must be 2"),
+        ("--num-latents 20 --num-categories 9 --estimators exact", "9^20"),
+        ("--num-latents 2 --num-categories 3 --replicates 39", "`replicates` must be at least 40"),
+        ("--num-latents 2 --num-categories 3 --examples 0", "`examples` must be at least 1"),
+    ],
+)
+def test_gradients_refuses(words: str, message: str, refused: Refused) -> None:
+    assert message in refused("gradients", *words.split())
+
+
+def test_gradients_refuses_sizes_beside_a_run(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["gradients", str(copied), "--num-latents", "5"])
+    assert "`num_latents` must not go with a RUN" in capsys.readouterr().err
+
+
+COMPARED = [
+    *("--estimators", "rloo,exact", "--limit", "60", "--batch-size", "20", "--epochs", "2"),
+    *("--num-latents", "2", "--num-categories", "3", "--importance-samples", "4"),
+]
+
+
+def test_compare_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["compare", "digits", *COMPARED, "--seeds", "1"])
+    out = capsys.readouterr().out
+    folder = tmp_path / "runs" / "compare-digits-2x3"
+    assert "rloo" in out
+    assert (folder / "comparison.png").exists()
+    before = (folder / "rloo" / "seed-0" / "metrics.json").stat().st_mtime_ns
+    main(["compare", "digits", *COMPARED, "--seeds", "2"])
+    assert (folder / "rloo" / "seed-0" / "metrics.json").stat().st_mtime_ns == before
+    assert json.loads((folder / "comparison.json").read_text())["rows"][0]["seeds"] == 2
+    assert "±" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--estimators rlo,reinmax", "did you mean 'rloo'?"),
+        ("--estimators rloo,", "`estimator` must be"),
+        ("--seeds 0", "`seeds` must be at least 1"),
+        ("--seconds -1", "`seconds` must be positive, got -1.0"),
+        ("--epochs 0", "`epochs` must be at least 1, got 0"),
+        ("none.npy", "none.npy"),
+    ],
+)
+def test_compare_refuses(words: str, message: str, refused: Refused) -> None:
+    assert message in refused("compare", *words.split())

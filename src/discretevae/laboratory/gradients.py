@@ -30,6 +30,8 @@ __all__ = [
 
 ROWS = 2**12
 """Rows of the decoder in one chunk of replicates; bounds the memory."""
+TIMED = 100
+"""The most examples of a batch that is timed, and on which what learns does so."""
 TRUTH_SAMPLES = 16
 ROUNDS = 7
 """Timed calls of each estimator, in turns; the median counts."""
@@ -47,7 +49,8 @@ class GradientRow:
         mean_squared_error: E ‖g − ∇‖², as `variance`.
         relative_error: The root of E ‖g − ∇‖² as a share of the norm of ∇.
         cosine: Mean cosine between g and ∇.
-        seconds: Of one estimate for the whole batch with its backward pass, as in training.
+        seconds: Of one estimate for the batch (its first 100 examples, where there are more)
+            with its backward pass, as in training.
         evaluations: Of f per example.
     """
 
@@ -198,9 +201,9 @@ class _Bench:
 
     def __init__(self, model: DiscreteVAE, x: Tensor, seed: int, progress: Progress) -> None:
         self.model, self.seed, self.progress = model, seed, progress
-        self.f = LogLikelihood(model, x)
+        self.x = x
         with torch.no_grad():
-            self.logits = model.logits(x)
+            self.logits = torch.cat([model.logits(part) for part in x.split(ROWS)])
 
     def run(
         self,
@@ -250,9 +253,9 @@ class _Bench:
         if not isinstance(estimator, nn.Module):
             return
         estimator.train()
-        draws = self._generator("fit", name)
+        f, draws = LogLikelihood(self.model, self.x[:TIMED]), self._generator("fit", name)
         for _ in self.progress(range(steps), f"{name} learns"):
-            estimator(self.f, self.logits.clone().requires_grad_(), draws)
+            estimator(f, self.logits[:TIMED].clone().requires_grad_(), draws)
 
     def _time(self, estimators: Mapping[str, Estimator]) -> dict[str, float]:
         """Times them in turns, so that what slows the machine slows all."""
@@ -268,15 +271,15 @@ class _Bench:
         return {name: statistics.median(times[1:]) for name, times in seconds.items()}
 
     def _estimate_as_in_training(self, estimator: Estimator, draws: torch.Generator) -> None:
-        logits = self.logits.clone().requires_grad_()
-        value = estimator(self.f, logits, draws).sum()
+        logits = self.logits[:TIMED].clone().requires_grad_()
+        value = estimator(LogLikelihood(self.model, self.x[:TIMED]), logits, draws).sum()
         torch.autograd.grad(value, [logits, *self.model.decoder.parameters()])
         if logits.is_cuda:
             torch.cuda.synchronize(logits.device)
 
     def _truth(self, replicates: int) -> Truth:
         if self.model.enumerable:
-            return Truth(self._gradient(Exact(), self.logits, None).double())
+            return Truth(self._gradient(Exact(), (), TIMED, None).double())
         zero = Truth(torch.zeros_like(self.logits, dtype=torch.float64))
         moments = Moments(zero)
         for group, gradients in self._replicates("truth", RLOO(TRUTH_SAMPLES), replicates):
@@ -289,12 +292,12 @@ class _Bench:
     ) -> Iterator[tuple[int, Tensor]]:
         """Draws independent estimates, so many at a time, group after group."""
         if isinstance(estimator, Exact):  # all alike
-            gradient = self._gradient(estimator, self.logits, None)
+            gradient = self._gradient(estimator, (), TIMED, None)
             yield from ((group, gradient.expand(2, *gradient.shape)) for group in range(GROUPS))
             return
         draws = self._generator("replicates", name)
-        rows = len(self.logits) * estimator.evaluations(*_sizes(self.model))
-        most = max(1, ROWS // rows)
+        examples = max(1, ROWS // estimator.evaluations(*_sizes(self.model)))
+        most = max(1, examples // len(self.x))
         sizes = [
             (group, min(most, size - start))
             for group, size in enumerate(_shares(count, GROUPS))
@@ -302,14 +305,22 @@ class _Bench:
         ]
         for step in self.progress(range(len(sizes)), name):
             group, size = sizes[step]
-            logits = self.logits.expand(size, *self.logits.shape)
-            yield group, self._gradient(estimator, logits, draws)
+            yield group, self._gradient(estimator, (size,), examples, draws)
 
     def _gradient(
-        self, estimator: Estimator, logits: Tensor, draws: torch.Generator | None
+        self,
+        estimator: Estimator,
+        replicates: tuple[int, ...],
+        examples: int,
+        draws: torch.Generator | None,
     ) -> Tensor:
-        logits = logits.clone().requires_grad_()
-        return torch.autograd.grad(estimator(self.f, logits, draws).sum(), logits)[0]
+        """Gives the gradients of so many replicates, of so many examples at a time."""
+        parts = []
+        for x, logits in zip(self.x.split(examples), self.logits.split(examples), strict=True):
+            leaf = logits.expand(*replicates, *logits.shape).clone().requires_grad_()
+            value = estimator(LogLikelihood(self.model, x), leaf, draws)
+            parts += torch.autograd.grad(value.sum(), leaf)
+        return torch.cat(parts, -3)
 
     def _generator(self, purpose: str, name: str) -> torch.Generator:
         return generator("gradients", purpose, name, self.seed, device=self.logits.device)

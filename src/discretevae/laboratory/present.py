@@ -41,7 +41,7 @@ def print_gradients(report: GradientReport) -> None:
         f"{report.examples} examples, ‖∇‖ = {report.gradient_norm:.3g} nats, by {report.truth}"
         + f" ± {report.truth_relative_error:.1%}" * (report.truth_relative_error > 0)
         + ".\nbias: ‖E g − ∇‖ / ‖∇‖; variance and MSE of one estimate, in nats²;\n"
-        "ms: an estimate of the batch with its backward pass; f: evaluations an example."
+        "ms: an estimate of the batch, backward pass included; f: evaluations an example."
     )
 
 

@@ -1,0 +1,87 @@
+"""What a training step costs with one estimator beside another, in one run; `results/`.
+
+The tutorial's model (784-512-256, 4 × 8, batch 100, fused Adam) on MNIST-sized data; the steps of
+all estimators are taken in turns, and the medians are compared.
+
+    python benchmarks/estimator_speed.py [--rounds 60] [--output results]
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+import discretevae as dv
+from discretevae.estimators import RLOO, Estimator, Reinforce, ReinMax, StraightThrough
+from discretevae.files import write_text
+
+BATCH = 100
+BURST = 5
+"""Steps timed together, so that the clock's own time does not count."""
+ESTIMATORS: dict[str, Callable[[], Estimator]] = {
+    "reinforce": lambda: Reinforce(baseline=-125.0),
+    "rloo": RLOO,
+    "straight-through": StraightThrough,
+    "reinmax": ReinMax,
+}
+RATIOS = {"rloo / reinforce": ("rloo", "reinforce", 2.5)} | {
+    "reinmax / straight-through": ("reinmax", "straight-through", 1.15)
+}
+"""What is asked for: the first costs at most so many times the second."""
+
+
+def stepper(estimator: Estimator) -> Callable[[], None]:
+    """Makes a function that takes a few training steps."""
+    torch.manual_seed(0)
+    model = dv.DiscreteVAE((784,), 4, 8, "tutorial", estimator=estimator)
+    optimizer = torch.optim.Adam(model.parameters(), 5e-4, fused=True)
+    x = torch.bernoulli(torch.full((BATCH, 784), 0.13))
+
+    def steps() -> None:
+        for _ in range(BURST):
+            optimizer.zero_grad()
+            (-model.objective(x)).mean().backward()
+            optimizer.step()
+
+    return steps
+
+
+def measure(rounds: int) -> dict[str, float]:
+    """Milliseconds of a step: medians over rounds taken in turns."""
+    steppers = {name: stepper(make()) for name, make in ESTIMATORS.items()}
+    times: dict[str, list[float]] = {name: [] for name in steppers}
+    for _ in range(rounds):
+        for name, steps in steppers.items():
+            start = time.perf_counter()
+            steps()
+            times[name].append((time.perf_counter() - start) / BURST * 1e3)
+    return {name: statistics.median(seen[2:]) for name, seen in times.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--output", type=Path, default=Path("results"))
+    arguments = parser.parse_args()
+    found = measure(arguments.rounds)
+    ratios = {name: found[one] / found[other] for name, (one, other, _) in RATIOS.items()}
+    for name, (*_, most) in RATIOS.items():
+        print(f"{name}: {ratios[name]:.2f} (at most {most})")
+    record = {
+        "milliseconds": found,
+        "ratios": ratios,
+        "command": f"python benchmarks/estimator_speed.py --rounds {arguments.rounds}",
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+    }
+    write_text(arguments.output / "estimator_speed.json", json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
