@@ -24,6 +24,7 @@ from discretevae.progress import track
 STAGES = {"start": 0, "middle": 3, "end": 20}
 """Stage → epochs of training."""
 EXAMPLES = 20
+FIT_STEPS = 500
 
 
 def advance(model: dv.DiscreteVAE, data: Splits, epochs: int, stage: int) -> None:
@@ -46,7 +47,7 @@ def stages(replicates: int) -> dict[str, tuple[float, GradientReport]]:
         advance(model, data, epochs - done, number)
         done = epochs
         *_, report = measure_gradients(
-            model, x, replicates=replicates, truth_replicates=0, progress=track
+            model, x, replicates=replicates, fit_steps=FIT_STEPS, progress=track
         )
         elbo = dv.evaluate(model, data, samples=0)["test"]["elbo"]["value"]
         found[stage] = (elbo, report)

@@ -228,7 +228,7 @@ def estimators() -> None:
         table.add_column(column, no_wrap=True)
     table.add_column("what it does")
     for name, cls in ESTIMATORS.items():
-        line = (cls.__doc__ or "").strip().splitlines()[0]
+        line = (cls.__doc__ or "").strip().splitlines()[0].replace("**", "")
         row = [_yes(cls.unbiased), _yes(cls.relaxed), _yes(cls.needs_gradient_of_f)]
         evaluations = "K^D" if name == "exact" else str(cls().evaluations(4, 8))
         table.add_row(name, *row, evaluations, line)
@@ -254,6 +254,7 @@ def gradients(
     estimators: str | None = None,
     examples: int = 20,
     replicates: int = 1000,
+    fit_steps: int = 200,
     seed: int = 0,
     output: str | None = None,
 ) -> None:
@@ -269,6 +270,7 @@ def gradients(
         estimators: Names with commas between them; by default all that suit D and K.
         examples: How many examples, the first ones.
         replicates: Independent estimates of each estimator.
+        fit_steps: Steps that an estimator which learns takes on these examples beforehand.
         seed: Of everything random.
         output: Folder of gradients.json and the figures; by default RUN/gradients or a new one
             under runs/.
@@ -280,6 +282,7 @@ def gradients(
 
     _require_at_least("examples", examples, 1)
     _require_at_least("replicates", replicates, 40)
+    _require_at_least("fit_steps", fit_steps, 0)
     _require_at_least("seed", seed, 0)
     sizes = {"data": data, "num_latents": num_latents, "num_categories": num_categories}
     model, source, folder = (
@@ -289,7 +292,7 @@ def gradients(
     model = _discrete(model)
     chosen = _laboratory_estimators(model, estimators)
     x = shown(source).examples.values(slice(0, examples))
-    steps = measure_gradients(model, x, chosen, replicates=replicates, seed=seed, progress=track)
+    steps = measure_gradients(model, x, chosen, replicates, fit_steps, seed=seed, progress=track)
     report = None
     try:
         for report in steps:

@@ -78,6 +78,7 @@ def stretch_axis(ax: Axes, which: str, values: Float[np.ndarray, " N"]) -> None:
     """Makes the axis `which`, "x" or "y", logarithmic; zeros lie on its edge, under a tick of 0.
 
     Example:
+        >>> from discretevae.figures import new_axes
         >>> ax = new_axes()
         >>> stretch_axis(ax, "x", np.array([0.0, 0.1, 10.0]))
         >>> ax.get_xscale(), ax.get_xlim()[0]
@@ -108,6 +109,7 @@ def draw_points(
     """Draws the unbiased as blue circles and the biased as vermillion diamonds.
 
     Example:
+        >>> from discretevae.figures import new_axes
         >>> ax = new_axes()
         >>> draw_points(ax, np.array([1.0]), np.array([2.0]), np.array([True]))
         >>> [line.get_label() for line in ax.lines]
@@ -137,6 +139,7 @@ def dress_points(ax: Axes, xlabel: str, ylabel: str) -> None:
     """Names the axes and explains the markers below, where no point can lie.
 
     Example:
+        >>> from discretevae.figures import new_axes
         >>> ax = new_axes()
         >>> dress_points(ax, "variance", "bias")
         >>> ax.get_ylabel()
@@ -316,6 +319,7 @@ def label_points(
         obstacles: Boxes (x0, y0, x1, y1) that names avoid if they can, in the units of the data.
 
     Example:
+        >>> from discretevae.figures import new_axes
         >>> ax = new_axes()
         >>> label_points(ax, ["a", "b"], np.full((2, 2), 0.5), np.zeros((0, 4)))
         >>> ax.texts[0].xyann == ax.texts[1].xyann

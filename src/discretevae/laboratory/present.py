@@ -93,7 +93,9 @@ def draw_comparison(comparison: Comparison, path: Path) -> Path:
         name: [(np.array(seconds), np.array(elbo)) for seconds, elbo in runs]
         for name, runs in comparison.curves.items()
     }
-    return save(plot_comparison(curves), path)
+    ax = plot_comparison(curves)
+    ax.set_ylabel(f"{comparison.curve_split} ELBO, nats per example")
+    return save(ax, path)
 
 
 def _short(value: float) -> str:
