@@ -86,11 +86,11 @@ def page(found: dict[str, tuple[float, GradientReport]], replicates: int) -> lis
         "784-512-256 with 4 latents of 8 categories on MNIST (fresh binarisation), trained with "
         "RLOO, Adam 1e-3, batch 100. The gradient of E_q[log p(x|z)] for the logits, example by "
         f"example, for the first {EXAMPLES} test examples against enumeration of all 4,096 codes; "
-        f"{replicates:,} replicates each. Estimators that learn had 200 steps on this batch "
-        "before. Bias is ‖E g − ∇‖ ÷ ‖∇‖; variance and mean squared error (MSE) of one estimate "
-        "are in nats², summed over D × K, mean over examples; ms is one estimate of the whole "
-        "batch with its backward pass, median of six taken in turns; f counts evaluations an "
-        "example. Rows by MSE. Binary estimators (`arm`, `disarm`, `darn`) do not apply here.",
+        f"{replicates:,} replicates each. Estimators that learn had "
+        f"{FIT_STEPS} steps on this batch before. Bias is ‖E g − ∇‖ ÷ ‖∇‖; variance and mean "
+        "squared error (MSE) of one estimate are in nats², summed over D × K, mean over examples; "
+        "ms is one estimate of the whole batch with its backward pass, median of six taken in "
+        "turns; f counts evaluations an example. Rows by MSE. Binary estimators (`arm`, `disarm`, `darn`) do not apply here.",
         "",
     ]
     for stage, (elbo, report) in found.items():
