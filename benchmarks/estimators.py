@@ -90,7 +90,8 @@ def page(found: dict[str, tuple[float, GradientReport]], replicates: int) -> lis
         f"{FIT_STEPS} steps on this batch before. Bias is ‖E g − ∇‖ ÷ ‖∇‖; variance and mean "
         "squared error (MSE) of one estimate are in nats², summed over D × K, mean over examples; "
         "ms is one estimate of the whole batch with its backward pass, median of six taken in "
-        "turns; f counts evaluations an example. Rows by MSE. Binary estimators (`arm`, `disarm`, `darn`) do not apply here.",
+        "turns; f counts evaluations an example. Rows by MSE. Binary estimators (`arm`, "
+        "`disarm`, `darn`) do not apply here.",
         "",
     ]
     for stage, (elbo, report) in found.items():
