@@ -575,6 +575,7 @@ def _interrupt() -> None:
         ("--num-latents 2 --num-categories 3 --estimators rlo", "did you mean 'rloo'?"),
         ("--num-latents 2 --num-categories 3 --estimators arm", "`num_categories` must be 2"),
         ("--num-latents 20 --num-categories 9 --estimators exact", "9^20"),
+        ("--num-latents 2 --num-categories 3 --estimators vimco", "which is of the S-sample bound"),
         ("--num-latents 2 --num-categories 3 --replicates 39", "`replicates` must be at least 40"),
         ("--num-latents 2 --num-categories 3 --examples 0", "`examples` must be at least 1"),
     ],

@@ -539,10 +539,16 @@ def _laboratory_estimators(model: "DiscreteVAE", names: str | None) -> dict[str,
     """The estimators of E_q[f(z)] with these names; all that suit the model without any."""
     from discretevae.estimators import ESTIMATORS
     from discretevae.laboratory import require_suitable, suitable_estimators
+    from discretevae.multisample import MULTISAMPLE_ESTIMATORS
     from discretevae.names import resolve
 
     if names is None:
         return suitable_estimators(model)
+    for name in _names(names):
+        if name in MULTISAMPLE_ESTIMATORS:
+            raise ValueError(
+                f"`estimators` must be of E_q[f(z)], got {name!r}, which is of the S-sample bound."
+            )
     chosen = {name: resolve("estimators", name, ESTIMATORS)() for name in _names(names)}
     for estimator in chosen.values():
         require_suitable(estimator, model)

@@ -1,6 +1,7 @@
 """Named data sets and the user's files, as tensors in memory."""
 
 from .arrays import examples_from_arrays
+from .augmentation import Augmentation
 from .batches import Batches
 from .binarize import BINARIZERS, Binarizer
 from .errors import DataError
@@ -14,6 +15,7 @@ from .splits import Splits, split
 __all__ = [
     "BINARIZERS",
     "DATASETS",
+    "Augmentation",
     "Batches",
     "Binarizer",
     "DataError",

@@ -1,17 +1,32 @@
-"""True bounds with their standard errors, and the health of the code: one record for a model."""
+"""True bounds with their standard errors, the health of the code, and what codes mean."""
 
 from discretevae.evaluation.bounds import Bounds, evaluate_bounds
+from discretevae.evaluation.clustering import (
+    Clustering,
+    cluster_metrics,
+    kmeans_clustering,
+    latent_metrics,
+)
 from discretevae.evaluation.code_health import CodeHealth, code_health, collapse_warnings
 from discretevae.evaluation.figure import Figure, mean_figure
+from discretevae.evaluation.probes import knn_probe, linear_probe
 from discretevae.evaluation.record import evaluate
+from discretevae.evaluation.representations import representations
 
 __all__ = [
     "Bounds",
+    "Clustering",
     "CodeHealth",
     "Figure",
+    "cluster_metrics",
     "code_health",
     "collapse_warnings",
     "evaluate",
     "evaluate_bounds",
+    "kmeans_clustering",
+    "knn_probe",
+    "latent_metrics",
+    "linear_probe",
     "mean_figure",
+    "representations",
 ]
