@@ -38,6 +38,11 @@ def train(
     baseline: float | None = None,
     temperature: str | None = None,
     beta: str = "1",
+    contrastive: str = "0",
+    contrastive_temperature: float = 0.1,
+    similarity: str = "cosine",
+    one_sided: bool = False,
+    balance: str = "0",
     binarize: str | None = None,
     validation: float = 0.1,
     test: float = 0.1,
@@ -78,6 +83,13 @@ def train(
             default its own.
         beta: Weight of the KL in the objective, in the same notation; never in a reported bound.
             1 with iwae and vimco, whose bound has no KL term.
+        contrastive: Weight of a contrastive loss (InfoNCE) between each image's posterior and that
+            of a slightly deformed copy, in the same notation; 0 is without.
+        contrastive_temperature: Of that loss.
+        similarity: Of two posteriors in that loss: cosine or dot.
+        one_sided: Ask each image to recognise its copy, not both each other.
+        balance: Weight of the mutual information between example and category, which spreads the
+            data over all categories, in the same notation; 0 is without.
         binarize: fresh (a new Bernoulli draw each time), fixed (one draw), threshold, or none; by
             default fresh for the Bernoulli likelihood, none for the others.
         validation: Fraction of the training examples held out to decide when to stop.

@@ -64,6 +64,10 @@ class VAE(nn.Module, ABC):
         """Gives the parameters of q(z|x)."""
 
     @abstractmethod
+    def embedding(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B E"]:
+        """Gives q(z|x) as a vector that can be compared: for contrastive losses."""
+
+    @abstractmethod
     def objective(
         self, x: Float[Tensor, "*B_and_shape"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "*B"]:

@@ -107,6 +107,10 @@ class DiscreteVAE(VAE):
         """Gives the parameters of q(z|x): its logits."""
         return self.logits(x)
 
+    def embedding(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B DK"]:
+        """Gives the probabilities of all classes of all latents."""
+        return self.logits(x).softmax(-1).flatten(-2)
+
     def objective(
         self, x: Float[Tensor, "*B_and_shape"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "*B"]:

@@ -63,6 +63,10 @@ class GaussianVAE(VAE):
         self._require_shape(x)
         return at_least_float32(self.encoder(x)).unflatten(-1, (self.num_latents, 2))
 
+    def embedding(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B L"]:
+        """Gives the mean of q(z|x)."""
+        return self.posterior(x)[..., 0]
+
     def objective(
         self, x: Float[Tensor, "*B_and_shape"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "*B"]:

@@ -17,9 +17,11 @@ from discretevae.data.seeding import generator
 from discretevae.evaluation.code_health import code_health, collapse_warnings
 from discretevae.models import VAE, DiscreteVAE
 from discretevae.multisample import MultiSampleEstimator
+from discretevae.objectives import SIMILARITIES
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import TrainingOptions
 from discretevae.training.schedules import DECAYS, Schedule, parse_schedule
+from discretevae.training.terms import Balance, Contrast, Term, augmentation_for
 
 __all__ = ["NonFiniteError", "TrainingModule", "require_unweighted"]
 
@@ -27,6 +29,8 @@ CHECK_EVERY = 100
 """Steps between two looks for values that are not finite; each waits for the device."""
 GRACE = 1_000
 """Steps before the code is looked at for collapse."""
+TRIED = 100
+"""Examples on which added terms are tried before the run."""
 CURVE_EXAMPLES = 5_000
 """Training examples, the first of the set, on which the curve's train ELBO is measured."""
 
@@ -52,12 +56,16 @@ class TrainingModule(LightningModule):
         self.warned: list[str] = []
         self.generator: torch.Generator | None = None
         self._objective = torch.tensor(0.0)
+        self._sums: dict[str, Tensor] = {}
         self._seconds, self._started = 0.0, 0.0
         steps = options.epochs * -(-len(data.train) // options.batch_size)
         self.schedules: dict[str, Schedule] = {
             "learning_rate": DECAYS[options.decay](options.learning_rate, steps),
             "beta": parse_schedule("beta", options.beta, steps),
         }
+        self.terms = self._terms()
+        for name in self.terms:
+            self.schedules[name] = parse_schedule(name, getattr(options, name), steps)
         require_unweighted(getattr(model, "estimator", None), options.beta)
         if options.temperature is not None:
             self._require_temperature()
@@ -87,6 +95,7 @@ class TrainingModule(LightningModule):
             "estimator", self.options.seed, self.current_epoch, device=self.device
         )
         self._objective = torch.zeros((), device=self.device)
+        self._sums = {name: torch.zeros((), device=self.device) for name in self.terms}
         self._started = time.perf_counter()
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
@@ -102,6 +111,10 @@ class TrainingModule(LightningModule):
 
     def training_step(self, x: Tensor, batch_idx: int) -> Tensor:
         objective = self.model.objective(x, self.generator).mean()
+        for name, term in self.terms.items():
+            value = term(self.model, x, self.generator)
+            self._sums[name] += value.detach()
+            objective = objective + self.schedules[name](self.global_step) * value
         self._objective += objective.detach()
         if batch_idx % CHECK_EVERY == CHECK_EVERY - 1:
             self._require_finite(batch_idx)
@@ -115,6 +128,7 @@ class TrainingModule(LightningModule):
             "step": self.global_step,
             "seconds": round(self._seconds, 3),
             "train_objective": float(self._objective) / self.trainer.num_training_batches,
+            **self._mean_terms(),
             **self._true_elbos(),
             **{name: value(self.global_step) for name, value in self.schedules.items()},
         }
@@ -133,6 +147,34 @@ class TrainingModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history, self.warned = checkpoint["history"], checkpoint["warned"]
         self._seconds = self.history[-1]["seconds"] if self.history else 0.0
+
+    def _terms(self) -> dict[str, Term]:
+        """Option of the weight → what training adds besides the ELBO, tried on some examples."""
+        terms: dict[str, Term] = {}
+        if self._asked_for("contrastive"):
+            terms["contrastive"] = Contrast(
+                augmentation_for(self.model.shape),
+                self.options.contrastive_temperature,
+                SIMILARITIES[self.options.similarity],
+                symmetric=not self.options.one_sided,
+            )
+        if self._asked_for("balance"):
+            terms["balance"] = Balance()
+        with torch.no_grad():
+            for term in terms.values():
+                term(self.model, self.data.train.values(slice(0, TRIED)), generator("try", 0))
+        return terms
+
+    def _asked_for(self, name: str) -> bool:
+        weight = parse_schedule(name, getattr(self.options, name), steps=1)
+        return weight(0) > 0 or weight(sys.maxsize) > 0
+
+    def _mean_terms(self) -> dict[str, float]:
+        batches = int(self.trainer.num_training_batches)
+        return {
+            f"train_{term.name}": float(self._sums[name]) / batches
+            for name, term in self.terms.items()
+        }
 
     def _true_elbos(self) -> dict[str, float]:
         """The true ELBO on fixed sets: hard samples, β = 1, the same draws every epoch."""

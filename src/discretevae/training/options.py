@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from discretevae.names import resolve
+from discretevae.objectives import SIMILARITIES
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.schedules import DECAYS, require_range
 
@@ -27,6 +28,12 @@ class TrainingOptions:
         temperature: Of the estimator, instead of its own: a number, "START:END" or
             "START:END:STEPS" (linear in the global step).
         beta: The weight of the KL in the objective, in the same notation.
+        contrastive: The weight of the contrastive term, in the same notation; 0 is without.
+        contrastive_temperature: τ of the InfoNCE loss.
+        similarity: Of two embeddings in it: cosine or dot.
+        one_sided: Ask the example alone to recognise its augmentation, not both each other.
+        balance: The weight of the information between example and class, which balances the use
+            of the code, in the same notation; 0 is without.
         test_curve: Also write the test ELBO of every epoch; nothing is decided by it.
         seed: Of everything random.
         accelerator: auto, cpu, gpu, …, as Lightning has it.
@@ -46,6 +53,11 @@ class TrainingOptions:
     patience: int = 20
     temperature: str | float | None = None
     beta: str | float = 1.0
+    contrastive: str | float = 0.0
+    contrastive_temperature: float = 0.1
+    similarity: str = "cosine"
+    one_sided: bool = False
+    balance: str | float = 0.0
     test_curve: bool = False
     seed: int = 0
     accelerator: str = "auto"
@@ -64,6 +76,12 @@ class TrainingOptions:
         resolve("optimizer", self.optimizer, OPTIMIZERS)
         resolve("decay", self.decay, DECAYS)
         resolve("precision", self.precision, dict.fromkeys(PRECISIONS))
-        require_range("beta", self.beta, positive=False)
+        for name in ("beta", "contrastive", "balance"):
+            require_range(name, getattr(self, name), positive=False)
+        resolve("similarity", self.similarity, SIMILARITIES)
+        if not self.contrastive_temperature > 0:
+            raise ValueError(
+                f"`contrastive_temperature` must be positive, got {self.contrastive_temperature}."
+            )
         if self.temperature is not None:
             require_range("temperature", self.temperature, positive=True)

@@ -1,0 +1,115 @@
+"""What training may add to the ELBO, and evaluation never does."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from discretevae.data import Augmentation
+from discretevae.models import VAE, DiscreteVAE
+from discretevae.objectives import batch_mutual_information, info_nce
+from discretevae.objectives.contrastive import Similarity, cosine
+
+__all__ = ["Balance", "Contrast", "Term", "augmentation_for"]
+
+USUAL_SIDE = 28
+"""Pixels of the images for which the augmentation's defaults are; others are scaled alike."""
+
+
+class Term(ABC):
+    """A number of the batch, in nats per example, whose weighted sum with the ELBO is maximised.
+
+    Attributes:
+        name: Of its mean over an epoch, in the history.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __call__(
+        self, model: VAE, x: Float[Tensor, "B *shape"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, ""]:
+        """Gives the mean over the batch."""
+
+
+@dataclass(frozen=True)
+class Contrast(Term):
+    r"""Draws an example and its augmentation together, and apart from the rest of the batch.
+
+    .. math:: -\frac1B \sum_b \ell_b, \qquad u = e(x), \quad v = e(\mathrm{augment}(x))
+
+    with :math:`\ell` the InfoNCE loss and e(x) the model's embedding of the posterior. A batch of
+    one has nothing to be told from: 0.
+
+    Arguments:
+        augment: Makes the second view.
+        temperature: τ > 0 of the loss.
+        similarity: Of two embeddings.
+        symmetric: Whether each view is asked to recognise the other.
+
+    Reference: van den Oord, Li & Vinyals, Representation Learning with Contrastive Predictive
+    Coding, 2018, eq. 4.
+    """
+
+    augment: Augmentation
+    temperature: float = 0.1
+    similarity: Similarity = cosine
+    symmetric: bool = True
+
+    name: ClassVar[str] = "contrast"
+
+    def __call__(
+        self, model: VAE, x: Float[Tensor, "B *shape"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, ""]:
+        if len(x) < 2:
+            return x.new_zeros(())
+        u, v = model.embedding(x), model.embedding(self.augment(x, generator))
+        return -info_nce(u, v, self.temperature, self.similarity, self.symmetric).mean()
+
+
+@dataclass(frozen=True)
+class Balance(Term):
+    """Spreads the batch over the classes of every latent, and makes each example sure of its own.
+
+    The information between example and class, summed over latents; 0 for a batch of one.
+
+    Raises:
+        ValueError: If the model is not discrete.
+
+    Reference: Krause, Perona & Gomes, Discriminative Clustering by Regularized Information
+    Maximization, 2010; Hu et al., Information Maximizing Self-Augmented Training, 2017.
+    """
+
+    name: ClassVar[str] = "mutual_information"
+
+    def __call__(
+        self, model: VAE, x: Float[Tensor, "B *shape"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, ""]:
+        if not isinstance(model, DiscreteVAE):
+            raise ValueError(f"`balance` must go with a discrete model, got a {model.kind}.")
+        return batch_mutual_information(model.logits(x)).sum()
+
+
+def augmentation_for(shape: tuple[int, ...]) -> Augmentation:
+    """Scales the usual augmentation to the size of the images.
+
+    Raises:
+        ValueError: If the shape is not (H, W) or (C, H, W).
+
+    Example:
+        >>> augmentation_for((1, 14, 14)).shift
+        1.0
+    """
+    if len(shape) not in (2, 3):
+        raise ValueError(
+            f"`contrastive` must go with images, (H, W) or (C, H, W), got data of shape {shape}."
+        )
+    usual, share = Augmentation(), min(shape[-2:]) / USUAL_SIDE
+    return Augmentation(
+        shift=usual.shift * share,
+        elastic=usual.elastic * share,
+        elastic_width=usual.elastic_width * share,
+    )
