@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -188,7 +188,7 @@ def _network(options: Mapping[str, Any]) -> Network:
                 f"`{name}` must go with --network {kind.kind}, got {options['network']!r}."
             )
         network = kind(tuple(options[name]))
-    return network
+    return replace(network, activation=options["activation"])
 
 
 def _data_name(data: str) -> str:

@@ -32,6 +32,7 @@ def train(
     network: str = "tutorial",
     widths: list[int] | None = None,
     channels: list[int] | None = None,
+    activation: str = "relu",
     likelihood: str = "bernoulli",
     estimator: str = "auto",
     samples: int | None = None,
@@ -73,6 +74,7 @@ def train(
         network: tutorial, report-mlp, report-cnn, mlp (with --widths) or cnn (with --channels).
         widths: Units of the hidden layers of --network mlp, from the data inwards.
         channels: Filters of the convolutions of --network cnn, from the image inwards.
+        activation: Between two layers: relu or leaky-relu (slope 0.2).
         likelihood: bernoulli, continuous-bernoulli, gaussian, or bernoulli-grey (cross-entropy on
             grey values, labelled as no likelihood).
         estimator: auto or a name from `discretevae estimators`.
@@ -330,6 +332,7 @@ def compare(
     num_latents: int = 4,
     num_categories: int = 8,
     network: str = "tutorial",
+    activation: str = "relu",
     likelihood: str = "bernoulli",
     binarize: str | None = None,
     limit: int | None = None,
@@ -353,6 +356,7 @@ def compare(
         num_latents: D, the number of latents.
         num_categories: K, the number of categories of each latent.
         network: tutorial, report-mlp or report-cnn.
+        activation: As for `train`.
         likelihood: As for `train`.
         binarize: As for `train`.
         limit: Most examples to take of each part, for a quick try.

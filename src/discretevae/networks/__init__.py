@@ -1,10 +1,10 @@
 """Encoders x → features and decoders features → h, for data of any shape."""
 
-from discretevae.networks.base import Network
+from discretevae.networks.base import ACTIVATIONS, Network
 from discretevae.networks.cnn import CNN
 from discretevae.networks.mlp import MLP
 
-__all__ = ["CNN", "MLP", "NETWORKS", "Network", "network_from_config"]
+__all__ = ["ACTIVATIONS", "CNN", "MLP", "NETWORKS", "Network", "network_from_config"]
 
 NETWORKS: dict[str, Network] = {
     "tutorial": MLP((512, 256)),
@@ -26,7 +26,7 @@ def network_from_config(config: dict[str, object]) -> Network:
 
     Example:
         >>> network_from_config({"kind": "mlp", "widths": [512, 256]})
-        MLP(widths=(512, 256))
+        MLP(widths=(512, 256), activation='relu')
     """
     options = {
         key: tuple(value) if isinstance(value, list) else value

@@ -1,12 +1,20 @@
 """What a model asks of an architecture."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-__all__ = ["Flatten", "Network", "Unflatten"]
+__all__ = ["ACTIVATIONS", "Flatten", "Network", "Unflatten"]
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky-relu": partial(nn.LeakyReLU, 0.2),
+}
+"""Name → what stands between two layers."""
 
 
 class Network(ABC):

@@ -1,13 +1,15 @@
 """Convolutional networks for images of any size and number of channels."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from discretevae.networks.base import Network, require_widths
+from discretevae.names import resolve
+from discretevae.networks.base import ACTIVATIONS, Network, require_widths
 
 __all__ = ["CNN"]
 
@@ -21,9 +23,11 @@ class CNN(Network):
 
     Arguments:
         channels: Filters of each convolution, from the image inwards.
+        activation: A name in `ACTIVATIONS`.
 
     Raises:
-        ValueError: If a number of channels is below 1, or the data are no images (C, H, W).
+        ValueError: If a number of channels is below 1, the activation is unknown, or the data are
+            no images (C, H, W).
 
     Example:
         >>> CNN((16, 32)).encoder((1, 28, 28), 40).head
@@ -31,18 +35,22 @@ class CNN(Network):
     """
 
     channels: tuple[int, ...] = (32, 64)
+    activation: str = "relu"
 
     kind: ClassVar[str] = "cnn"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(int(width) for width in self.channels))
         require_widths("channels", self.channels)
+        resolve("activation", self.activation, ACTIVATIONS)
 
     def encoder(self, shape: tuple[int, ...], features: int) -> nn.Module:
-        return _Encoder(_image_shape(shape), features, self.channels)
+        activation = ACTIVATIONS[self.activation]
+        return _Encoder(_image_shape(shape), features, self.channels, activation)
 
     def decoder(self, features: int, shape: tuple[int, ...]) -> nn.Module:
-        return _Decoder(features, _image_shape(shape), self.channels)
+        activation = ACTIVATIONS[self.activation]
+        return _Decoder(features, _image_shape(shape), self.channels, activation)
 
 
 def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -59,12 +67,16 @@ def _code_shape(shape: tuple[int, int, int], channels: tuple[int, ...]) -> tuple
 
 class _Encoder(nn.Module):
     def __init__(
-        self, shape: tuple[int, int, int], features: int, channels: tuple[int, ...]
+        self,
+        shape: tuple[int, int, int],
+        features: int,
+        channels: tuple[int, ...],
+        activation: Callable[[], nn.Module],
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise((shape[0], *channels)):
-            layers += [nn.Conv2d(fan_in, fan_out, 3, stride=2, padding=1), nn.ReLU()]
+            layers += [nn.Conv2d(fan_in, fan_out, 3, stride=2, padding=1), activation()]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(math.prod(_code_shape(shape, channels)), features)
 
@@ -75,15 +87,19 @@ class _Encoder(nn.Module):
 
 class _Decoder(nn.Module):
     def __init__(
-        self, features: int, shape: tuple[int, int, int], channels: tuple[int, ...]
+        self,
+        features: int,
+        shape: tuple[int, int, int],
+        channels: tuple[int, ...],
+        activation: Callable[[], nn.Module],
     ) -> None:
         super().__init__()
         self.shape = shape
         self.code_shape = _code_shape(shape, channels)
-        self.head = nn.Sequential(nn.Linear(features, math.prod(self.code_shape)), nn.ReLU())
+        self.head = nn.Sequential(nn.Linear(features, math.prod(self.code_shape)), activation())
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise((*reversed(channels), shape[0])):
-            layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1), nn.ReLU()]
+            layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1), activation()]
         self.body = nn.Sequential(*layers[:-1])
 
     def forward(self, features: Tensor) -> Tensor:

@@ -1,20 +1,23 @@
 """Fully connected networks."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
 from torch import nn
 
-from discretevae.networks.base import Flatten, Network, Unflatten, require_widths
+from discretevae.names import resolve
+from discretevae.networks.base import ACTIVATIONS, Flatten, Network, Unflatten, require_widths
 
 __all__ = ["MLP", "perceptron"]
 
 
-def perceptron(sizes: Sequence[int]) -> list[nn.Module]:
-    """Lists linear layers of these sizes with ReLU between them.
+def perceptron(
+    sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU
+) -> list[nn.Module]:
+    """Lists linear layers of these sizes with an activation between them.
 
     Example:
         >>> perceptron([4, 3, 2])
@@ -23,19 +26,20 @@ Linear(in_features=3, out_features=2, bias=True)]
     """
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise(sizes):
-        layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        layers += [nn.Linear(fan_in, fan_out), activation()]
     return layers[:-1]
 
 
 @dataclass(frozen=True)
 class MLP(Network):
-    """Linear layers with ReLU, mirrored in the decoder; for data of any shape.
+    """Linear layers and activations, mirrored in the decoder; for data of any shape.
 
     Arguments:
         widths: Units of the hidden layers, from the data inwards.
+        activation: A name in `ACTIVATIONS`.
 
     Raises:
-        ValueError: If a width is below 1.
+        ValueError: If a width is below 1, or the activation is unknown.
 
     Example:
         >>> MLP((512, 256)).encoder((784,), 32)[1]
@@ -43,19 +47,19 @@ class MLP(Network):
     """
 
     widths: tuple[int, ...] = (512, 256)
+    activation: str = "relu"
 
     kind: ClassVar[str] = "mlp"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
         require_widths("widths", self.widths)
+        resolve("activation", self.activation, ACTIVATIONS)
 
     def encoder(self, shape: tuple[int, ...], features: int) -> nn.Sequential:
-        return nn.Sequential(
-            Flatten(shape), *perceptron([math.prod(shape), *self.widths, features])
-        )
+        sizes = [math.prod(shape), *self.widths, features]
+        return nn.Sequential(Flatten(shape), *perceptron(sizes, ACTIVATIONS[self.activation]))
 
     def decoder(self, features: int, shape: tuple[int, ...]) -> nn.Sequential:
-        return nn.Sequential(
-            *perceptron([features, *reversed(self.widths), math.prod(shape)]), Unflatten(shape)
-        )
+        sizes = [features, *reversed(self.widths), math.prod(shape)]
+        return nn.Sequential(*perceptron(sizes, ACTIVATIONS[self.activation]), Unflatten(shape))
