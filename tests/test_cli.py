@@ -68,6 +68,7 @@ OPTIONS = [
     ("--test -0.1", "`test` must be a fraction in [0, 1), got -0.1"),
     ("--importance-samples -1", "`importance_samples` must be at least 0 and below 2^63, got -1"),
     ("--model gausian", "got 'gausian' (did you mean 'gaussian'?)"),
+    ("--activation leaky-rleu", "got 'leaky-rleu' (did you mean 'leaky-relu'?)"),
     ("--network tutorail", "got 'tutorail' (did you mean 'tutorial'?)"),
     ("--likelihood bernouli", "got 'bernouli' (did you mean 'bernoulli'?)"),
     ("--estimator reinmx", "got 'reinmx' (did you mean 'reinmax'?)"),

@@ -83,3 +83,26 @@ def test_a_configuration_gives_the_network_back(name: str) -> None:
 def test_a_configuration_of_no_network_is_refused(config: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         network_from_config(config)
+
+
+def test_the_activation_stands_between_all_layers() -> None:
+    """The leaky one, by hand: x where it is positive, a fifth of it elsewhere."""
+    torch.manual_seed(0)
+    encoder = MLP((7, 5), "leaky-relu").encoder((3,), 2)
+    x = torch.randn(4, 3)
+    *hidden, last = (layer for layer in encoder if isinstance(layer, nn.Linear))
+    h = x
+    for layer in hidden:
+        h = layer(h)
+        h = torch.where(h > 0, h, h / 5)
+    torch.testing.assert_close(encoder(x), last(h))
+
+
+def test_an_unknown_activation_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"got 'rlu' \(did you mean 'relu'\?\)"):
+        MLP((7,), "rlu")
+
+
+def test_the_activation_is_saved() -> None:
+    assert network_from_config(MLP((7,), "leaky-relu").config()) == MLP((7,), "leaky-relu")
+    assert network_from_config({"kind": "mlp", "widths": [7]}) == MLP((7,), "relu")
