@@ -54,6 +54,13 @@ CASES = {
     "best-16x12": Case(
         "16 × 12",
         "98.06",
+        "--num-latents 12 --num-categories 16 --estimator reinmax --decay cosine "
+        "--precision bf16-mixed --temperature 1.3 --learning-rate 1.5e-3 --batch-size 100 "
+        "--epochs 160",
+    ),
+    "leaky-16x12": Case(
+        "16 × 12",
+        "98.06",
         f"--num-latents 12 --num-categories 16 --estimator reinmax {BEST} --temperature 1.3 "
         "--learning-rate 1e-3 --batch-size 100 --epochs 100",
     ),
