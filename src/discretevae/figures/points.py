@@ -331,12 +331,11 @@ def label_points(
     figure.draw_without_rendering()  # settles the layout
     scale = 72 / figure.dpi
     extents = [_extent(ax, name) for name in names]
-    corners = ax.transData.transform(obstacles.reshape(-1, 2)).reshape(-1, 4)
     on_page = [
         ax.transData.transform(points),
         np.array(extents),
         np.array(ax.bbox.extents),
-        corners,
+        ax.transData.transform(obstacles.reshape(-1, 2)).reshape(-1, 4),
     ]
     anchors, sizes, frame, corners = (np.float32(scale) * a.astype(np.float32) for a in on_page)
     boxes = _place(anchors, sizes, frame, corners)
