@@ -29,11 +29,12 @@ BEST = "--activation leaky-relu --decay cosine --precision bf16-mixed"
 
 
 class Case(NamedTuple):
-    """One run: its size (K × D as published), the figure beside it, how it is trained."""
+    """One run: its size (K × D as published), the figure beside it, how to train and resume it."""
 
     size: str
     published: str
     options: str
+    resumed: str = ""
 
 
 CASES = {
@@ -84,6 +85,7 @@ CASES = {
         "93.50 ± 0.08",
         f"--num-latents 32 --num-categories 16 --estimator reinmax {BEST} --temperature 1.2 "
         "--learning-rate 9e-4 --batch-size 200 --epochs 400",
+        "--epochs 500",
     ),
 }
 """Name → run. The last is that of Hooper & Shekhovtsov 2026: LeakyReLU, batch 200, 500 epochs."""
@@ -91,12 +93,17 @@ CASES = {
 
 def run(name: str, folder: Path) -> None:
     """Trains what is not yet trained."""
-    if (folder / "metrics.json").exists():
-        return
-    if (folder / "config.yaml").exists():
+    case = CASES[name]
+    if not (folder / "config.yaml").exists():
+        discretevae(["train", *PROTOCOL, *case.options.split(), "--output", str(folder)])
+    elif not (folder / "metrics.json").exists():
         discretevae(["train", "--resume", str(folder)])
-    else:
-        discretevae(["train", *PROTOCOL, *CASES[name].options.split(), "--output", str(folder)])
+    if case.resumed and case.resumed.split()[-1] != str(_epochs(folder)):
+        discretevae(["train", "--resume", str(folder), *case.resumed.split()])
+
+
+def _epochs(folder: Path) -> int:
+    return len((folder / "metrics.csv").read_text().splitlines()) - 1
 
 
 def figures(name: str, folder: Path) -> dict[str, Any]:
@@ -132,8 +139,9 @@ def page(record: dict[str, dict[str, Any]]) -> list[str]:
     ]
     for found in record.values():
         test = found["test_elbo"]
+        resumed = f", then `--resume` with `{found['resumed']}`" if found["resumed"] else ""
         lines.append(
-            f"| {found['size']} | `{found['options']}` | {found['epochs']} | "
+            f"| {found['size']} | `{found['options']}`{resumed} | {found['epochs']} | "
             f"**{found['train_minus_elbo']:.2f}** | {found['published']} | "
             f"{-test['value']:.2f} ± {test['se']:.2f} | {found['seconds']:.0f} |"
         )
@@ -144,8 +152,9 @@ def page(record: dict[str, dict[str, Any]]) -> list[str]:
         "(optimiser, rate and temperature by size); the others are our settings for the "
         "same model and data in at most as many epochs. The last row is the protocol of Hooper & "
         "Shekhovtsov 2026 (LeakyReLU, batch 200, cosine, 500 epochs; their best of five learning "
-        "rates and of all estimators, mean of five seeds). The published figures of the other rows "
-        "are means of ten seeds, quoted from memory.",
+        "rates and of all estimators, mean of five seeds); after its first 400 epochs ours stood "
+        "at 93.75. The published figures of the other rows are means of ten seeds, quoted from "
+        "memory.",
         "",
         "Command: `python benchmarks/published.py`; every row is `discretevae train "
         f"{' '.join(PROTOCOL)}` with its options. Curves: `benchmark.json`. torch "
