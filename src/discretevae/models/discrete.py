@@ -282,7 +282,7 @@ def estimator_kind(
 
     Example:
         >>> estimator_kind("vimco", 4, 8).__name__, estimator_kind("auto", 4, 8).__name__
-        ('VIMCO', 'RLOO')
+        ('VIMCO', 'UnorderedSet')
     """
     auto = type(recommended(num_latents, num_categories))
     return resolve("estimator", name, {"auto": auto, **KINDS})
