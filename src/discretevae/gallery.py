@@ -82,8 +82,8 @@ def _curves(run: Run) -> list[ReportFigure]:
     save(plot_elbo_curves([int(row["epoch"]) for row in rows], curves, new_axes()), path)
     caption = (
         "The true ELBO after each epoch (hard samples, β = 1), beside the objective that training "
-        "maximised. Where the two part, the objective is relaxed, weighted, of several samples, or "
-        "a running mean."
+        "maximised. Where the two part, the objective is relaxed, weighted, of several samples, "
+        "has further terms, or is a running mean."
     )
     return [ReportFigure("ELBO by epoch", caption, path)]
 

@@ -2,12 +2,14 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from discretevae.estimators import learned
+from discretevae.estimators.battery import PROBLEMS, check_unbiased
 from discretevae.estimators.learned import LearnedEstimator, MovingMoments, bounded
 from discretevae.estimators.nvil import NVIL
 from discretevae.estimators.rebar import REBAR
@@ -245,3 +247,14 @@ def test_a_constant_has_a_spread_of_one() -> None:
 
 def test_bounded() -> None:
     assert bounded(torch.tensor([-1e4, 0.5, torch.inf])).tolist() == [-10, 0.5, 10]
+
+
+# 32 cases × 3 quantities at 1e-6: a false alarm less than once in 10,000 seeds; the seed is fixed.
+@pytest.mark.parametrize("make", METHODS)
+@pytest.mark.parametrize("name", ["smooth", "rough", "one latent", "binary"])
+@pytest.mark.parametrize("steps", [0, 100])
+def test_what_learns_agrees_with_enumeration(
+    make: Callable[..., LearnedEstimator], name: str, steps: int, taught: Callable[..., Any]
+) -> None:
+    problem = PROBLEMS[name]
+    check_unbiased(taught(make(learning_rate=1e-2), problem, steps), problem, 50_000)

@@ -1,6 +1,7 @@
 """NVIL: unbiased while its baseline does not see the sample; lower variance as it learns."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,6 @@ from discretevae.estimators.baselines import ConstantBaseline
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
-    Problem,
     check_evaluations,
     check_points,
     check_unbiased,
@@ -19,24 +19,6 @@ from discretevae.estimators.battery import (
 )
 from discretevae.estimators.nvil import NVIL
 from discretevae.estimators.reinforce import Reinforce
-
-NAMES = ["smooth", "rough", "one latent", "binary"]
-
-
-def taught(estimator: NVIL, problem: Problem, steps: int = 100) -> NVIL:
-    logits = problem.logits.expand(50, -1, -1)
-    generator = torch.Generator().manual_seed(1)
-    for _ in range(steps):
-        estimator(lambda z: problem.f(z, problem.parameters), logits, generator)
-    return estimator
-
-
-# 10 cases × 3 quantities at 1e-6: a false alarm less than once in 30,000 seeds; the seed is fixed.
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("steps", [0, 100])
-def test_agrees_with_enumeration(name: str, steps: int) -> None:
-    problem = PROBLEMS[name]
-    check_unbiased(taught(NVIL(learning_rate=1e-2), problem, steps), problem, 50_000)
 
 
 @pytest.mark.parametrize("samples", [2, 3])
@@ -69,7 +51,7 @@ class _SeesThisSample(NVIL):
         return self.value.detach().mean(0)[:, None].float()
 
 
-def test_a_baseline_that_sees_this_sample_is_caught() -> None:
+def test_a_baseline_that_sees_this_sample_is_caught(taught: Callable[..., Any]) -> None:
     estimator = _SeesThisSample(context_features=1, learning_rate=1e-2)
     with pytest.raises(BiasedError, match="logits"):
         check_unbiased(taught(estimator, PROBLEMS["smooth"]), PROBLEMS["smooth"])
@@ -80,7 +62,7 @@ def variance(estimator: Estimator, name: str) -> float:
 
 
 @pytest.mark.parametrize("name", ["smooth", "rough"])
-def test_learns_the_baseline(name: str) -> None:
+def test_learns_the_baseline(name: str, taught: Callable[..., Any]) -> None:
     """The logits are the same throughout: the best baseline is a number, near E f."""
     estimator = taught(NVIL(learning_rate=1e-2), PROBLEMS[name])
     exact = float(measure(Reinforce(), PROBLEMS[name], 2)[0].exact)

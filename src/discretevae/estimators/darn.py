@@ -10,18 +10,17 @@ from torch import Tensor
 
 from discretevae import categorical
 from discretevae.estimators.base import (
-    Estimator,
     evaluate,
     require_binary,
-    require_samples,
     with_gradient_of,
 )
+from discretevae.estimators.sampled import Sampled
 
 __all__ = ["DARN"]
 
 
 @dataclass(frozen=True)
-class DARN(Estimator):
+class DARN(Sampled):
     r"""Takes f's gradient as the difference between two codes, for binary latents only.
 
     .. math:: g_1 = -g_0 = (v_1 - v_0) (b - \tfrac12) (b - p_1), \qquad
@@ -46,14 +45,9 @@ class DARN(Estimator):
         torch.Size([5])
     """
 
-    samples: int = 1
-
     unbiased: ClassVar[bool] = False
     needs_gradient_of_f: ClassVar[bool] = True
     binary_only: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require_samples(self.samples, 1)
 
     def __call__(
         self,
@@ -67,6 +61,3 @@ class DARN(Estimator):
         half_of_the_other = ((1 - z) * p).sum(-1, keepdim=True) / 2
         surrogate = half_of_the_other * (logits - logits.flip(-1))
         return evaluate(f, with_gradient_of(z, surrogate)).mean(0)
-
-    def evaluations(self, num_latents: int, num_categories: int) -> int:
-        return self.samples

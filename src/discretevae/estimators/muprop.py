@@ -10,18 +10,17 @@ from torch import Tensor
 
 from discretevae import categorical
 from discretevae.estimators.base import (
-    Estimator,
     evaluate,
     inject,
-    require_samples,
     value_and_gradient,
 )
+from discretevae.estimators.sampled import Sampled
 
 __all__ = ["MuProp"]
 
 
 @dataclass(frozen=True)
-class MuProp(Estimator):
+class MuProp(Sampled):
     r"""Takes f's linear expansion at the mean code as the baseline: unbiased.
 
     .. math:: \nabla_l = \frac{1}{S} \sum_s
@@ -49,14 +48,9 @@ class MuProp(Estimator):
         torch.Size([5])
     """
 
-    samples: int = 1
-
     unbiased: ClassVar[bool] = True
     relaxed: ClassVar[bool] = True
     needs_gradient_of_f: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require_samples(self.samples, 1)
 
     def __call__(
         self,

@@ -9,13 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from discretevae import categorical
-from discretevae.estimators.base import Estimator, evaluate, require_samples, with_gradient_of
+from discretevae.estimators.base import evaluate, with_gradient_of
+from discretevae.estimators.sampled import Sampled
 
 __all__ = ["MVE"]
 
 
 @dataclass(frozen=True)
-class MVE(Estimator):
+class MVE(Sampled):
     r"""Takes the smallest weights of f's gradient that are exact for quadratics.
 
     .. math:: g = \tfrac12 v_i (e_i - p) + \sum_{j \neq i} v_j \frac{p_j}{p_i + p_j} (C_j - C_i),
@@ -46,13 +47,8 @@ class MVE(Estimator):
         torch.Size([5])
     """
 
-    samples: int = 1
-
     unbiased: ClassVar[bool] = False
     needs_gradient_of_f: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require_samples(self.samples, 1)
 
     def __call__(
         self,
@@ -70,9 +66,6 @@ class MVE(Estimator):
         drawn = z * (wide - (log_p.exp() * wide).sum(-1, keepdim=True)) / 2
         surrogate = share * (c - (z * c).sum(-1, keepdim=True)) + drawn
         return evaluate(f, with_gradient_of(z, surrogate.to(z.dtype))).mean(0)
-
-    def evaluations(self, num_latents: int, num_categories: int) -> int:
-        return self.samples
 
 
 def _weights(log_p: Float[Tensor, "*B D K"]) -> Float[Tensor, "*B D K K"]:

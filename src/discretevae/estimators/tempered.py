@@ -4,13 +4,14 @@ from abc import ABC
 from dataclasses import dataclass
 from typing import ClassVar
 
-from discretevae.estimators.base import Estimator, require_positive, require_samples
+from discretevae.estimators.base import require_positive
+from discretevae.estimators.sampled import Sampled
 
 __all__ = ["Tempered"]
 
 
 @dataclass(frozen=True)
-class Tempered(Estimator, ABC):
+class Tempered(Sampled, ABC):
     """An estimator that follows the gradient of f along a softmax of some temperature.
 
     Arguments:
@@ -21,15 +22,11 @@ class Tempered(Estimator, ABC):
         ValueError: If `samples` is below 1 or `temperature` is not positive.
     """
 
-    samples: int = 1
     temperature: float = 1.0
 
     unbiased: ClassVar[bool] = False
     needs_gradient_of_f: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require_samples(self.samples, 1)
+        super().__post_init__()
         require_positive(self.temperature)
-
-    def evaluations(self, num_latents: int, num_categories: int) -> int:
-        return self.samples

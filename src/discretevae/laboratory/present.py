@@ -71,7 +71,8 @@ def draw_gradients(report: GradientReport, folder: Path) -> list[Path]:
 def print_comparison(comparison: Comparison) -> None:
     """Prints one row an estimator."""
     seeds = comparison.rows[0].seeds
-    table = table_of(f"Mean of {seeds} seeds ± half of the 95 % interval, nats per example")
+    spread = f"mean of {seeds} seeds ± half of the 95 % interval" if seeds > 1 else "one seed"
+    table = table_of(f"True bounds in nats per example, {spread}")
     table.add_column("estimator", no_wrap=True)
     for column in ("epochs", "seconds", "train ELBO", "test ELBO", "log p(x)"):
         table.add_column(column, no_wrap=True, justify="right")
