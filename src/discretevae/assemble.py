@@ -56,9 +56,13 @@ def resolve_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     resolve("model", options["model"], dict.fromkeys(("discrete", "gaussian"), True))
     resolve("likelihood", options["likelihood"], LIKELIHOODS)
-    _network(options)
     training_from_options(options)
-    resolved = {**options, "data": _data_name(options["data"]), "binarize": _binarize(options)}
+    resolved = {
+        **options,
+        "data": _data_name(options["data"]),
+        "activation": _network(options).config()["activation"],
+        "binarize": _binarize(options),
+    }
     estimator = estimator_from_options(options)
     if estimator is None:
         return resolved
@@ -188,7 +192,8 @@ def _network(options: Mapping[str, Any]) -> Network:
                 f"`{name}` must go with --network {kind.kind}, got {options['network']!r}."
             )
         network = kind(tuple(options[name]))
-    return replace(network, activation=options["activation"])
+    given = options["activation"]
+    return network if given is None else replace(network, activation=given)
 
 
 def _data_name(data: str) -> str:

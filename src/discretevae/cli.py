@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from discretevae.runs import Run
     from discretevae.training import TrainingOptions
 
-__all__ = ["main"]
+__all__ = ["main", "study_options"]
 
+OF_THE_STUDY = ("num_latents", "seeds", "contrastive", "output")
+"""Options of `study` that are not those of its runs."""
 NOT_STORED = ("output", "overwrite", "resume")
 """Options of `train` that say where a run is, not what it is."""
 
@@ -32,7 +34,7 @@ def train(
     network: str = "tutorial",
     widths: list[int] | None = None,
     channels: list[int] | None = None,
-    activation: str = "relu",
+    activation: str | None = None,
     likelihood: str = "bernoulli",
     estimator: str = "auto",
     samples: int | None = None,
@@ -71,10 +73,11 @@ def train(
         model: discrete (D categorical latents) or gaussian (the continuous baseline).
         num_latents: D, the number of latents.
         num_categories: K, the number of categories of each latent.
-        network: tutorial, report-mlp, report-cnn, mlp (with --widths) or cnn (with --channels).
+        network: tutorial, report-mlp, report-cnn, image (normalised convolutions, recommended for
+            images), mlp or cnn (of the widths or channels given).
         widths: Units of the hidden layers of --network mlp, from the data inwards.
         channels: Filters of the convolutions of --network cnn, from the image inwards.
-        activation: Between two layers: relu or leaky-relu (slope 0.2).
+        activation: Between two layers: relu or leaky-relu (slope 0.2); by default the network's.
         likelihood: bernoulli, continuous-bernoulli, gaussian, or bernoulli-grey (cross-entropy on
             grey values, labelled as no likelihood).
         estimator: auto or a name from `discretevae estimators`.
@@ -332,7 +335,7 @@ def compare(
     num_latents: int = 4,
     num_categories: int = 8,
     network: str = "tutorial",
-    activation: str = "relu",
+    activation: str | None = None,
     likelihood: str = "bernoulli",
     binarize: str | None = None,
     limit: int | None = None,
@@ -355,7 +358,7 @@ def compare(
             estimator are timed beforehand.
         num_latents: D, the number of latents.
         num_categories: K, the number of categories of each latent.
-        network: tutorial, report-mlp or report-cnn.
+        network: tutorial, report-mlp, report-cnn or image.
         activation: As for `train`.
         likelihood: As for `train`.
         binarize: As for `train`.
@@ -389,6 +392,69 @@ def compare(
         print(path)
 
 
+def study(
+    data: str = "digits",
+    *,
+    num_latents: int | None = None,
+    num_categories: int = 10,
+    seeds: int = 5,
+    contrastive: float = 0.0,
+    likelihood: str | None = None,
+    validation: float = 0.1,
+    test: float = 0.2,
+    limit: int | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    importance_samples: int = 1000,
+    seed: int = 0,
+    accelerator: str = "auto",
+    precision: str = "32-true",
+    output: str | None = None,
+) -> None:
+    """Train MLP and CNN with categorical and Gaussian latents and see what codes mean; goes on.
+
+    Args:
+        data: Data as for `train`, given as the first argument.
+        num_latents: D of the architectures; by default the best of a short sweep.
+        num_categories: K, the number of categories of each latent.
+        seeds: How many clusterings, from different seeds.
+        contrastive: Weight of a contrastive loss, with which the report's two networks are trained
+            a second time; 0 is without.
+        likelihood: As for `train`; by default what suits the values: grey and binarised images
+            side by side, binary data, or Gaussian ones.
+        validation: As for `train`.
+        test: Fraction held out for the figures, where the data bring no test set.
+        limit: Most examples to take of each part, for a quick try.
+        epochs: Of the architectures; by default 200, or 50 for fewer than 10,000 training
+            examples. The image network gets half of them, the sweep a tenth.
+        batch_size: Examples a step; by default 250, or 50 for small data.
+        importance_samples: S of the importance-weighted log-likelihood; 0 leaves it out.
+        seed: Of everything random but the clusterings.
+        accelerator: auto, cpu or gpu.
+        precision: 32-true, bf16-mixed or 16-mixed.
+        output: Folder of study.html, study.json, the figures and the runs; by default one under
+            runs/ that is named after the data.
+    """
+    given = {k: v for k, v in locals().items() if k not in OF_THE_STUDY}
+    from discretevae.progress import track
+    from discretevae.study.page import publish_study
+    from discretevae.study.run import run_study
+
+    _require_at_least("seeds", seeds, 2)
+    _require_at_least("importance_samples", importance_samples, 0)
+    folder = Path(output or f"runs/study-{Path(data).stem}")
+    options = study_options(**given)
+    try:
+        found, work = run_study(
+            options, folder, num_latents, seeds, contrastive, importance_samples, track
+        )
+        page = publish_study(found, work)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("; the same command goes on where it stopped") from None
+    for path in (folder / "study.json", page):
+        print(path)
+
+
 COMMANDS: Commands = {
     "train": train,
     "evaluate": evaluate,
@@ -396,6 +462,7 @@ COMMANDS: Commands = {
     "reconstruct": reconstruct,
     "gradients": gradients,
     "compare": compare,
+    "study": study,
     "datasets": datasets,
     "estimators": estimators,
 }
@@ -443,17 +510,11 @@ def _resume(resume: str, **given: Any) -> None:
 
 def _assemble(options: dict[str, Any], folder: Path | None = None) -> _Parts:
     """Builds everything from options, so that mistakes show before anything is written."""
-    import torch
+    from discretevae.assemble import data_from_options
+    from discretevae.experiments import build
 
-    from discretevae.assemble import data_from_options, model_from_options, training_from_options
-    from discretevae.training import check
-
-    training = training_from_options(options)
     data = data_from_options(options)
-    torch.manual_seed(options["seed"])
-    model = model_from_options(options, data.shape)
-    check(model, data, training, folder)
-    return _Parts(data, model, training)
+    return _Parts(data, *build(options, data, folder))
 
 
 def _train(run: "Run", options: dict[str, Any], parts: _Parts, resume: bool) -> None:
@@ -501,6 +562,12 @@ def _defaults(command: Callable[..., None]) -> dict[str, Any]:
     """The options of a command at their defaults, without those that say where a run is."""
     parameters = inspect.signature(command).parameters.values()
     return {p.name: p.default for p in parameters if p.name not in NOT_STORED}
+
+
+def study_options(data: str, **given: Any) -> dict[str, Any]:
+    """The options that the runs of `study DATA` have in common."""
+    of_study = {k: v for k, v in _defaults(study).items() if k not in OF_THE_STUDY}
+    return {**_defaults(train), **of_study, "data": data, **given}
 
 
 def _untrained(**given: Any) -> tuple["VAE", "Splits", Path]:

@@ -7,15 +7,13 @@ import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from discretevae.files import write_text
+from discretevae.html import render
 
-__all__ = ["ReportFigure", "format_value", "write_report"]
+__all__ = ["ReportFigure", "format_value", "picture", "write_report"]
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -165,7 +163,12 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield f"{prefix}{key}", _NONE if value is None else str(value)
 
 
-def _picture(figure: ReportFigure) -> dict[str, Any]:
+def picture(figure: ReportFigure) -> dict[str, Any]:
+    """Gives what a template needs to show a figure: its texts, its size and its bytes as a link.
+
+    Raises:
+        ValueError: If the file is missing or no PNG.
+    """
     path = Path(figure.path)
     data = path.read_bytes() if path.is_file() else b""
     if not data.startswith(_PNG) or len(data) < 24:
@@ -179,16 +182,10 @@ def _picture(figure: ReportFigure) -> dict[str, Any]:
 
 def _pictures(figures: Sequence[ReportFigure]) -> list[dict[str, Any]]:
     pictures: dict[str, dict[str, Any]] = {}
-    for i, picture in enumerate(map(_picture, figures)):
-        picture["id"] += f"-{i}" if picture["id"] in pictures else ""
-        pictures[picture["id"]] = picture
+    for i, shown in enumerate(map(picture, figures)):
+        shown["id"] += f"-{i}" if shown["id"] in pictures else ""
+        pictures[shown["id"]] = shown
     return list(pictures.values())
-
-
-def _render(**content: Any) -> str:
-    source = resources.files("discretevae").joinpath("report.html.j2").read_text("utf-8")
-    strict = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return strict.from_string(source).render(**content)
 
 
 def write_report(
@@ -230,7 +227,8 @@ def write_report(
     path = Path(path)
     rest = {key: value for key, value in config.items() if key not in ("command", "versions")}
     texts = {"title": title, "summary": summary, "warnings": warnings, "notes": notes}
-    page = _render(
+    page = render(
+        "report.html.j2",
         **texts,
         headline=_headline(metrics),
         figures=_pictures(figures),

@@ -19,6 +19,8 @@ from discretevae.evaluation import (
     cluster_metrics,
     clustering,
     kmeans_clustering,
+    kmeans_scores,
+    label_silhouette,
     latent_metrics,
 )
 
@@ -329,3 +331,19 @@ def test_bad_arguments_are_named() -> None:
         kmeans_clustering(x, 2, seeds=[1, 1, 2])
     with pytest.raises(ValueError, match="`x` must be finite"):
         kmeans_clustering(x + np.inf, 2)
+
+
+def test_the_scores_of_one_seed_are_those_of_that_seed_among_many() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    labels = np.arange(60) % 4
+    many = kmeans_clustering(x, 4, labels, seeds=[3, 8])
+    one = kmeans_scores(x, 4, labels, seed=8)
+    assert one == {name: values[1] for name, values in many.values.items()}
+
+
+def test_the_silhouette_of_classes_by_hand() -> None:
+    """Two classes at distance 10, one of them two points 1 apart: a = (1, 1, 0), b = (10, 9, …)."""
+    x = np.array([[0.0], [1.0], [10.0]])
+    expected = (1 - 1 / 10 + 1 - 1 / 9 + 0) / 3  # alone in its class counts 0
+    assert label_silhouette(x, np.array([5, 5, 2])) == pytest.approx(expected)
+    assert np.isnan(label_silhouette(x, np.array([5, 5, 5])))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from discretevae import experiments
 from discretevae.cli import main
 from discretevae.cli import train as train_command
 from discretevae.laboratory import compare
@@ -76,7 +77,7 @@ def test_the_same_call_goes_on_after_an_interruption(
 ) -> None:
     names, seeds = ["rloo", "reinmax"], [0, 1]
     whole = compare_estimators(options, names, seeds, tmp_path / "whole")
-    evaluate, trained = compare.evaluate, []
+    evaluate, trained = experiments.evaluate, []
 
     def interrupted(*arguments: Any) -> Any:
         if len(trained) == 1:
@@ -84,7 +85,7 @@ def test_the_same_call_goes_on_after_an_interruption(
         trained.append(arguments)
         return evaluate(*arguments)
 
-    monkeypatch.setattr(compare, "evaluate", interrupted)
+    monkeypatch.setattr(experiments, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         compare_estimators(options, names, seeds, tmp_path / "c")
     monkeypatch.undo()

@@ -5,9 +5,19 @@ from discretevae.evaluation.clustering import (
     Clustering,
     cluster_metrics,
     kmeans_clustering,
+    kmeans_scores,
+    label_silhouette,
     latent_metrics,
 )
 from discretevae.evaluation.code_health import CodeHealth, code_health, collapse_warnings
+from discretevae.evaluation.embeddings import (
+    NotInstalledError,
+    cached_array,
+    embedded_rows,
+    tsne,
+    umap,
+    umap_installed,
+)
 from discretevae.evaluation.figure import Figure, mean_figure
 from discretevae.evaluation.probes import knn_probe, linear_probe
 from discretevae.evaluation.record import evaluate
@@ -18,15 +28,23 @@ __all__ = [
     "Clustering",
     "CodeHealth",
     "Figure",
+    "NotInstalledError",
+    "cached_array",
     "cluster_metrics",
     "code_health",
     "collapse_warnings",
+    "embedded_rows",
     "evaluate",
     "evaluate_bounds",
     "kmeans_clustering",
+    "kmeans_scores",
     "knn_probe",
+    "label_silhouette",
     "latent_metrics",
     "linear_probe",
     "mean_figure",
     "representations",
+    "tsne",
+    "umap",
+    "umap_installed",
 ]

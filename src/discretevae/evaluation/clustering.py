@@ -10,7 +10,14 @@ from jaxtyping import Float, Integer
 from discretevae.evaluation.figure import Figure, mean_figure
 from discretevae.evaluation.representations import draw_rows, require_rows
 
-__all__ = ["Clustering", "cluster_metrics", "kmeans_clustering", "latent_metrics"]
+__all__ = [
+    "Clustering",
+    "cluster_metrics",
+    "kmeans_clustering",
+    "kmeans_scores",
+    "label_silhouette",
+    "latent_metrics",
+]
 
 STARTS = 10
 """K-means starts this often from k-means++ and keeps the start of the lowest inertia."""
@@ -105,8 +112,7 @@ def kmeans_clustering(
         raise ValueError(f"`clusters` must be at least 1, got {clusters}.")
     if len(set(seeds)) < max(2, len(seeds)):
         raise ValueError(f"`seeds` must be two or more different ones, got {list(seeds)}.")
-    require_rows(x, labels, ("x", "labels"))
-    scores = [_scores(x, clusters, labels, seed) for seed in seeds]
+    scores = [kmeans_scores(x, clusters, labels, seed) for seed in seeds]
     values = {name: np.array([score[name] for score in scores]) for name in scores[0]}
     skipped = dict.fromkeys(LABELLED, "needs labels") if labels is None else {}
     if np.isnan(values["silhouette"]).any():
@@ -191,19 +197,39 @@ def latent_metrics(
     }
 
 
-def _scores(
+def kmeans_scores(
     x: Float[np.ndarray, "N F"],
     clusters: int,
     labels: Integer[np.ndarray, " N"] | None,
     seed: int,
 ) -> dict[str, float]:
+    """Finds C clusters by K-means once: the scores of :func:`kmeans_clustering` for one seed.
+
+    Example:
+        >>> x = np.array([[0.0], [0.1], [9.0], [9.1]])
+        >>> kmeans_scores(x, 2, labels=None, seed=0)["clusters"]
+        2.0
+    """
+    require_rows(x, labels, ("x", "labels"))
     found = _kmeans(x, clusters, seed)
-    compared = draw_rows(len(x), COMPARED, "silhouette", seed)
     return {
         "clusters": float(len(np.unique(found))),
-        "silhouette": _silhouette(x[compared], found[compared]),
+        "silhouette": _silhouette(x, found, seed),
         **({} if labels is None else cluster_metrics(labels, found)),
     }
+
+
+def label_silhouette(
+    x: Float[np.ndarray, "N F"], labels: Integer[np.ndarray, " N"], seed: int = 0
+) -> float:
+    """Gives the silhouette of the classes themselves, on at most 2,000 rows; NaN for one class.
+
+    Example:
+        >>> label_silhouette(np.array([[0.0], [0.0], [9.0], [9.0]]), np.array([0, 0, 1, 1]))
+        1.0
+    """
+    require_rows(x, labels, ("x", "labels"))
+    return _silhouette(x, labels, seed)
 
 
 def _kmeans(x: Float[np.ndarray, "N F"], clusters: int, seed: int) -> Integer[np.ndarray, " N"]:
@@ -216,9 +242,11 @@ def _kmeans(x: Float[np.ndarray, "N F"], clusters: int, seed: int) -> Integer[np
     return kmeans.fit(fitted).predict(x)
 
 
-def _silhouette(x: Float[np.ndarray, "n F"], clusters: Integer[np.ndarray, " n"]) -> float:
+def _silhouette(x: Float[np.ndarray, "N F"], groups: Integer[np.ndarray, " N"], seed: int) -> float:
     from sklearn.metrics import silhouette_score
 
-    if not 2 <= len(np.unique(clusters)) < len(x):
+    compared = draw_rows(len(x), COMPARED, "silhouette", seed)
+    x, groups = x[compared], groups[compared]
+    if not 2 <= len(np.unique(groups)) < len(x):
         return float("nan")
-    return float(silhouette_score(x, clusters))
+    return float(silhouette_score(x, groups))

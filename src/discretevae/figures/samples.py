@@ -16,6 +16,7 @@ def plot_samples(
     shape: tuple[int, ...],
     *,
     title: str = "Samples from the prior",
+    subtitle: str = "decoded from random codes",
     vmin: float = 0.0,
     vmax: float = 1.0,
 ) -> Figure:
@@ -36,7 +37,7 @@ def plot_samples(
         shape,
         columns=min(columns, max(1, count)),
         title=title,
-        subtitle=["decoded from random codes", shown(count, len(images), "samples")],
+        subtitle=[subtitle, shown(count, len(images), "samples")],
         vmin=vmin,
         vmax=vmax,
     )

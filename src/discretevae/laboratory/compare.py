@@ -8,20 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from scipy.stats import t as student
 
-from discretevae.assemble import (
-    data_from_options,
-    model_from_options,
-    resolve_options,
-    training_from_options,
-)
+from discretevae.assemble import data_from_options, resolve_options
 from discretevae.data import Splits
-from discretevae.evaluation import evaluate
+from discretevae.experiments import build, run_experiment
 from discretevae.files import write_text
 from discretevae.runs import Run
-from discretevae.training import check, train
+from discretevae.training import train
 
 __all__ = ["Comparison", "ComparisonRow", "MeanOfSeeds", "compare_estimators"]
 
@@ -104,7 +98,7 @@ def compare_estimators(
     plan = _Plan.open(Path(folder), options, seconds)
     data = data_from_options(options)
     for resolved in settings.values():
-        _parts(resolved, data)  # whatever is wrong shows before anything is trained
+        build(resolved, data)  # whatever is wrong shows before anything is trained
     plan.write()
     for name in estimators:
         if name not in plan.epochs:
@@ -118,7 +112,7 @@ def compare_estimators(
             continue
         if seed != data_seed:  # a run's splits are those of its own seed, the same for all
             data, data_seed = data_from_options({**options, "seed": seed}), seed
-        _train({**settings[name], "seed": seed, "epochs": plan.epochs[name]}, data, run)
+        run_experiment({**settings[name], "seed": seed, "epochs": plan.epochs[name]}, data, run)
     return _collect(plan, estimators, seeds)
 
 
@@ -182,33 +176,14 @@ def _settings(options: Mapping[str, Any], estimator: str) -> dict[str, Any]:
     return resolve_options({**options, "estimator": estimator, "patience": 0})
 
 
-def _parts(options: Mapping[str, Any], data: Splits) -> tuple[Any, Any]:
-    torch.manual_seed(options["seed"])
-    model = model_from_options(options, data.shape)
-    training = training_from_options(options, progress_bar=False)
-    check(model, data, training)
-    return model, training
-
-
 def _epochs(options: Mapping[str, Any], data: Splits, seconds: float | None) -> int:
     """Turns seconds into epochs, by the time of a few; at least one."""
     if seconds is None:
         return int(options["epochs"])
-    model, training = _parts({**options, "epochs": PILOT_EPOCHS}, data)
+    model, training = build({**options, "epochs": PILOT_EPOCHS}, data, progress_bar=False)
     history = train(model, data, training)
     each = (history[-1]["seconds"] - history[0]["seconds"]) / (PILOT_EPOCHS - 1)
     return max(1, round(seconds / max(each, 1e-3)))
-
-
-def _train(options: Mapping[str, Any], data: Splits, run: Run) -> None:
-    """Does what is left of a run: training, the model's files, the evaluation."""
-    if not run.config.exists():
-        Run.create(run.folder, options, overwrite=False)
-    run.remove_leftovers()
-    model, training = _parts(options, data)
-    train(model, data, training, run.folder, resume=True)
-    model.save_pretrained(run.model)
-    run.write_metrics(evaluate(model, data, options["importance_samples"], options["seed"]))
 
 
 def _collect(plan: _Plan, estimators: Sequence[str], seeds: Sequence[int]) -> Comparison:

@@ -2,20 +2,30 @@
 
 from discretevae.networks.base import ACTIVATIONS, Network
 from discretevae.networks.cnn import CNN
+from discretevae.networks.group_norm_cnn import GroupNormCNN
 from discretevae.networks.mlp import MLP
 
-__all__ = ["ACTIVATIONS", "CNN", "MLP", "NETWORKS", "Network", "network_from_config"]
+__all__ = [
+    "ACTIVATIONS",
+    "CNN",
+    "MLP",
+    "NETWORKS",
+    "GroupNormCNN",
+    "Network",
+    "network_from_config",
+]
 
 NETWORKS: dict[str, Network] = {
     "tutorial": MLP((512, 256)),
     "report-mlp": MLP((256, 128)),
     "report-cnn": CNN((16, 32)),
+    "image": GroupNormCNN(),
     "mlp": MLP(),
     "cnn": CNN(),
 }
 """Name → architecture; `tutorial` and the report's two are fixed by their sources."""
 
-_KINDS: dict[str, type[Network]] = {"mlp": MLP, "cnn": CNN}
+_KINDS: dict[str, type[Network]] = {kind.kind: kind for kind in (MLP, CNN, GroupNormCNN)}
 
 
 def network_from_config(config: dict[str, object]) -> Network:

@@ -1,15 +1,15 @@
 """Convolutional networks for images of any size and number of channels."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from discretevae.names import resolve
 from discretevae.networks.base import ACTIVATIONS, Network, require_widths
+from discretevae.networks.images import ImageDecoder, ImageEncoder, code_shape, image_shape
 
 __all__ = ["CNN"]
 
@@ -44,66 +44,21 @@ class CNN(Network):
         require_widths("channels", self.channels)
         resolve("activation", self.activation, ACTIVATIONS)
 
-    def encoder(self, shape: tuple[int, ...], features: int) -> nn.Module:
+    def encoder(self, shape: tuple[int, ...], features: int) -> ImageEncoder:
         activation = ACTIVATIONS[self.activation]
-        return _Encoder(_image_shape(shape), features, self.channels, activation)
-
-    def decoder(self, features: int, shape: tuple[int, ...]) -> nn.Module:
-        activation = ACTIVATIONS[self.activation]
-        return _Decoder(features, _image_shape(shape), self.channels, activation)
-
-
-def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    if len(shape) != 3:
-        raise ValueError(f"`shape` must be (C, H, W) for a convolutional network, got {shape}.")
-    return shape[0], shape[1], shape[2]
-
-
-def _code_shape(shape: tuple[int, int, int], channels: tuple[int, ...]) -> tuple[int, int, int]:
-    """The innermost feature map: each convolution halves, rounding up."""
-    scale = 2 ** len(channels)
-    return ((shape[0], *channels)[-1], -(-shape[1] // scale), -(-shape[2] // scale))
-
-
-class _Encoder(nn.Module):
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        features: int,
-        channels: tuple[int, ...],
-        activation: Callable[[], nn.Module],
-    ) -> None:
-        super().__init__()
+        image = image_shape(shape)
         layers: list[nn.Module] = []
-        for fan_in, fan_out in pairwise((shape[0], *channels)):
+        for fan_in, fan_out in pairwise((image[0], *self.channels)):
             layers += [nn.Conv2d(fan_in, fan_out, 3, stride=2, padding=1), activation()]
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(math.prod(_code_shape(shape, channels)), features)
+        head = nn.Linear(math.prod(code_shape(image, self.channels)), features)
+        return ImageEncoder(nn.Sequential(*layers), head)
 
-    def forward(self, x: Tensor) -> Tensor:
-        maps = self.body(x.reshape(-1, *x.shape[-3:]))
-        return self.head(maps.flatten(1)).reshape(*x.shape[:-3], self.head.out_features)
-
-
-class _Decoder(nn.Module):
-    def __init__(
-        self,
-        features: int,
-        shape: tuple[int, int, int],
-        channels: tuple[int, ...],
-        activation: Callable[[], nn.Module],
-    ) -> None:
-        super().__init__()
-        self.shape = shape
-        self.code_shape = _code_shape(shape, channels)
-        self.head = nn.Sequential(nn.Linear(features, math.prod(self.code_shape)), activation())
+    def decoder(self, features: int, shape: tuple[int, ...]) -> ImageDecoder:
+        activation = ACTIVATIONS[self.activation]
+        image = image_shape(shape)
+        maps = code_shape(image, self.channels)
+        head = nn.Sequential(nn.Linear(features, math.prod(maps)), activation())
         layers: list[nn.Module] = []
-        for fan_in, fan_out in pairwise((*reversed(channels), shape[0])):
+        for fan_in, fan_out in pairwise((*reversed(self.channels), image[0])):
             layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1), activation()]
-        self.body = nn.Sequential(*layers[:-1])
-
-    def forward(self, features: Tensor) -> Tensor:
-        _, height, width = self.shape
-        maps = self.head(features.reshape(-1, features.shape[-1])).unflatten(1, self.code_shape)
-        images = self.body(maps)[..., :height, :width]
-        return images.reshape(*features.shape[:-1], *self.shape)
+        return ImageDecoder(head, nn.Sequential(*layers[:-1]), maps, image)

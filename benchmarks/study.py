@@ -1,0 +1,56 @@
+"""Writes results/study.md, its figures and the JSON behind it from the finished runs of a study.
+
+The runs are those of `discretevae study mnist --num-latents 30 --precision bf16-mixed`, continued
+as often as is needed; what is not finished is named on the page.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from discretevae.cli import study_options
+from discretevae.runs import versions
+from discretevae.study.drawings import Drawings
+from discretevae.study.page import sections_of
+from discretevae.study.run import Work, collect
+from discretevae.study.sections import as_markdown
+
+RESULTS = Path(__file__).parent.parent / "results"
+COMMAND = "discretevae study mnist --num-latents 30 --precision bf16-mixed"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", default="runs/study-mnist")
+    parser.add_argument("--num-latents", type=int, default=30)
+    parser.add_argument("--importance-samples", type=int, default=1000)
+    given = parser.parse_args()
+    options = study_options("mnist", precision="bf16-mixed")
+    work = Work(options, Path(given.folder), seeds=5, contrastive=0.0)
+    asked = work.plan.experiments(given.num_latents, range(5))
+    done = {
+        group: [experiment for experiment in experiments if work.run(experiment).metrics.exists()]
+        for group, experiments in asked.items()
+    }
+    missing = [e.name for group, found in asked.items() for e in found if e not in done[group]]
+    found = collect(work, done, given.num_latents, {}, given.importance_samples)
+    sections = list(sections_of(found, Drawings(found, work)))
+    pictures = RESULTS / "study"
+    shutil.rmtree(pictures, ignore_errors=True)
+    shutil.copytree(work.folder / "figures", pictures)
+    text = as_markdown(sections, work.folder / "figures").replace("](", "](study/")
+    head = [
+        "# The study on MNIST",
+        f"`{COMMAND}`, seed 0, then `python benchmarks/study.py`; the JSON is in `study.json`.",
+        f"Machine: {versions()['machine']}, one thread a run; torch {versions()['torch']}.",
+    ]
+    if missing:
+        head.append(f"Not finished yet, so not on this page: {', '.join(missing)}.")
+    (RESULTS / "study.md").write_text("\n\n".join([*head, text]), encoding="utf-8")
+    record = {**found.as_dict(), "missing": missing, "versions": versions(), "command": COMMAND}
+    (RESULTS / "study.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

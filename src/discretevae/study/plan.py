@@ -1,0 +1,161 @@
+"""What a study trains: experiments, each one run of the command `train`."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["GROUPS", "PIXELS", "SWEPT", "Experiment", "Plan"]
+
+SWEPT = (10, 20, 30, 40)
+"""Numbers of latents that are tried, with the MLP, for a tenth of the epochs."""
+GROUPS = ("models", "one_code", "clusters")
+"""The kinds of experiments besides the sweep."""
+PIXELS = {
+    "grey": {"likelihood": "bernoulli-grey", "binarize": "none"},
+    "binarised": {"likelihood": "bernoulli", "binarize": "fresh"},
+}
+"""What grey images are taken for: values under cross-entropy, as the report has it, or draws."""
+REPORTED_NETWORKS = {"report-mlp": "MLP", "report-cnn": "CNN"}
+NETWORKS = {**REPORTED_NETWORKS, "image": "image network"}
+SHARE = {"image": 2}
+"""Network → the part of the epochs that it gets: an epoch takes twice the time of the CNN's."""
+CODES = {"categorical": "discrete", "Gaussian": "gaussian"}
+GRADIENTS = {"exact": "exact", "relaxed": "gumbel-softmax"}
+RECIPE = {"optimizer": "muon", "learning_rate": 1e-2, "decay": "cosine", "patience": 0}
+NORMALISED = {"image": {"learning_rate": 2e-2}}
+"""Network → what differs in its recipe: a normalised one bears a higher rate."""
+CLUSTERING = {
+    "network": "image",
+    "estimator": "exact",
+    "optimizer": "adam",
+    "learning_rate": 2e-3,
+    "contrastive": "1000",
+    "contrastive_temperature": 0.5,
+    "balance": "1000",
+    "patience": 0,
+    "num_latents": 1,
+}
+"""One code of C categories that augmentation leaves alone and whose categories are all used."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run.
+
+    Arguments:
+        name: Its folder within the study.
+        title: What it is called in tables.
+        pixels: What the data are taken for, such as "grey".
+        options: All options of the command `train`, not yet resolved.
+    """
+
+    name: str
+    title: str
+    pixels: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The experiments of a study.
+
+    Arguments:
+        base: All options of the command `train`; what the experiments have in common.
+        likelihoods: What the data are taken for → the options that say so; the first one is that
+            of the sweep, the single code and the clusters.
+        images: Whether convolutions and augmentation suit the data.
+        clustering_epochs: Epochs of the clusters, which are there sooner than a good bound.
+        contrastive: Weight of a contrastive term, with which the architectures are trained a
+            second time; 0 is without.
+    """
+
+    base: dict[str, Any]
+    likelihoods: dict[str, dict[str, Any]]
+    images: bool
+    clustering_epochs: int
+    contrastive: float = 0.0
+
+    def experiments(self, num_latents: int, seeds: Iterable[int]) -> dict[str, list[Experiment]]:
+        """All but the sweep, by their groups."""
+        models = [*self.architectures(num_latents), *self.contrasted(num_latents)]
+        return dict(zip(GROUPS, (models, self.one_code(), self.clusters(seeds)), strict=True))
+
+    def sweep(self) -> list[Experiment]:
+        """The MLP with different numbers of latents, each for a tenth of the epochs."""
+        epochs = max(1, self.base["epochs"] // 10)
+        return [
+            self._first(f"sweep/{d}", f"{d} latents", num_latents=d, epochs=epochs, **RECIPE)
+            for d in SWEPT
+        ]
+
+    def architectures(self, num_latents: int) -> list[Experiment]:
+        """Every network with categorical latents and with as many Gaussian ones."""
+        return [
+            Experiment(
+                f"{pixels}/{network}-{code.lower()}",
+                f"{label}, {code}",
+                pixels,
+                {
+                    **self.base,
+                    **RECIPE,
+                    **NORMALISED.get(network, {}),
+                    **likelihood,
+                    "network": network,
+                    "model": CODES[code],
+                    "num_latents": num_latents,
+                    "epochs": max(1, self.base["epochs"] // SHARE.get(network, 1)),
+                },
+            )
+            for pixels, likelihood in self.likelihoods.items()
+            for network, label in self._suited(NETWORKS)
+            for code in CODES
+        ]
+
+    def contrasted(self, num_latents: int) -> list[Experiment]:
+        """The report's networks, trained with the contrastive term as well."""
+        if not self.contrastive or not self.images:
+            return []
+        return [
+            self._first(
+                f"contrastive/{network}",
+                f"{label}, categorical, contrastive",
+                network=network,
+                num_latents=num_latents,
+                contrastive=str(self.contrastive),
+                **RECIPE,
+            )
+            for network, label in REPORTED_NETWORKS.items()
+        ]
+
+    def one_code(self) -> list[Experiment]:
+        """A single latent: its exact ELBO, and relaxed samples in its place."""
+        return [
+            self._first(
+                f"one-code/{network}-{gradient}",
+                f"{label}, {gradient}",
+                network=network,
+                num_latents=1,
+                estimator=GRADIENTS[gradient],
+                **RECIPE,
+            )
+            for network, label in self._suited(REPORTED_NETWORKS)
+            for gradient in GRADIENTS
+        ]
+
+    def clusters(self, seeds: Iterable[int]) -> list[Experiment]:
+        """A single latent whose categories are to be the classes, once for each seed."""
+        if not self.images:
+            return []
+        epochs = {"epochs": self.clustering_epochs}
+        return [
+            self._first(f"clusters/seed-{s}", f"seed {s}", **{**CLUSTERING, **epochs, "seed": s})
+            for s in seeds
+        ]
+
+    def _first(self, name: str, title: str, **options: Any) -> Experiment:
+        pixels, likelihood = next(iter(self.likelihoods.items()))
+        options = {**self.base, "network": "report-mlp", **likelihood, **options}
+        return Experiment(name, title, pixels, options)
+
+    def _suited(self, networks: dict[str, str]) -> Iterator[tuple[str, str]]:
+        return (pair for pair in networks.items() if self.images or pair[0] == "report-mlp")

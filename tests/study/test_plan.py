@@ -1,0 +1,92 @@
+import pytest
+
+from discretevae.assemble import resolve_options
+from discretevae.study.plan import PIXELS, SWEPT, Plan
+
+BASE = {
+    "data": "digits", "model": "discrete", "num_latents": 4, "num_categories": 10,
+    "network": "tutorial", "widths": None, "channels": None, "activation": None,
+    "likelihood": None, "estimator": "auto", "samples": None, "baseline": None,
+    "temperature": None, "beta": "1", "contrastive": "0", "contrastive_temperature": 0.1,
+    "similarity": "cosine", "one_sided": False, "balance": "0", "binarize": None,
+    "validation": 0.1, "test": 0.2, "limit": None, "epochs": 50, "batch_size": 50,
+    "optimizer": "adam", "learning_rate": 1e-3, "decay": "cosine", "patience": 20,
+    "test_curve": True, "importance_samples": 0, "seed": 0, "accelerator": "cpu",
+    "precision": "32-true",
+}  # fmt: skip
+
+
+def plan(images: bool = True, contrastive: float = 0.0) -> Plan:
+    return Plan(BASE, PIXELS, images, clustering_epochs=7, contrastive=contrastive)
+
+
+def test_every_network_has_both_codes_on_both_kinds_of_pixels() -> None:
+    experiments = plan().architectures(30)
+    assert [experiment.name for experiment in experiments] == [
+        f"{pixels}/{network}-{code}"
+        for pixels in ("grey", "binarised")
+        for network in ("report-mlp", "report-cnn", "image")
+        for code in ("categorical", "gaussian")
+    ]
+    for experiment in experiments:
+        assert experiment.options["num_latents"] == 30
+        assert ("gaussian" in experiment.name) == (experiment.options["model"] == "gaussian")
+        grey = experiment.options["likelihood"] == "bernoulli-grey"
+        assert (experiment.pixels == "grey") == grey
+        assert (experiment.options["binarize"] == "none") == grey
+
+
+def test_what_is_no_image_has_the_mlp_alone() -> None:
+    """Augmentation and convolutions do not suit it."""
+    experiments = plan(images=False, contrastive=1.0)
+    everything = [*experiments.architectures(3), *experiments.one_code(), *experiments.sweep()]
+    assert {experiment.options["network"] for experiment in everything} == {"report-mlp"}
+    assert experiments.clusters(range(3)) == experiments.contrasted(3) == []
+
+
+def test_the_sweep_takes_a_tenth_of_the_epochs() -> None:
+    found = {e.options["num_latents"]: e.options["epochs"] for e in plan().sweep()}
+    assert found == dict.fromkeys(SWEPT, 5)
+
+
+def test_one_code_is_trained_exactly_and_relaxed() -> None:
+    found = {(e.options["network"], e.options["estimator"]) for e in plan().one_code()}
+    assert found == {
+        (network, estimator)
+        for network in ("report-mlp", "report-cnn")
+        for estimator in ("exact", "gumbel-softmax")
+    }
+    assert {e.options["num_latents"] for e in plan().one_code()} == {1}
+
+
+def test_clusters_differ_in_their_seed_alone() -> None:
+    first, second = plan().clusters([0, 1])
+    assert (first.options["seed"], second.options["seed"]) == (0, 1)
+    assert {**first.options, "seed": 1} == second.options
+    assert first.options["epochs"] == 7
+
+
+def test_the_contrastive_term_is_an_option() -> None:
+    assert plan().contrasted(5) == []
+    weights = [e.options["contrastive"] for e in plan(contrastive=2.0).contrasted(5)]
+    assert weights == ["2.0", "2.0"]
+
+
+def test_every_experiment_can_be_resolved_and_has_a_folder_of_its_own() -> None:
+    experiments = plan(contrastive=1.0)
+    everything = [
+        *experiments.sweep(),
+        *experiments.architectures(3),
+        *experiments.contrasted(3),
+        *experiments.one_code(),
+        *experiments.clusters(range(2)),
+    ]
+    for experiment in everything:
+        resolve_options(experiment.options)
+    assert len({experiment.name for experiment in everything}) == len(everything)
+
+
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_the_first_likelihood_is_that_of_the_single_experiments(pixels: str) -> None:
+    only = Plan(BASE, {pixels: PIXELS[pixels]}, images=True, clustering_epochs=1)
+    assert {e.pixels for e in (*only.one_code(), *only.sweep(), *only.clusters([0]))} == {pixels}
