@@ -1,8 +1,8 @@
 """What a training step costs with one estimator or network beside another, in one run; `results/`.
 
-Estimators on the tutorial's model (784-512-256, 4 × 8, batch 100), networks with 30 × 10 latents and
-ReinMax (batch 250), fused Adam, on MNIST-sized data; the steps of all are taken in turns, and the
-medians are compared.
+Estimators on the tutorial's model (784-512-256, 4 × 8, batch 100), networks with 30 × 10 latents
+and ReinMax (batch 250), fused Adam, on MNIST-sized data; the steps of all are taken in turns, and
+the medians are compared.
 
     python benchmarks/step_speed.py [--rounds 60] [--output results]
 """
