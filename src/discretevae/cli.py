@@ -426,8 +426,9 @@ def study(
         test: Fraction held out for the figures, where the data bring no test set.
         limit: Most examples to take of each part, for a quick try.
         epochs: Of the architectures; by default 200, or 50 for fewer than 10,000 training
-            examples. The image network gets half of them, the sweep a tenth.
-        batch_size: Examples a step; by default 250, or 50 for small data.
+            examples. The image network gets a third of them, the sweep a tenth.
+        batch_size: Examples a step; by default 250, or 50 for small data. At most 100 for the image
+            network.
         importance_samples: S of the importance-weighted log-likelihood; 0 leaves it out.
         seed: Of everything random but the clusterings.
         accelerator: auto, cpu or gpu.

@@ -90,3 +90,18 @@ def test_every_experiment_can_be_resolved_and_has_a_folder_of_its_own() -> None:
 def test_the_first_likelihood_is_that_of_the_single_experiments(pixels: str) -> None:
     only = Plan(BASE, {pixels: PIXELS[pixels]}, images=True, clustering_epochs=1)
     assert {e.pixels for e in (*only.one_code(), *only.sweep(), *only.clusters([0]))} == {pixels}
+
+
+def test_the_image_network_takes_small_batches_and_a_third_of_the_epochs() -> None:
+    large = Plan({**BASE, "epochs": 200, "batch_size": 250}, PIXELS, True, clustering_epochs=1)
+    found = {e.options["network"]: e.options for e in large.architectures(30)}
+    assert (found["image"]["epochs"], found["image"]["batch_size"]) == (66, 100)
+    assert (found["report-cnn"]["epochs"], found["report-cnn"]["batch_size"]) == (200, 250)
+    small = {e.options["network"]: e.options for e in plan().architectures(30)}
+    assert small["image"]["batch_size"] == 50
+
+
+def test_gaussian_models_have_no_estimator_of_their_own() -> None:
+    for experiment in plan().architectures(3):
+        discrete = experiment.options["model"] == "discrete"
+        assert (experiment.options["temperature"] == "1.3") == discrete

@@ -51,6 +51,16 @@ def test_a_step_descends_on_the_weighted_sum(
         torch.testing.assert_close(gradient, truth)
 
 
+def test_a_step_encodes_the_batch_once_and_its_copy_once(
+    digits: Splits, make_model: Make, options: TrainingOptions
+) -> None:
+    model, calls = make_model(), []
+    module = TrainingModule(model, digits, replace(options, contrastive="2", balance="3"))
+    model.encoder.register_forward_hook(lambda *_: calls.append(1))
+    step_gradients(module, digits.train.values(slice(0, 20)))
+    assert len(calls) == 2
+
+
 def test_a_weight_of_zero_changes_nothing(
     digits: Splits, make_model: Make, options: TrainingOptions
 ) -> None:

@@ -2,7 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -56,8 +57,33 @@ class VAE(nn.Module, ABC):
         if isinstance(likelihood, str):
             likelihood = resolve("likelihood", likelihood, LIKELIHOODS)(len(self.shape))
         self.likelihood = likelihood
+        self._encoded: tuple[Tensor, Tensor] | None = None
         self.encoder = self.network.encoder(self.shape, encoder_features)
         self.decoder = self.network.decoder(decoder_features, self.shape)
+
+    @contextmanager
+    def encoded_once(self, x: Float[Tensor, "*B_and_shape"]) -> Iterator[None]:
+        """Runs the encoder on this very tensor once, however often its posterior is asked for.
+
+        Example:
+            >>> from discretevae.models import DiscreteVAE
+            >>> model, x = DiscreteVAE((3,), 2, 4), torch.zeros(5, 3)
+            >>> with model.encoded_once(x):
+            ...     model.logits(x) is not model.logits(x.clone()), model.logits(x).shape
+            (True, torch.Size([5, 2, 4]))
+        """
+        self._encoded = (x, self._features(x))
+        try:
+            yield
+        finally:
+            self._encoded = None
+
+    def _features(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B features"]:
+        """What the encoder says, in float32 at least."""
+        if self._encoded is not None and self._encoded[0] is x:
+            return self._encoded[1]
+        self._require_shape(x)
+        return at_least_float32(self.encoder(x))
 
     @abstractmethod
     def posterior(self, x: Float[Tensor, "*B_and_shape"]) -> Tensor:

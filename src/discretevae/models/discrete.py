@@ -99,9 +99,7 @@ class DiscreteVAE(VAE):
 
     def logits(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B D K"]:
         """Gives the unnormalised log q(z|x)."""
-        self._require_shape(x)
-        sizes = (self.num_latents, self.num_categories)
-        return at_least_float32(self.encoder(x)).unflatten(-1, sizes)
+        return self._features(x).unflatten(-1, (self.num_latents, self.num_categories))
 
     def posterior(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B D K"]:
         """Gives the parameters of q(z|x): its logits."""

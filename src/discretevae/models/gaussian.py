@@ -60,8 +60,7 @@ class GaussianVAE(VAE):
 
     def posterior(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B L 2"]:
         """Gives the parameters of q(z|x): mean and log σ along the last dimension."""
-        self._require_shape(x)
-        return at_least_float32(self.encoder(x)).unflatten(-1, (self.num_latents, 2))
+        return self._features(x).unflatten(-1, (self.num_latents, 2))
 
     def embedding(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B L"]:
         """Gives the mean of q(z|x)."""

@@ -121,7 +121,7 @@ class Work:
         self.name, self.classes, self.images = raw.name, raw.classes, len(raw.shape) == 3
         self.labels = raw.test.labels
         protocol = SMALL if len(raw.train) < FEW else LARGE
-        given = {name: options[name] or value for name, value in protocol.items()}
+        given = {name: value for name, value in protocol.items() if options[name] is None}
         base = {**options, **given, "importance_samples": 0, "test_curve": True}
         steps = math.ceil(len(raw.train) / base["batch_size"])
         clustering_epochs = max(base["epochs"] // 10, math.ceil(CLUSTERING_STEPS / steps))
@@ -222,7 +222,7 @@ class Work:
         run, data = self.run(experiment), self.data(experiment)
         model = from_pretrained(run.model)
         assert isinstance(model, DiscreteVAE)
-        row = best_row(run.read_history())
+        row = run.read_history()[-1]
         metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
         found = {
             "seed": experiment.options["seed"],

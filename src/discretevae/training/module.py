@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import is_dataclass, replace
 from typing import Any, NoReturn
 
@@ -110,11 +111,12 @@ class TrainingModule(LightningModule):
             self._set_temperature(self.schedules["temperature"](step))
 
     def training_step(self, x: Tensor, batch_idx: int) -> Tensor:
-        objective = self.model.objective(x, self.generator).mean()
-        for name, term in self.terms.items():
-            value = term(self.model, x, self.generator)
-            self._sums[name] += value.detach()
-            objective = objective + self.schedules[name](self.global_step) * value
+        with self.model.encoded_once(x) if self.terms else nullcontext():
+            objective = self.model.objective(x, self.generator).mean()
+            for name, term in self.terms.items():
+                value = term(self.model, x, self.generator)
+                self._sums[name] += value.detach()
+                objective = objective + self.schedules[name](self.global_step) * value
         self._objective += objective.detach()
         if batch_idx % CHECK_EVERY == CHECK_EVERY - 1:
             self._require_finite(batch_idx)
