@@ -43,7 +43,8 @@ def main() -> None:
     head = [
         "# The study on MNIST",
         f"`{COMMAND}`, seed 0, then `python benchmarks/study.py`; the JSON is in `study.json`.",
-        f"Machine: {versions()['machine']}, one thread a run; torch {versions()['torch']}.",
+        f"Machine: {versions()['machine']}, one thread a run, beside other work: s/epoch is no "
+        f"measure of speed (see step_speed.json); torch {versions()['torch']}.",
     ]
     if missing:
         head.append(f"Not finished yet, so not on this page: {', '.join(missing)}.")

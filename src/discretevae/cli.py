@@ -73,8 +73,8 @@ def train(
         model: discrete (D categorical latents) or gaussian (the continuous baseline).
         num_latents: D, the number of latents.
         num_categories: K, the number of categories of each latent.
-        network: tutorial, report-mlp, report-cnn, image (normalised convolutions, recommended for
-            images), mlp or cnn (of the widths or channels given).
+        network: tutorial, report-mlp, report-cnn, image (normalised convolutions),
+            mlp or cnn (of the widths or channels given).
         widths: Units of the hidden layers of --network mlp, from the data inwards.
         channels: Filters of the convolutions of --network cnn, from the image inwards.
         activation: Between two layers: relu or leaky-relu (slope 0.2); by default the network's.
@@ -425,10 +425,9 @@ def study(
         validation: As for `train`.
         test: Fraction held out for the figures, where the data bring no test set.
         limit: Most examples to take of each part, for a quick try.
-        epochs: Of the architectures; by default 200, or 50 for fewer than 10,000 training
-            examples. The image network gets a third of them, the sweep a tenth.
-        batch_size: Examples a step; by default 250, or 50 for small data. At most 100 for the image
-            network.
+        epochs: Of the architectures; by default 200, of which the image network gets a third,
+            or 30 for fewer than 10,000 training examples.
+        batch_size: Examples a step; by default 250 (the image network 100), or 50 for small data.
         importance_samples: S of the importance-weighted log-likelihood; 0 leaves it out.
         seed: Of everything random but the clusterings.
         accelerator: auto, cpu or gpu.

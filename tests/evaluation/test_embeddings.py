@@ -291,7 +291,9 @@ def test_other_content_is_computed_anew(tmp_path: Path, content: str) -> None:
     assert compute.calls == 1
 
 
-@pytest.mark.parametrize("value", [object(), np.array([None]), Path("a")], ids=repr)
+@pytest.mark.parametrize(
+    "value", [object(), np.array([None]), Path("a")], ids=["object", "array of objects", "path"]
+)
 def test_a_key_that_has_no_digest_is_refused(tmp_path: Path, value: object) -> None:
     with pytest.raises(TypeError, match="`key` must hold plain types and arrays, got"):
         cached_array(tmp_path / "a.npz", Counted(X), {"x": value})

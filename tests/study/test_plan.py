@@ -17,7 +17,8 @@ BASE = {
 
 
 def plan(images: bool = True, contrastive: float = 0.0) -> Plan:
-    return Plan(BASE, PIXELS, images, clustering_epochs=7, contrastive=contrastive)
+    image = {"optimizer": "adam", "epochs": 3}
+    return Plan(BASE, PIXELS, images, 5, clustering_epochs=7, image=image, contrastive=contrastive)
 
 
 def test_every_network_has_both_codes_on_both_kinds_of_pixels() -> None:
@@ -44,7 +45,7 @@ def test_what_is_no_image_has_the_mlp_alone() -> None:
     assert experiments.clusters(range(3)) == experiments.contrasted(3) == []
 
 
-def test_the_sweep_takes_a_tenth_of_the_epochs() -> None:
+def test_the_sweep_has_epochs_of_its_own() -> None:
     found = {e.options["num_latents"]: e.options["epochs"] for e in plan().sweep()}
     assert found == dict.fromkeys(SWEPT, 5)
 
@@ -88,17 +89,14 @@ def test_every_experiment_can_be_resolved_and_has_a_folder_of_its_own() -> None:
 
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_the_first_likelihood_is_that_of_the_single_experiments(pixels: str) -> None:
-    only = Plan(BASE, {pixels: PIXELS[pixels]}, images=True, clustering_epochs=1)
+    only = Plan(BASE, {pixels: PIXELS[pixels]}, True, sweep_epochs=1, clustering_epochs=1)
     assert {e.pixels for e in (*only.one_code(), *only.sweep(), *only.clusters([0]))} == {pixels}
 
 
-def test_the_image_network_takes_small_batches_and_a_third_of_the_epochs() -> None:
-    large = Plan({**BASE, "epochs": 200, "batch_size": 250}, PIXELS, True, clustering_epochs=1)
-    found = {e.options["network"]: e.options for e in large.architectures(30)}
-    assert (found["image"]["epochs"], found["image"]["batch_size"]) == (66, 100)
-    assert (found["report-cnn"]["epochs"], found["report-cnn"]["batch_size"]) == (200, 250)
-    small = {e.options["network"]: e.options for e in plan().architectures(30)}
-    assert small["image"]["batch_size"] == 50
+def test_the_image_network_has_options_of_its_own() -> None:
+    found = {e.options["network"]: e.options for e in plan().architectures(30)}
+    assert (found["image"]["optimizer"], found["image"]["epochs"]) == ("adam", 3)
+    assert (found["report-cnn"]["optimizer"], found["report-cnn"]["epochs"]) == ("muon", 50)
 
 
 def test_gaussian_models_have_no_estimator_of_their_own() -> None:

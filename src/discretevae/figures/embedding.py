@@ -93,7 +93,7 @@ def _colour_bar(ax: Axes, drawn: PathCollection, names: Sequence[str]) -> None:
     bar.ax.yaxis.set_major_formatter(
         FuncFormatter(lambda i, _: names[int(i)] if 0 <= i < len(names) else "")
     )
-    bar.outline.set_visible(False)
+    bar.ax.spines["outline"].set_visible(False)
     bar.ax.tick_params(labelsize=9, colors=INK)
     bar.set_label("group", fontsize=9.5, color=INK)
 
@@ -140,7 +140,7 @@ def _explain(ax: Axes, names: Sequence[str]) -> None:
 def _height(names: Sequence[str]) -> float:
     """The inches of a figure whose legend has room for the names in two columns."""
     lines = sum(name.count("\n") + 1 for name in names)
-    return float(np.clip(0.5 + 0.08 * lines, 4.8, 8.0))
+    return float(np.clip(0.5 + 0.08 * lines, 4.8, 10.0))
 
 
 def _offsets() -> Float[np.ndarray, "C 2"]:

@@ -1,4 +1,4 @@
-"""Normalised convolutional networks: what is recommended for images."""
+"""Normalised convolutional networks."""
 
 import math
 from dataclasses import dataclass

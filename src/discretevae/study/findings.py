@@ -47,7 +47,7 @@ class Study:
         num_latents: D of the architectures.
         num_categories: K.
         samples: S of the importance-weighted bound.
-        sweep: D → validation ELBO after a tenth of the epochs; empty where D was given.
+        sweep: D → validation ELBO after a few epochs; empty where D was given.
         models: The architectures.
         one_code: The models of a single latent.
         codes: Model → what its codes know of the classes, as the analyst has it.

@@ -77,8 +77,7 @@ def _summary(found: Study) -> Iterator[str]:
     size = f"{found.num_latents} × {found.num_categories}"
     yield (
         f"Networks with {size} categorical latents and with {found.num_latents} Gaussian ones, "
-        f"trained on {found.data} for {found.options['epochs']} epochs with seed "
-        f"{found.options['seed']}."
+        f"trained on {found.data} with seed {found.options['seed']}."
     )
     yield (
         "Every ELBO and log-likelihood is a true lower bound on hard samples, in nats per example, "
@@ -95,11 +94,12 @@ def _bounds(found: Study, drawings: Drawings) -> Section:
             format_value(model.elbo, model.elbo_se),
             _figure(model.log_likelihood),
             format_value(model.kl),
+            str(model.epochs),
             f"{model.seconds_per_epoch:.1f}",
         )
         for model in found.models
     ]
-    columns = ("model", "data", "train ELBO", "test ELBO", "log p(x) ≥", "KL", "s/epoch")
+    columns = ("model", "data", "train ELBO", "test ELBO", "log p(x) ≥", "KL", "epochs", "s/epoch")
     notes = [
         f"log p(x) ≥: the importance-weighted bound with S = {found.samples} samples, on the whole "
         f"test set for the MLP and on its first {IMPORTANCE_EXAMPLES:,} examples for the others."
@@ -172,7 +172,7 @@ def _sweep(found: Study) -> Section:
     return Section(
         "How many latents",
         [
-            f"The MLP for a tenth of the epochs; D = {found.num_latents} has the best validation "
+            f"The MLP for a few epochs; D = {found.num_latents} has the best validation "
             "ELBO and is taken for all other models."
         ],
         [Table(("D", "validation ELBO"), rows)],
@@ -225,7 +225,7 @@ def _clusters(found: Study, drawings: Drawings) -> Section:
         (
             f"{run['seed']:.0f}",
             format_value(run["objective"]),
-            f"{run['contrast']:.3f}",
+            f"{run['contrast']:.3f}".replace("-", "−"),
             f"{run['mutual_information']:.3f}",
             format_value(run["elbo"]),
             *(f"{run[score]:.3f}" for score in scores),
@@ -300,7 +300,7 @@ def _beside_the_report(found: Study) -> Section:
             "mean over the seeds.",
             NOTEBOOK,
         ],
-        [Table(columns, rows)],
+        [Table(columns, rows)] if rows else [],
     )
 
 

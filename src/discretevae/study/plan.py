@@ -1,13 +1,13 @@
 """What a study trains: experiments, each one run of the command `train`."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["GROUPS", "PIXELS", "SWEPT", "Experiment", "Plan"]
 
-SWEPT = (10, 20, 30, 40)
-"""Numbers of latents that are tried, with the MLP, for a tenth of the epochs."""
+SWEPT = (5, 10, 20, 30, 40)
+"""Numbers of latents that are tried, with the MLP."""
 GROUPS = ("models", "one_code", "clusters")
 """The kinds of experiments besides the sweep."""
 PIXELS = {
@@ -25,10 +25,6 @@ CODES = {
 GRADIENTS = {"exact": "exact", "relaxed": "gumbel-softmax"}
 RECIPE = {"optimizer": "muon", "learning_rate": 1e-2, "decay": "cosine", "patience": 0}
 LEARNT = {**RECIPE, **CODES["categorical"]}
-IMAGE = {"optimizer": "adam", "learning_rate": 1e-3}
-"""What differs for the image network, whose units cannot die: many small steps."""
-IMAGE_BATCH, IMAGE_SHARE = 100, 3
-"""The most examples of its steps, and the part of the epochs that it gets."""
 CLUSTERING = {
     "network": "image",
     "estimator": "exact",
@@ -71,7 +67,9 @@ class Plan:
         likelihoods: What the data are taken for → the options that say so; the first one is that
             of the sweep, the single code and the clusters.
         images: Whether convolutions and augmentation suit the data.
+        sweep_epochs: Epochs of each number of latents in the sweep.
         clustering_epochs: Epochs of the clusters, which are there sooner than a good bound.
+        image: What differs for the image network.
         contrastive: Weight of a contrastive term, with which the architectures are trained a
             second time; 0 is without.
     """
@@ -79,7 +77,9 @@ class Plan:
     base: dict[str, Any]
     likelihoods: dict[str, dict[str, Any]]
     images: bool
+    sweep_epochs: int
     clustering_epochs: int
+    image: dict[str, Any] = field(default_factory=dict)
     contrastive: float = 0.0
 
     def experiments(self, num_latents: int, seeds: Iterable[int]) -> dict[str, list[Experiment]]:
@@ -88,10 +88,10 @@ class Plan:
         return dict(zip(GROUPS, (models, self.one_code(), self.clusters(seeds)), strict=True))
 
     def sweep(self) -> list[Experiment]:
-        """The MLP with different numbers of latents, each for a tenth of the epochs."""
-        epochs = max(1, self.base["epochs"] // 10)
+        """The MLP with different numbers of latents, each for a few epochs."""
+        epochs = {"epochs": self.sweep_epochs}
         return [
-            self._first(f"sweep/{d}", f"{d} latents", num_latents=d, epochs=epochs, **LEARNT)
+            self._first(f"sweep/{d}", f"{d} latents", **LEARNT, **epochs, num_latents=d)
             for d in SWEPT
         ]
 
@@ -105,7 +105,7 @@ class Plan:
                 {
                     **self.base,
                     **RECIPE,
-                    **(self._image() if network == "image" else {}),
+                    **(self.image if network == "image" else {}),
                     **likelihood,
                     "network": network,
                     **CODES[code],
@@ -157,11 +157,6 @@ class Plan:
             self._first(f"clusters/seed-{s}", f"seed {s}", **{**CLUSTERING, **epochs, "seed": s})
             for s in seeds
         ]
-
-    def _image(self) -> dict[str, Any]:
-        batch_size = min(IMAGE_BATCH, self.base["batch_size"])
-        epochs = max(1, self.base["epochs"] // IMAGE_SHARE)
-        return {**IMAGE, "batch_size": batch_size, "epochs": epochs}
 
     def _first(self, name: str, title: str, **options: Any) -> Experiment:
         pixels, likelihood = next(iter(self.likelihoods.items()))

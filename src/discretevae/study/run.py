@@ -26,10 +26,13 @@ LEAST = 10
 """The fewest examples to train and to test on."""
 FEW = 10_000
 """Training examples below which a data set is small."""
-SMALL, LARGE = {"epochs": 50, "batch_size": 50}, {"epochs": 200, "batch_size": 250}
+SMALL, LARGE = {"epochs": 30, "batch_size": 50}, {"epochs": 200, "batch_size": 250}
 """The protocol for small data sets, and the report's for all others."""
-CLUSTERING_STEPS = 1_000
-"""The fewest steps of the clusters."""
+IMAGE = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 100}
+"""What differs, where there are many examples, for the image network, whose units cannot die: many
+small steps, for a third of the epochs."""
+SWEEP_STEPS, CLUSTERING_STEPS = 250, 600
+"""The fewest steps of the sweep and of the clusters."""
 CHEAP = "report-mlp"
 """The network whose importance-weighted bound is taken over the whole test set."""
 IMPORTANCE_EXAMPLES = 1_000
@@ -120,15 +123,25 @@ class Work:
                 )
         self.name, self.classes, self.images = raw.name, raw.classes, len(raw.shape) == 3
         self.labels = raw.test.labels
-        protocol = SMALL if len(raw.train) < FEW else LARGE
+        small = len(raw.train) < FEW
+        protocol = SMALL if small else LARGE
         given = {name: value for name, value in protocol.items() if options[name] is None}
         base = {**options, **given, "importance_samples": 0, "test_curve": True}
         steps = math.ceil(len(raw.train) / base["batch_size"])
-        clustering_epochs = max(base["epochs"] // 10, math.ceil(CLUSTERING_STEPS / steps))
+        third = {"epochs": max(1, base["epochs"] // 3)}
+
+        def short(least: int) -> int:
+            return max(base["epochs"] // 10, math.ceil(least / steps))
+
         self.plan = Plan(
-            base, _likelihoods(options["likelihood"], raw), self.images, clustering_epochs,
-            contrastive,
-        )  # fmt: skip
+            base,
+            _likelihoods(options["likelihood"], raw),
+            self.images,
+            sweep_epochs=short(SWEEP_STEPS),
+            clustering_epochs=short(CLUSTERING_STEPS),
+            image={} if small else IMAGE | third,
+            contrastive=contrastive,
+        )
         clusters = options["num_categories"] if self.labels is None else len(self.labels.unique())
         self.analyst = Analyst(folder / "notes", range(max(2, seeds)), clusters)
 
