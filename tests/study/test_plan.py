@@ -18,7 +18,7 @@ BASE = {
 
 def plan(images: bool = True, contrastive: float = 0.0) -> Plan:
     image = {"optimizer": "adam", "epochs": 3}
-    return Plan(BASE, PIXELS, images, 5, clustering_epochs=7, image=image, contrastive=contrastive)
+    return Plan(BASE, PIXELS, images, images, 5, 7, image=image, contrastive=contrastive)
 
 
 def test_every_network_has_both_codes_on_both_kinds_of_pixels() -> None:
@@ -89,7 +89,7 @@ def test_every_experiment_can_be_resolved_and_has_a_folder_of_its_own() -> None:
 
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_the_first_likelihood_is_that_of_the_single_experiments(pixels: str) -> None:
-    only = Plan(BASE, {pixels: PIXELS[pixels]}, True, sweep_epochs=1, clustering_epochs=1)
+    only = Plan(BASE, {pixels: PIXELS[pixels]}, True, True, sweep_epochs=1, clustering_epochs=1)
     assert {e.pixels for e in (*only.one_code(), *only.sweep(), *only.clusters([0]))} == {pixels}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from discretevae.cli import main
+from discretevae.cli import main, study_options
 from discretevae.data import load
 from discretevae.evaluation import cluster_metrics, embeddings
 from discretevae.models import from_pretrained
@@ -147,6 +147,62 @@ def test_too_few_examples_are_refused_before_anything_is_written(
         main(["study", str(tmp_path / "rows.npy"), "--output", str(tmp_path / "study")])
     assert "at least 10 test examples for a study, got 4" in capsys.readouterr().err
     assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--contrastive", "-1", "`contrastive` must be at least 0"),
+        ("--num-latents", "0", "`num_latents` must be at least 1"),
+        ("--epochs", "0", "`epochs` must be at least 1"),
+        ("--batch-size", "0", "`batch_size` must be at least 1"),
+        ("--num-categories", "1", "at least 2, got 40 and 1"),
+        ("--likelihood", "poisson", "`likelihood` must be one of"),
+    ],
+)
+def test_mistakes_show_before_anything_is_written(
+    option: str, value: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "study"
+    with pytest.raises(SystemExit) as exit_:
+        main(["study", "digits", "--limit", "60", option, value, "--output", str(output)])
+    assert exit_.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not output.exists()
+
+
+def test_images_beyond_0_and_1_are_not_augmented(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 1, 8, 8)).astype(np.float32)
+    np.save(tmp_path / "images.npy", x)
+    options = study_options(str(tmp_path / "images.npy"))
+    work = study_run.Work(options, tmp_path / "study", seeds=2, contrastive=1.0)
+    experiments = work.plan.experiments(3, range(2))
+    assert [len(experiments[group]) for group in ("models", "one_code", "clusters")] == [6, 4, 0]
+    assert "no images with values from 0 to 1" in " ".join(work.skipped())
+
+
+def test_umap_installed_later_is_made_up_for(
+    folder: Path, found: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And taken away again its scores are not shown."""
+    options = {**study_options("digits"), "limit": 60, "epochs": 1, "num_categories": 4}
+    work = study_run.Work(options, folder, seeds=2, contrastive=1.0)
+    experiment = next(iter(work.plan.architectures(3)))
+    monkeypatch.setattr("discretevae.study.analysis.umap_installed", lambda: False)
+    assert "UMAP" not in work.codes(experiment)["clustering"]
+    monkeypatch.undo()
+    assert work.codes(experiment) == found["codes"][experiment.name]
+
+
+def test_labels_of_one_class_have_no_probe(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(80, 6)).astype(np.float32)
+    np.savez(tmp_path / "rows.npz", x=x, y=np.zeros(80, np.int64))
+    output = tmp_path / "study"
+    main(["study", str(tmp_path / "rows.npz"), *SMALL, "--output", str(output)])
+    found = json.loads((output / "study.json").read_text())
+    assert all(notes["probes"] == {} for notes in found["codes"].values())
 
 
 def test_a_table_without_labels_skips_what_needs_them_and_says_so(

@@ -13,7 +13,7 @@ from discretevae.evaluation.code_health import CodeHealth, code_health
 from discretevae.evaluation.figure import NATS, Figure, mean_figure
 from discretevae.models import VAE, DiscreteVAE
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "labelled"]
 
 MOST = 10_000
 """The most training examples that are evaluated; the other splits are taken whole."""
@@ -102,9 +102,7 @@ def _figures(
             note = f"sum over all {model.num_categories}^{model.num_latents} codes"
             figures["exact_log_likelihood"] = mean_figure(values, note=note)
         figures |= _health_figures(code_health(model, batches("usage of the code")))
-    if not model.likelihood.normalised:
-        figures = {name: _as_cross_entropy(figure) for name, figure in figures.items()}
-    return figures
+    return {name: labelled(figure, model) for name, figure in figures.items()}
 
 
 def _bound_figures(model: VAE, batches: _Labelled, generator: torch.Generator) -> dict[str, Figure]:
@@ -150,8 +148,9 @@ def _health_figures(health: CodeHealth) -> dict[str, Figure]:
     }
 
 
-def _as_cross_entropy(figure: Figure) -> Figure:
-    if figure.unit != NATS:
+def labelled(figure: Figure, model: VAE) -> Figure:
+    """Notes beside nats that come from a cross-entropy that they are of no likelihood."""
+    if model.likelihood.normalised or figure.unit != NATS:
         return figure
     warning = "binary cross-entropy on grey values: not a likelihood"
     return replace(figure, note=f"{figure.note}; {warning}" if figure.note else warning)

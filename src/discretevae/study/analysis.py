@@ -28,6 +28,7 @@ from discretevae.evaluation import (
 )
 from discretevae.evaluation.bounds import evaluate_log_likelihood
 from discretevae.evaluation.embeddings import cached_array
+from discretevae.evaluation.record import labelled
 from discretevae.files import write_text
 from discretevae.models import VAE, DiscreteVAE, GaussianVAE, from_pretrained
 from discretevae.runs import Run
@@ -39,8 +40,6 @@ PROBED = 10_000
 """The most training examples that the probes are given."""
 LATENT = ("probabilities", "mean")
 """The representation that t-SNE and UMAP take: that of a discrete, and of a Gaussian model."""
-
-Rows = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,20 @@ class Analyst:
     clusters: int
 
     def analyse(self, run: Run, data: Splits) -> dict[str, Any]:
-        """Gives the clusterings, the probes and what was skipped, from the notes if they are good.
+        """Gives the clusterings and the probes, from the notes if they are of the same model.
+
+        Without labels there is no score against them and no probe, without umap-learn no "UMAP".
 
         Returns:
             "clustering": representation → score → one value a seed; "label_silhouette" and
-            "probes": representation → figures; "skipped": what is not there → why.
+            "probes": representation → figures.
         """
-        return self._noted(run, "codes", lambda model: self._measure(run, model, data))
+        settings = {
+            "seeds": list(self.seeds),
+            "clusters": self.clusters,
+            "umap": umap_installed(),
+        }
+        return self._noted(run, "codes", settings, lambda model: self._measure(run, model, data))
 
     def log_likelihood(self, run: Run, data: Splits, samples: int, examples: int) -> dict[str, Any]:
         """Gives the importance-weighted bound on the first test examples."""
@@ -72,17 +78,20 @@ class Analyst:
         def measure(model: VAE) -> dict[str, Any]:
             return log_likelihood(model, data, samples, examples).as_dict()
 
-        return self._noted(run, f"likelihood-{samples}-{examples}", measure)
+        settings = {"samples": samples, "examples": examples}
+        return self._noted(run, "likelihood", settings, measure)
 
     def embedding(
         self, run: Run, data: Splits, method: str, seed: int = 0
-    ) -> tuple[Rows, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Gives the test examples that were drawn, and their places in the plane."""
         found = self._representations(from_pretrained(run.model), data.test, data)
         x = next(found[name] for name in LATENT if name in found)
         return self._embed(run, x, method, seed)
 
-    def _embed(self, run: Run, x: np.ndarray, method: str, seed: int) -> tuple[Rows, np.ndarray]:
+    def _embed(
+        self, run: Run, x: np.ndarray, method: str, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         rows = embedded_rows(len(x), seed=0)
         compute = {"t-SNE": tsne, "UMAP": umap}[method]
         path = self._note(run, f"{method}-{seed}").with_suffix(".npz")
@@ -95,14 +104,13 @@ class Analyst:
         x_test = self._representations(model, data.test, data)
         labels = None if data.test.labels is None else data.test.labels.numpy()
         notes: dict[str, Any] = {"clustering": {}, "label_silhouette": {}, "probes": {}}
-        notes["skipped"] = {} if labels is not None else {"scores against labels": "no labels"}
         for name, x in x_test.items():
             found = kmeans_clustering(x, self.clusters, labels, self.seeds)
             notes["clustering"][name] = {k: v.tolist() for k, v in found.values.items()}
             if labels is not None:
                 notes["label_silhouette"][name] = label_silhouette(x, labels)
-        notes["clustering"] |= self._umap_clustering(run, x_test, labels, notes["skipped"])
-        if labels is not None and train.labels is not None:
+        notes["clustering"] |= self._umap_clustering(run, x_test, labels)
+        if train.labels is not None and len(train.labels.unique()) > 1 and labels is not None:
             x_train = self._representations(model, train, data)
             for name, x in x_test.items():
                 arguments = x_train[name], train.labels.numpy(), x, labels
@@ -113,15 +121,10 @@ class Analyst:
         return notes
 
     def _umap_clustering(
-        self,
-        run: Run,
-        found: dict[str, np.ndarray],
-        labels: np.ndarray | None,
-        skipped: dict[str, str],
+        self, run: Run, found: dict[str, np.ndarray], labels: np.ndarray | None
     ) -> dict[str, Any]:
         """K-means in the plane of UMAP: every seed has a plane of its own."""
         if not umap_installed():
-            skipped["UMAP"] = 'needs umap-learn: pip install "discretevae[analysis]"'
             return {}
         x = next(found[name] for name in LATENT if name in found)
         scores: dict[str, list[float]] = {}
@@ -139,12 +142,16 @@ class Analyst:
         return representations(model.eval(), _batches(examples, data))
 
     def _noted(
-        self, run: Run, what: str, measure: Callable[[VAE], dict[str, Any]]
+        self,
+        run: Run,
+        what: str,
+        settings: dict[str, Any],
+        measure: Callable[[VAE], dict[str, Any]],
     ) -> dict[str, Any]:
         """Reads a note of the very same weights and settings, or measures and writes it."""
         path = self._note(run, what).with_suffix(".json")
         weights = hashlib.sha256((run.model / "model.safetensors").read_bytes()).hexdigest()
-        key = {"weights": weights, "seeds": list(self.seeds), "clusters": self.clusters}
+        key = {"weights": weights, **settings}
         try:
             note = json.loads(path.read_text(encoding="utf-8"))
             if note["of"] == key:
@@ -162,13 +169,16 @@ class Analyst:
 
 @torch.no_grad()
 def log_likelihood(model: VAE, data: Splits, samples: int, examples: int) -> Figure:
-    """Gives the importance-weighted bound on the first test examples, in nats per example."""
+    """Gives the importance-weighted bound on the first test examples, in nats per example.
+
+    On grey values under cross-entropy its note says that this is no likelihood.
+    """
     model.eval()
     some = data.test.take(slice(examples))
     draws = torch.Generator().manual_seed(0)
     values = evaluate_log_likelihood(model, _batches(some, data), samples, draws)
     note = f"importance-weighted bound, {samples} samples, {len(some)} examples"
-    return mean_figure(values, note=note)
+    return labelled(mean_figure(values, note=note), model)
 
 
 def code_scores(model: DiscreteVAE, data: Splits) -> dict[str, float]:

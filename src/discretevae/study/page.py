@@ -309,6 +309,6 @@ def _figure(figure: dict[str, Any] | None) -> str:
 
 
 def _spread(values: Sequence[float] | None) -> str:
-    if not values:
+    if not values or any(math.isnan(value) for value in values):
         return "–"
     return f"{statistics.fmean(values):.3f} ± {statistics.stdev(values):.3f}"

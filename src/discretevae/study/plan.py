@@ -66,7 +66,8 @@ class Plan:
         base: All options of the command `train`; what the experiments have in common.
         likelihoods: What the data are taken for → the options that say so; the first one is that
             of the sweep, the single code and the clusters.
-        images: Whether convolutions and augmentation suit the data.
+        images: Whether convolutions suit the data.
+        augmented: Whether augmentation does, which wants images with values from 0 to 1.
         sweep_epochs: Epochs of each number of latents in the sweep.
         clustering_epochs: Epochs of the clusters, which are there sooner than a good bound.
         image: What differs for the image network.
@@ -77,6 +78,7 @@ class Plan:
     base: dict[str, Any]
     likelihoods: dict[str, dict[str, Any]]
     images: bool
+    augmented: bool
     sweep_epochs: int
     clustering_epochs: int
     image: dict[str, Any] = field(default_factory=dict)
@@ -119,7 +121,7 @@ class Plan:
 
     def contrasted(self, num_latents: int) -> list[Experiment]:
         """The report's networks, trained with the contrastive term as well."""
-        if not self.contrastive or not self.images:
+        if not self.contrastive or not self.augmented:
             return []
         return [
             self._first(
@@ -150,7 +152,7 @@ class Plan:
 
     def clusters(self, seeds: Iterable[int]) -> list[Experiment]:
         """A single latent whose categories are to be the classes, once for each seed."""
-        if not self.images:
+        if not self.augmented:
             return []
         epochs = {"epochs": self.clustering_epochs}
         return [

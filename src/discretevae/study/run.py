@@ -17,7 +17,7 @@ from discretevae.models import DiscreteVAE, from_pretrained
 from discretevae.runs import Run
 from discretevae.study.analysis import Analyst, code_scores
 from discretevae.study.findings import Bound, Study
-from discretevae.study.plan import GROUPS, PIXELS, Experiment, Plan
+from discretevae.study.plan import GROUPS, PIXELS, SWEPT, Experiment, Plan
 from discretevae.training import best_row
 
 __all__ = ["IMPORTANCE_EXAMPLES", "Work", "collect", "run_study"]
@@ -68,10 +68,11 @@ def run_study(
     """
     work = Work(dict(options), Path(folder), seeds, contrastive)
     work.claim_folder({"num_latents": num_latents, "seeds": seeds, "contrastive": contrastive})
-    for experiment in progress([] if num_latents else work.plan.sweep(), "sweep"):
+    swept = work.plan.sweep() if num_latents is None else []
+    for experiment in progress(swept, "sweep"):
         work.train(experiment)
-    sweep = {} if num_latents else work.sweep(work.plan.sweep())
-    latents = num_latents or max(sweep, key=lambda d: sweep[d])
+    sweep = work.sweep(swept)
+    latents = max(sweep, key=lambda d: sweep[d]) if num_latents is None else num_latents
     experiments = work.plan.experiments(latents, range(seeds))
     for experiment in progress([e for group in experiments.values() for e in group], "training"):
         work.train(experiment)
@@ -121,13 +122,12 @@ class Work:
                     f"`data` must leave at least {LEAST} {part} examples for a study, "
                     f"got {len(examples)}."
                 )
-        self.name, self.classes, self.images = raw.name, raw.classes, len(raw.shape) == 3
-        self.labels = raw.test.labels
+        self.name, self.labels = raw.name, raw.test.labels
         small = len(raw.train) < FEW
         protocol = SMALL if small else LARGE
         given = {name: value for name, value in protocol.items() if options[name] is None}
         base = {**options, **given, "importance_samples": 0, "test_curve": True}
-        steps = math.ceil(len(raw.train) / base["batch_size"])
+        steps = math.ceil(len(raw.train) / max(1, base["batch_size"]))
         third = {"epochs": max(1, base["epochs"] // 3)}
 
         def short(least: int) -> int:
@@ -136,7 +136,8 @@ class Work:
         self.plan = Plan(
             base,
             _likelihoods(options["likelihood"], raw),
-            self.images,
+            images=len(raw.shape) == 3,
+            augmented=len(raw.shape) == 3 and _within_0_and_1(raw),
             sweep_epochs=short(SWEEP_STEPS),
             clustering_epochs=short(CLUSTERING_STEPS),
             image={} if small else IMAGE | third,
@@ -155,7 +156,9 @@ class Work:
                 "`--output` must be a new or empty folder or hold a study, got "
                 f"{str(self.folder)!r}, which holds something else."
             )
-        for experiment in (*self.plan.architectures(1), *self.plan.clusters(range(1))):
+        latents = SWEPT[-1] if asked["num_latents"] is None else asked["num_latents"]
+        experiments = self.plan.experiments(latents, range(1))
+        for experiment in (e for group in experiments.values() for e in group):
             build(resolve_options(experiment.options), self.data(experiment))
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(asked, indent=2) + "\n")
@@ -251,10 +254,12 @@ class Work:
         found = []
         if self.labels is None:
             found.append("Scores against classes and probes: the data have no labels.")
-        if not self.images:
+        if not self.plan.images:
+            found.append("Convolutional networks: the data are no images.")
+        if not self.plan.augmented:
             found.append(
-                "Convolutional networks, the contrastive term and clusters by augmentation: "
-                "the data are no images."
+                "The contrastive term and clusters by augmentation: the data are no images with "
+                "values from 0 to 1."
             )
         if not umap_installed():
             found.append('UMAP: it needs umap-learn, pip install "discretevae[analysis]".')
@@ -268,9 +273,14 @@ def _likelihoods(given: str | None, data: Splits) -> dict[str, dict[str, Any]]:
     x = torch.cat([data.train.values(), data.test.values()])
     if bool(((x == 0) | (x == 1)).all()):
         return {"binary": {"likelihood": "bernoulli", "binarize": "none"}}
-    if bool(((x >= 0) & (x <= 1)).all()):
+    if _within_0_and_1(data):
         return PIXELS
     return {"gaussian": {"likelihood": "gaussian", "binarize": "none"}}
+
+
+def _within_0_and_1(data: Splits) -> bool:
+    x = torch.cat([data.train.values(), data.test.values()])
+    return bool(((x >= 0) & (x <= 1)).all())
 
 
 def _require_same(asked: dict[str, Any], path: Path) -> None:
