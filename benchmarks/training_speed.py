@@ -27,7 +27,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 import discretevae as dv
-from discretevae.data import Batches, Splits
+from discretevae.data import Batches, Splits, as_batch
 from discretevae.estimators import Reinforce
 
 BATCH = 100
@@ -83,7 +83,7 @@ def hand_written(data: Splits) -> Block:
     batches = _forever(lambda: iter(Batches(data.train, BATCH, data.binarizer)))
 
     def step() -> None:
-        loss = -model.objective(next(batches)).mean()
+        loss = -model.objective(as_batch(next(batches)).x).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -45,7 +45,7 @@ def describe(model: VAE, data: Splits) -> str:
     )
     network = f"{model.network.kind.upper()} {tuple(model.network.config().values())[1]}"
     return (
-        f"{code}, {network}, {model.likelihood_config()} likelihood, on {data.name} "
+        f"{code}, {network}, {model.likelihood.label} likelihood, on {data.name} "
         f"({shape}, {data.binarizer.name}): {len(data.train):,} training, "
         f"{len(data.validation):,} validation and {len(data.test):,} test examples."
     )

@@ -2,7 +2,7 @@
 
 from .arrays import examples_from_arrays
 from .augmentation import Augmentation
-from .batches import Batches
+from .batches import Batch, Batches, as_batch
 from .binarize import BINARIZERS, Binarizer
 from .errors import DataError
 from .examples import Examples
@@ -16,12 +16,14 @@ __all__ = [
     "BINARIZERS",
     "DATASETS",
     "Augmentation",
+    "Batch",
     "Batches",
     "Binarizer",
     "DataError",
     "DatasetInfo",
     "Examples",
     "Splits",
+    "as_batch",
     "examples_from_arrays",
     "generator",
     "is_available",

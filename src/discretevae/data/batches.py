@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -11,12 +12,31 @@ from .errors import DataError
 from .examples import Examples
 from .seeding import generator
 
-__all__ = ["Batches"]
+__all__ = ["Batch", "Batches", "as_batch"]
+
+
+class Batch(NamedTuple):
+    """Observations (n, *shape) and, for a model with a condition, their contexts."""
+
+    x: Tensor
+    context: Tensor | None = None
+
+
+def as_batch(batch: Tensor | tuple[Tensor, Tensor | None]) -> Batch:
+    """Takes observations alone for a batch without contexts.
+
+    Example:
+        >>> as_batch(torch.zeros(2, 3)).context is None
+        True
+    """
+    return Batch(batch) if isinstance(batch, Tensor) else Batch(*batch)
 
 
 @dataclass(frozen=True, eq=False)
 class Batches:
     """Iterates over one epoch: float32 batches (n, *shape), drawn without replacement.
+
+    Where the examples have a context, it comes along as the second part of a :class:`Batch`.
 
     Order and draws are a pure function of `seed` and `epoch` on each kind of device, so
     iterating again, or in a resumed run, gives the same batches bit for bit. The last batch
@@ -57,13 +77,18 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.examples) // self.batch_size)
 
-    def __iter__(self) -> Iterator[Tensor]:
-        x = self.examples.x if self.device is None else self.examples.x.to(self.device)
+    def __iter__(self) -> Iterator[Tensor | Batch]:
+        examples = self.examples if self.device is None else self.examples.to(self.device)
+        x, context = examples.x, examples.context
         if not len(x):
             return
         draws = generator("draws", self.seed, self.epoch, device=x.device)
-        for batch in self._parts(x):
-            yield self.binarizer.draw(batch, draws)
+        if context is None:
+            for batch in self._parts(x):
+                yield self.binarizer.draw(batch, draws)
+            return
+        for batch, c in zip(self._parts(x), self._parts(context), strict=True):
+            yield Batch(self.binarizer.draw(batch, draws), c)
 
     def _parts(self, x: Tensor) -> Iterator[Tensor]:
         if not self.shuffle:

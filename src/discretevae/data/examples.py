@@ -28,9 +28,11 @@ class Examples:
     Arguments:
         x: Observations (N, *shape): uint8 levels, where 255 means 1, or float32.
         labels: One class index each (N,), int64.
+        context: What p(x|c) depends on, one each (N, *context_shape), float32; for a model with
+            a condition.
 
     Raises:
-        DataError: If a type is another, or `x` and `labels` differ in length.
+        DataError: If a type is another, or `x` and `labels` or `context` differ in length.
 
     Example:
         >>> examples = Examples(torch.tensor([[0, 255], [51, 0]], dtype=torch.uint8))
@@ -43,10 +45,18 @@ class Examples:
 
     x: Shaped[Tensor, " n *shape"]
     labels: Shaped[Tensor, " _"] | None = None
+    context: Shaped[Tensor, " _ *context_shape"] | None = None
 
     def __post_init__(self) -> None:
         if self.x.dtype not in (torch.uint8, torch.float32):
             raise DataError(f"`x` must be uint8 or float32, got {self.x.dtype}.")
+        if self.context is not None and (
+            self.context.dtype != torch.float32 or len(self.context) != len(self)
+        ):
+            raise DataError(
+                f"`context` must be float32 of shape ({len(self)}, …), "
+                f"got {self.context.dtype} of shape {tuple(self.context.shape)}."
+            )
         if self.labels is None:
             return
         if self.labels.dtype != torch.int64 or self.labels.shape != self.x.shape[:1]:
@@ -72,9 +82,11 @@ class Examples:
     def take(self, index: Int64[Tensor, " n"] | slice) -> "Examples":
         """Returns the examples at these positions."""
         labels = None if self.labels is None else self.labels[index]
-        return replace(self, x=self.x[index], labels=labels)
+        context = None if self.context is None else self.context[index]
+        return replace(self, x=self.x[index], labels=labels, context=context)
 
     def to(self, device: torch.device | str | None) -> "Examples":
         """Returns the examples on another device; without a copy if they are there already."""
         labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, x=self.x.to(device), labels=labels)
+        context = None if self.context is None else self.context.to(device)
+        return replace(self, x=self.x.to(device), labels=labels, context=context)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from discretevae.data import Batch, as_batch
 from discretevae.models import VAE, DiscreteVAE
 
 __all__ = ["Bounds", "evaluate_bounds", "evaluate_log_likelihood"]
@@ -29,7 +30,7 @@ class Bounds:
 @torch.no_grad()
 def evaluate_bounds(
     model: VAE,
-    batches: Iterable[Tensor],
+    batches: Iterable[Tensor | Batch],
     generator: torch.Generator | None = None,
     samples: int = 1,
 ) -> Bounds:
@@ -38,20 +39,26 @@ def evaluate_bounds(
     Raises:
         ValueError: If the data lie outside the support of the likelihood.
     """
-    parts = [_bounds(model, x, generator, samples) for x in batches]
+    parts = [_bounds(model, *as_batch(batch), generator, samples) for batch in batches]
     return Bounds(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Bounds)))
 
 
-def _bounds(model: VAE, x: Tensor, generator: torch.Generator | None, samples: int) -> Bounds:
+def _bounds(
+    model: VAE,
+    x: Tensor,
+    context: Tensor | None,
+    generator: torch.Generator | None,
+    samples: int,
+) -> Bounds:
     model.likelihood.check(x)
-    terms = model.elbo_terms(x, samples, generator)
-    return Bounds(terms.reconstruction, terms.kl, model.objective(x, generator))
+    terms = model.elbo_terms(x, samples, generator, context)
+    return Bounds(terms.reconstruction, terms.kl, model.objective(x, generator, context))
 
 
 @torch.no_grad()
 def evaluate_log_likelihood(
     model: VAE,
-    batches: Iterable[Tensor],
+    batches: Iterable[Tensor | Batch],
     samples: int | None,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, " N"]:
@@ -60,10 +67,10 @@ def evaluate_log_likelihood(
     Raises:
         EnumerationError: If `samples` is None and the codes are too many to enumerate.
     """
-    estimate: Callable[[Tensor], Tensor]
+    estimate: Callable[[Tensor, Tensor | None], Tensor]
     if samples is None:
         assert isinstance(model, DiscreteVAE)
-        estimate = model.exact_log_likelihood
+        estimate = lambda x, c: model.exact_log_likelihood(x, context=c)  # noqa: E731
     else:
-        estimate = lambda x: model.log_likelihood(x, samples, generator)  # noqa: E731
-    return torch.cat([estimate(x) for x in batches])
+        estimate = lambda x, c: model.log_likelihood(x, samples, generator, c)  # noqa: E731
+    return torch.cat([estimate(*as_batch(batch)) for batch in batches])

@@ -8,7 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from discretevae import categorical
+from discretevae.data import Batch, as_batch
 from discretevae.models import DiscreteVAE
+from discretevae.priors import FactorisedPrior
 
 __all__ = ["CodeHealth", "code_health", "collapse_warnings"]
 
@@ -22,11 +24,13 @@ DEAD = 0.001
 class CodeHealth:
     r"""Statistics of the aggregate posterior :math:`\bar q_d = \frac1N \sum_x q(z_d|x)`.
 
-    Information is in nats; `usage` holds the shares :math:`\bar q_{dk}`, each row summing to one.
+    The KL of each latent is that to the prior, where the latents are independent under it; `kl`
+    is None where they are not. Information is in nats; `usage` holds the shares
+    :math:`\bar q_{dk}`, each row summing to one.
     """
 
     usage: Float[Tensor, "D K"]
-    kl: Float[Tensor, " D"]
+    kl: Float[Tensor, " D"] | None
     conditional_entropy: Float[Tensor, " D"]
     distinct_codes: int
     examples: int
@@ -57,7 +61,7 @@ class CodeHealth:
 
 
 @torch.no_grad()
-def code_health(model: DiscreteVAE, batches: Iterable[Tensor]) -> CodeHealth:
+def code_health(model: DiscreteVAE, batches: Iterable[Tensor | Batch]) -> CodeHealth:
     """Measures the aggregate posterior over a data set.
 
     Example:
@@ -66,10 +70,16 @@ def code_health(model: DiscreteVAE, batches: Iterable[Tensor]) -> CodeHealth:
         >>> health.usage.shape, health.examples
         (torch.Size([2, 3]), 10)
     """
-    logits = torch.cat([model.logits(x) for x in batches]).double()
+    parts, kls = [], []
+    for x, context in map(as_batch, batches):
+        parts.append(model.logits(x, context))
+        if isinstance(model.prior, FactorisedPrior):
+            features = model.describe_context(context, (len(x),))
+            kls.append(model.prior.kl(parts[-1], features).double())
+    logits = torch.cat(parts).double()
     return CodeHealth(
         usage=logits.softmax(-1).mean(0),
-        kl=model.prior.kl(logits).mean(0),
+        kl=torch.cat(kls).mean(0) if kls else None,
         conditional_entropy=categorical.entropy(logits).mean(0),
         distinct_codes=len(logits.argmax(-1).unique(dim=0)),
         examples=len(logits),

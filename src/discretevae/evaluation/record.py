@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from discretevae.data import Batches, Examples, Splits
+from discretevae.data import Batch, Batches, Examples, Splits
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.code_health import CodeHealth, code_health
 from discretevae.evaluation.figure import NATS, Figure, mean_figure
@@ -19,7 +19,7 @@ MOST = 10_000
 """The most training examples that are evaluated; the other splits are taken whole."""
 BATCH = 250
 
-Progress = Callable[[Iterable[Tensor], str], Iterable[Tensor]]
+Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
 def evaluate(
@@ -81,7 +81,7 @@ class _Labelled:
         )
         self.name, self.progress = name, progress
 
-    def __call__(self, what: str) -> Iterator[Tensor]:
+    def __call__(self, what: str) -> Iterator[Tensor | Batch]:
         return iter(self.progress(self.batches, f"{what} ({self.name})"))
 
 
@@ -123,6 +123,7 @@ def _bound_figures(model: VAE, batches: _Labelled, generator: torch.Generator) -
 
 def _health_figures(health: CodeHealth) -> dict[str, Figure]:
     latents, categories = health.usage.shape
+    kl = {} if health.kl is None else {"kl_per_latent": Figure(health.kl.tolist(), None, NATS)}
     return {
         "active_latents": Figure(health.active_latents, None, f"of {latents} latents"),
         "dead_categories": Figure(
@@ -140,7 +141,7 @@ def _health_figures(health: CodeHealth) -> dict[str, Figure]:
             f"categories of {categories}",
             "mean over latents",
         ),
-        "kl_per_latent": Figure(health.kl.tolist(), None, NATS),
+        **kl,
         "mutual_information_per_latent": Figure(health.mutual_information.tolist(), None, NATS),
         "perplexity_per_latent": Figure(
             health.perplexity.tolist(), None, f"categories of {categories}"

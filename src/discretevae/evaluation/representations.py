@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
-from discretevae.data import generator
+from discretevae.data import Batch, as_batch, generator
 from discretevae.latents import to_one_hot
 from discretevae.models import DiscreteVAE, GaussianVAE
 
@@ -16,7 +16,7 @@ __all__ = ["draw_rows", "representations", "require_rows"]
 
 @torch.no_grad()
 def representations(
-    model: DiscreteVAE | GaussianVAE, batches: Iterable[Tensor]
+    model: DiscreteVAE | GaussianVAE, batches: Iterable[Tensor | Batch]
 ) -> dict[str, Float[np.ndarray, "N F"]]:
     r"""Encodes a data set, one row an example.
 
@@ -35,7 +35,7 @@ def representations(
         >>> {name: x.shape for name, x in found.items()}
         {'codes': (10, 6), 'probabilities': (10, 6)}
     """
-    parts = [model.posterior(x).cpu() for x in batches]
+    parts = [model.posterior(*as_batch(batch)).cpu() for batch in batches]
     if not parts:
         raise ValueError("`batches` must hold at least one batch, got none.")
     posterior = torch.cat(parts)

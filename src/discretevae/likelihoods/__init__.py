@@ -1,11 +1,13 @@
 """Distributions p(x | h) of the data given the decoder's output."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from discretevae.likelihoods.base import Likelihood
 from discretevae.likelihoods.bernoulli import BernoulliLikelihood
 from discretevae.likelihoods.continuous_bernoulli import ContinuousBernoulliLikelihood
 from discretevae.likelihoods.gaussian import GaussianLikelihood
+from discretevae.names import resolve
 
 __all__ = [
     "LIKELIHOODS",
@@ -13,6 +15,7 @@ __all__ = [
     "ContinuousBernoulliLikelihood",
     "GaussianLikelihood",
     "Likelihood",
+    "likelihood_from_config",
 ]
 
 LIKELIHOODS: dict[str, Callable[[int], Likelihood]] = {
@@ -22,3 +25,25 @@ LIKELIHOODS: dict[str, Callable[[int], Likelihood]] = {
     "gaussian": GaussianLikelihood,
 }
 """Name → likelihood, as a function of the number of dimensions of one observation."""
+
+_KINDS: dict[str, Callable[..., Likelihood]] = {}
+
+
+def likelihood_from_config(config: str | Mapping[str, Any], event_dims: int) -> Likelihood:
+    """Rebuilds what :meth:`Likelihood.config` describes, without its weights.
+
+    Raises:
+        ValueError: If the name is unknown or an option does not belong to it.
+
+    Example:
+        >>> likelihood_from_config("bernoulli-grey", 1).normalised
+        False
+    """
+    if not isinstance(config, Mapping):
+        return resolve("likelihood", str(config), LIKELIHOODS)(event_dims)
+    options = dict(config)
+    kind = resolve("likelihood", str(options.pop("kind", None)), _KINDS)
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise ValueError(f"`likelihood` does not fit {dict(config)}: {error}.") from None

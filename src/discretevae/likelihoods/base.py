@@ -1,7 +1,7 @@
 """What a model asks of a likelihood."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -34,6 +34,23 @@ class Likelihood(nn.Module, ABC):
     @abstractmethod
     def forward(self, h: Float[Tensor, "*B_and_event"]) -> Distribution:
         """Gives p(x | h), whose `log_prob` is per example."""
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Gives the shape of what the decoder must say of an observation of this shape."""
+        return shape
+
+    def point(self, p: Distribution) -> Tensor:
+        """Gives the one observation that stands for a distribution: its mean."""
+        return p.mean
+
+    @property
+    def label(self) -> str:
+        """What it is called in tables and reports."""
+        return self.name
+
+    def config(self) -> str | dict[str, Any]:
+        """Describes the likelihood in plain types: its name, where that says all."""
+        return self.name
 
     @abstractmethod
     def log_prob_pairs(

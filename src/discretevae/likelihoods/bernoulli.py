@@ -38,6 +38,13 @@ class BernoulliLikelihood(LinearLikelihood):
     def forward(self, h: Float[Tensor, "*B_and_event"]) -> Distribution:
         return Independent(Bernoulli(logits=h, validate_args=False), self.event_dims)
 
+    @property
+    def label(self) -> str:
+        return self.name if self.normalised else f"{self.name}-grey"
+
+    def config(self) -> str:
+        return self.label
+
     def check(self, x: Tensor) -> None:
         if not self.normalised:
             if not bool(((x >= 0) & (x <= 1)).all()):

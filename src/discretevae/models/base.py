@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from discretevae.likelihoods import LIKELIHOODS, Likelihood
+from discretevae.likelihoods import Likelihood, likelihood_from_config
 from discretevae.names import resolve
-from discretevae.networks import NETWORKS, Network
+from discretevae.networks import NETWORKS, Network, network_from_config
+from discretevae.networks.conditioned import ConditionedEncoder, context_network, with_context
 from discretevae.objectives import ELBO, importance_weighted_bound
 
 __all__ = ["VAE", "at_least_float32", "float32_island"]
@@ -32,7 +33,9 @@ class VAE(nn.Module, ABC):
     `elbo` and `log_likelihood` are what is reported: true bounds on log p(x), hard samples, in
     nats per example. The two never share a name.
 
-    Data `x` has shape (*B, *shape); every figure has shape (*B,).
+    Data `x` has shape (*B, *shape); every figure has shape (*B,). A conditional model, of
+    p(x|c), has a `context_shape`, and takes (*B, *context_shape) as `context` everywhere: the
+    posterior is q(z|x, c) and the decoder p(x|z, c).
     """
 
     kind: ClassVar[str]
@@ -41,28 +44,41 @@ class VAE(nn.Module, ABC):
         self,
         shape: Sequence[int],
         network: str | Network,
-        likelihood: str | Likelihood,
+        likelihood: str | Mapping[str, Any] | Likelihood,
         beta: float,
         encoder_features: int,
         decoder_features: int,
+        context_shape: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        if not shape or any(size < 1 for size in shape):
-            raise ValueError(f"`shape` must hold positive sizes, got {tuple(shape)}.")
+        _require_positive("shape", shape)
         if not (math.isfinite(beta) and beta >= 0):
             raise ValueError(f"`beta` must be a finite number of at least 0, got {beta}.")
         self.shape = tuple(int(size) for size in shape)
         self.network: Network = resolve("network", network, NETWORKS)
         self.beta = beta
-        if isinstance(likelihood, str):
-            likelihood = resolve("likelihood", likelihood, LIKELIHOODS)(len(self.shape))
+        if not isinstance(likelihood, Likelihood):
+            likelihood = likelihood_from_config(likelihood, len(self.shape))
         self.likelihood = likelihood
-        self._encoded: tuple[Tensor, Tensor] | None = None
-        self.encoder = self.network.encoder(self.shape, encoder_features)
-        self.decoder = self.network.decoder(decoder_features, self.shape)
+        self._encoded: tuple[Tensor, Tensor | None, Tensor] | None = None
+        self.context_shape = None if context_shape is None else tuple(map(int, context_shape))
+        self.context_features = 0
+        if self.context_shape is None:
+            self.encoder = self.network.encoder(self.shape, encoder_features)
+        else:
+            _require_positive("context_shape", self.context_shape)
+            found = context_network(self.network, self.context_shape)
+            self.context_network, self.context_features = found
+            sizes = self.context_features, encoder_features
+            self.encoder = ConditionedEncoder(self.network, self.shape, *sizes)
+        self.decoder = self.network.decoder(
+            decoder_features + self.context_features, self.likelihood.output_shape(self.shape)
+        )
 
     @contextmanager
-    def encoded_once(self, x: Float[Tensor, "*B_and_shape"]) -> Iterator[None]:
+    def encoded_once(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Iterator[None]:
         """Runs the encoder on this very tensor once, however often its posterior is asked for.
 
         Example:
@@ -72,30 +88,66 @@ class VAE(nn.Module, ABC):
             ...     model.logits(x) is not model.logits(x.clone()), model.logits(x).shape
             (True, torch.Size([5, 2, 4]))
         """
-        self._encoded = (x, self._features(x))
+        self._encoded = (x, context, self._features(x, context))
         try:
             yield
         finally:
             self._encoded = None
 
-    def _features(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B features"]:
+    def _features(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Float[Tensor, "*B features"]:
         """What the encoder says, in float32 at least."""
-        if self._encoded is not None and self._encoded[0] is x:
-            return self._encoded[1]
+        if self._encoded is not None:
+            of, given, features = self._encoded
+            if of is x and given is context:
+                return features
         self._require_shape(x)
-        return at_least_float32(self.encoder(x))
+        c = self.describe_context(context, tuple(x.shape[: x.ndim - len(self.shape)]))
+        return at_least_float32(self.encoder(x) if c is None else self.encoder(x, c))
+
+    def describe_context(
+        self, context: Tensor | None, batch: tuple[int, ...]
+    ) -> Float[Tensor, "*B C"] | None:
+        """Gives the features of a context, which must suit the model.
+
+        Raises:
+            ValueError: If there is one and the model has no condition, there is none and the
+                model has one, or it has another shape.
+        """
+        if self.context_shape is None:
+            if context is not None:
+                raise ValueError(
+                    f"`context` must be left out: the model has no condition, got "
+                    f"{tuple(context.shape)}."
+                )
+            return None
+        expected = (*batch, *self.context_shape)
+        if context is None or tuple(context.shape) != expected:
+            found = "none" if context is None else tuple(context.shape)
+            raise ValueError(f"`context` must have shape {expected}, got {found}.")
+        return at_least_float32(self.context_network(context.to(self.dtype)))
+
+    def _decoded(self, z: Float[Tensor, "*SB F"], context: Float[Tensor, "*B C"] | None) -> Tensor:
+        """What the decoder says of a code, beside the features of the context."""
+        return at_least_float32(self.decoder(with_context(z, context)))
 
     @abstractmethod
-    def posterior(self, x: Float[Tensor, "*B_and_shape"]) -> Tensor:
+    def posterior(self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None) -> Tensor:
         """Gives the parameters of q(z|x)."""
 
     @abstractmethod
-    def embedding(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B E"]:
+    def embedding(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Float[Tensor, "*B E"]:
         """Gives q(z|x) as a vector that can be compared: for contrastive losses."""
 
     @abstractmethod
     def objective(
-        self, x: Float[Tensor, "*B_and_shape"], generator: torch.Generator | None = None
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "*B"]:
         """Gives the trained surrogate, to be maximised; no bound unless its estimator says so."""
 
@@ -105,6 +157,7 @@ class VAE(nn.Module, ABC):
         x: Float[Tensor, "*B_and_shape"],
         samples: int = 1,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> ELBO:
         """Estimates reconstruction and KL of the true bound from hard samples."""
 
@@ -114,6 +167,7 @@ class VAE(nn.Module, ABC):
         x: Float[Tensor, "*B_and_shape"],
         samples: int,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "S *B"]:
         """Draws log w = log p(x, z) − log q(z|x), z ~ q, in nats."""
 
@@ -123,15 +177,21 @@ class VAE(nn.Module, ABC):
         x: Float[Tensor, "*B_and_shape"],
         sample: bool = False,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Tensor:
         """Gives the most probable code of each example, or one drawn from the posterior."""
 
     @abstractmethod
-    def decode(self, codes: Tensor) -> Distribution:
+    def decode(self, codes: Tensor, context: Tensor | None = None) -> Distribution:
         """Gives p(x | codes); its `log_prob` is per example."""
 
     @abstractmethod
-    def sample_codes(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample_codes(
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
+    ) -> Tensor:
         """Draws codes from the prior."""
 
     @abstractmethod
@@ -143,6 +203,7 @@ class VAE(nn.Module, ABC):
         x: Float[Tensor, "*B_and_shape"],
         samples: int = 1,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "*B"]:
         """Estimates the true ELBO without bias, in nats: β = 1, hard samples, closed-form KL.
 
@@ -150,13 +211,14 @@ class VAE(nn.Module, ABC):
             ValueError: If `x` lies outside the support of the likelihood.
         """
         self.likelihood.check(x)
-        return self.elbo_terms(x, samples, generator).elbo
+        return self.elbo_terms(x, samples, generator, context).elbo
 
     def log_likelihood(
         self,
         x: Float[Tensor, "*B_and_shape"],
         samples: int | None = None,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "*B"]:
         r"""Bounds log p(x) by S importance weights, in nats.
 
@@ -178,18 +240,32 @@ class VAE(nn.Module, ABC):
         chunk = max(1, ROWS // rows)
         sizes = [chunk] * (samples // chunk) + [samples % chunk] * (samples % chunk > 0)
         return importance_weighted_bound(
-            torch.cat([self.log_weights(x, size, generator) for size in sizes])
+            torch.cat([self.log_weights(x, size, generator, context) for size in sizes])
         )
 
-    def reconstruct(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B_and_shape"]:
-        """Gives the mean of p(x | z) at the most probable code."""
-        return self.decode(self.encode(x)).mean
+    def reconstruct(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Float[Tensor, "*B_and_shape"]:
+        """Gives what stands for p(x | z) at the most probable code: its mean, or such like."""
+        return self.likelihood.point(self.decode(self.encode(x, context=context), context))
 
     def sample(
-        self, count: int, generator: torch.Generator | None = None
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "count *shape"]:
-        """Draws codes from the prior and gives the mean of p(x | z) of each."""
-        return self.decode(self.sample_codes(count, generator)).mean
+        """Draws codes from the prior and gives what stands for p(x | z) of each.
+
+        Arguments:
+            count: How many.
+            generator: Of the draws.
+            context: Of a conditional model: one for all, (*context_shape), or one each.
+        """
+        if context is not None and tuple(context.shape) == self.context_shape:
+            context = context.expand(count, *context.shape)
+        codes = self.sample_codes(count, generator, context)
+        return self.likelihood.point(self.decode(codes, context))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes `config.json` and `model.safetensors`; a folder there before stays whole."""
@@ -221,14 +297,35 @@ class VAE(nn.Module, ABC):
         """The type of the parameters."""
         return next(self.parameters()).dtype
 
-    def likelihood_config(self) -> str:
-        """Names the likelihood, as the table of likelihoods has it."""
-        name = self.likelihood.name
-        return name if self.likelihood.normalised else f"{name}-grey"
+    @classmethod
+    def from_architecture(cls: type[AnyVAE], config: dict[str, Any], **options: Any) -> AnyVAE:
+        """Builds a model with new weights from what `architecture` gave.
+
+        Raises:
+            ValueError: If something is missing or does not fit.
+        """
+        network = network_from_config(config["network"])
+        return cls(**{**config, "network": network}, **options)
+
+    def _architecture(self) -> dict[str, Any]:
+        """What all models have in common, in plain types."""
+        common = {
+            "shape": list(self.shape),
+            "network": self.network.config(),
+            "likelihood": self.likelihood.config(),
+        }
+        if self.context_shape is not None:
+            common["context_shape"] = list(self.context_shape)
+        return common
 
     def _require_shape(self, x: Tensor) -> None:
         if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
             raise ValueError(f"`x` must end in shape {self.shape}, got {tuple(x.shape)}.")
+
+
+def _require_positive(name: str, shape: Sequence[int]) -> None:
+    if not shape or any(size < 1 for size in shape):
+        raise ValueError(f"`{name}` must hold positive sizes, got {tuple(shape)}.")
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -1,15 +1,17 @@
 """The VAE with D independent categorical latents of K classes."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from discretevae import categorical
 from discretevae.estimators import ESTIMATORS, Estimator, recommended
+from discretevae.estimators.exact import values_at_codes
 from discretevae.latents import (
     DEFAULT_BUDGET,
     code_chunks,
@@ -18,12 +20,13 @@ from discretevae.latents import (
     to_one_hot,
 )
 from discretevae.likelihoods import Likelihood
-from discretevae.models.base import ROWS, VAE, at_least_float32, float32_island
+from discretevae.models.base import ROWS, VAE, float32_island
 from discretevae.multisample import MULTISAMPLE_ESTIMATORS, MultiSampleEstimator
 from discretevae.names import resolve
-from discretevae.networks import Network
-from discretevae.objectives import ELBO, beta_elbo
-from discretevae.priors import Prior, UniformPrior
+from discretevae.networks import Network, network_from_config
+from discretevae.networks.conditioned import LatentEmbedding, context_network
+from discretevae.objectives import ELBO, beta_elbo, free_bits
+from discretevae.priors import FactorisedPrior, Prior, prior_from_config
 
 __all__ = ["KINDS", "DiscreteVAE", "estimator_kind"]
 
@@ -49,13 +52,21 @@ class DiscreteVAE(VAE):
         estimator: A name in `ESTIMATORS`, an :class:`~discretevae.estimators.Estimator`, or
             "auto": exact while the enumeration is cheap, else the best default measured. One of
             `MULTISAMPLE_ESTIMATORS` has `objective` train the S-sample bound instead.
-        prior: p(z); uniform where none is given.
+        prior: p(z), or p(z|c): a name in `PRIORS` or a :class:`~discretevae.priors.Prior`. Where
+            the latents are not independent under it, the KL is estimated from the same samples,
+            without bias: the bound stays a true one.
         beta: The weight of the KL in `objective`; never in `elbo`. 1 with a multi-sample
             estimator: its bound has no KL term.
+        free_bits: Nats that each latent may cost in `objective` before they count; never in
+            `elbo`. For factorised priors.
+        context_shape: Of what p(x|c) depends on, such as (10,) for one-hot labels; none for p(x).
+        embedding_size: Numbers of the learned vector by which each category reaches the decoder;
+            by default it is one-hot.
 
     Raises:
-        ValueError: If a size is out of range, a name unknown, the prior does not fit D × K, or
-            `beta` is not 1 with a multi-sample estimator.
+        ValueError: If a size is out of range, a name unknown, the prior does not fit D × K,
+            `beta` is not 1 or `free_bits` not 0 with a multi-sample estimator, or `free_bits` not
+            0 with a prior whose KL is estimated.
 
     Reference: Jeffares & Liu, An Introduction to Discrete Variational Autoencoders, 2025.
 
@@ -75,16 +86,33 @@ class DiscreteVAE(VAE):
         num_latents: int = 4,
         num_categories: int = 8,
         network: str | Network = "mlp",
-        likelihood: str | Likelihood = "bernoulli",
+        likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
         estimator: str | Estimator | MultiSampleEstimator = "auto",
-        prior: Prior | None = None,
+        prior: str | Prior = "uniform",
         beta: float = 1.0,
+        free_bits: float = 0.0,
+        context_shape: Sequence[int] | None = None,
+        embedding_size: int | None = None,
     ) -> None:
         require_sizes(num_latents, num_categories)
         features = num_latents * num_categories
-        super().__init__(shape, network, likelihood, beta, features, features)
+        decoded = features if embedding_size is None else num_latents * embedding_size
+        super().__init__(shape, network, likelihood, beta, features, decoded, context_shape)
         self.num_latents, self.num_categories = num_latents, num_categories
-        self.prior = UniformPrior(num_latents, num_categories) if prior is None else prior
+        self.embedding_size = embedding_size
+        self.code = (
+            nn.Flatten(-2)
+            if embedding_size is None
+            else LatentEmbedding(num_latents, num_categories, embedding_size)
+        )
+        if not (math.isfinite(free_bits) and free_bits >= 0):
+            raise ValueError(f"`free_bits` must be a finite number of at least 0, got {free_bits}.")
+        self.free_bits = free_bits
+        if isinstance(prior, str):
+            prior = prior_from_config(
+                {"kind": prior}, num_latents, num_categories, self.context_features
+            )
+        self.prior = prior
         if self.prior.shape != (num_latents, num_categories):
             raise ValueError(
                 f"`prior` must fit D × K = {num_latents} × {num_categories}, "
@@ -97,78 +125,108 @@ class DiscreteVAE(VAE):
             estimator.prepare(num_latents, num_categories)
         self._require_trainable()
 
-    def logits(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B D K"]:
+    def logits(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Float[Tensor, "*B D K"]:
         """Gives the unnormalised log q(z|x)."""
-        return self._features(x).unflatten(-1, (self.num_latents, self.num_categories))
+        return self._features(x, context).unflatten(-1, (self.num_latents, self.num_categories))
 
-    def posterior(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B D K"]:
+    def posterior(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Float[Tensor, "*B D K"]:
         """Gives the parameters of q(z|x): its logits."""
-        return self.logits(x)
+        return self.logits(x, context)
 
-    def embedding(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B DK"]:
+    def embedding(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Float[Tensor, "*B DK"]:
         """Gives the probabilities of all classes of all latents."""
-        return self.logits(x).softmax(-1).flatten(-2)
+        return self.logits(x, context).softmax(-1).flatten(-2)
 
     def objective(
-        self, x: Float[Tensor, "*B_and_shape"], generator: torch.Generator | None = None
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "*B"]:
         """Estimates what is maximised, with the estimator's gradient.
 
-        E_q[log p(x|z)] − β KL, or the S-sample bound where the estimator is one of that.
+        E_q[log p(x|z)] − β KL, or the S-sample bound where the estimator is one of that. Under a
+        prior that is not factorised the estimator is given log p(x|z) + β log p(z), and β times
+        the entropy of q is added in closed form.
 
         Raises:
-            ValueError: If `beta` is not 1 with a multi-sample estimator.
+            ValueError: If `beta` is not 1 or `free_bits` not 0 with a multi-sample estimator.
         """
         self._require_trainable()
-        logits = self.logits(x)
+        logits = self.logits(x, context)
+        f = self._log_likelihood_of(x, context)
         if isinstance(self.estimator, MultiSampleEstimator):
-            return self.estimator(lambda z: self._log_weight(z, x, logits), logits, generator)
-        reconstruction = self.estimator(LogLikelihood(self, x), logits, generator)
-        return beta_elbo(reconstruction, self.prior.kl(logits).sum(-1), self.beta)
+            return self.estimator(lambda z: self._log_weight(z, f, logits), logits, generator)
+        if isinstance(self.prior, FactorisedPrior):
+            kl = free_bits(self.prior.kl(logits, f.features), self.free_bits)
+            return beta_elbo(self.estimator(f, logits, generator), kl, self.beta)
+        entropy = categorical.entropy(logits).sum(-1)
+        return self.estimator(LogJoint(f, self.beta), logits, generator) + self.beta * entropy
 
     def elbo_terms(
         self,
         x: Float[Tensor, "*B_and_shape"],
         samples: int = 1,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> ELBO:
-        logits = self.logits(x)
+        logits = self.logits(x, context)
         z = categorical.sample(logits, samples, generator)
-        reconstruction = LogLikelihood(self, x)(z).mean(0)
-        return ELBO(reconstruction, self.prior.kl(logits).sum(-1))
+        f = self._log_likelihood_of(x, context)
+        return ELBO(f(z).mean(0), self._kl(z, logits, f.features))
+
+    def _kl(
+        self,
+        z: Float[Tensor, "S *B D K"],
+        logits: Float[Tensor, "*B D K"],
+        features: Float[Tensor, "*B C"] | None,
+    ) -> Float[Tensor, "*B"]:
+        """KL(q ‖ p), in closed form or its unbiased estimate from these samples of q."""
+        if isinstance(self.prior, FactorisedPrior):
+            return self.prior.kl(logits, features).sum(-1)
+        log_prior = self.prior.log_prob(z, features).mean(0)
+        return -categorical.entropy(logits).sum(-1) - log_prior
 
     def log_weights(
         self,
         x: Float[Tensor, "*B_and_shape"],
         samples: int,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "S *B"]:
-        logits = self.logits(x)
-        return self._log_weight(categorical.sample(logits, samples, generator), x, logits)
+        logits = self.logits(x, context)
+        z = categorical.sample(logits, samples, generator)
+        return self._log_weight(z, self._log_likelihood_of(x, context), logits)
 
     def _log_weight(
         self,
         z: Float[Tensor, "S *B D K"],
-        x: Float[Tensor, "*B_and_shape"],
+        f: "ConditionalLogLikelihood",
         logits: Float[Tensor, "*B D K"],
     ) -> Float[Tensor, "S *B"]:
         """Gives log w = log p(x, z) − log q(z|x), with the graph to `logits`."""
-        log_joint = LogLikelihood(self, x)(z) + self.prior.log_prob(z)
-        return log_joint - categorical.log_prob(z, logits)
+        return LogJoint(f)(z) - categorical.log_prob(z, logits)
 
     def log_likelihood(
         self,
         x: Float[Tensor, "*B_and_shape"],
         samples: int | None = None,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "*B"]:
         """Bounds log p(x) by S importance weights; without `samples`, exact where K^D allows.
 
         Up to 65,536 codes are summed over; where there are more, S is 1000.
         """
         if samples is None and self.enumerable:
-            return self.exact_log_likelihood(x)
-        return super().log_likelihood(x, samples, generator)
+            return self.exact_log_likelihood(x, context=context)
+        return super().log_likelihood(x, samples, generator, context)
 
     @property
     def enumerable(self) -> bool:
@@ -176,7 +234,10 @@ class DiscreteVAE(VAE):
         return is_enumerable(self.num_latents, self.num_categories)
 
     def exact_log_likelihood(
-        self, x: Float[Tensor, "*B_and_shape"], budget: int = DEFAULT_BUDGET
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        budget: int = DEFAULT_BUDGET,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "*B"]:
         r"""Gives log p(x) itself, in nats, by summing over all codes.
 
@@ -188,13 +249,14 @@ class DiscreteVAE(VAE):
         """
         self._require_shape(x)
         self.likelihood.check(x)
-        f = LogLikelihood(self, x)
+        f = self._log_likelihood_of(x, context)
+        batch = x.shape[: x.ndim - len(self.shape)]
+        rows = 1 if f.features is None else max(1, batch.numel())
+        sizes = self.num_latents, self.num_categories
+        like = torch.zeros((), dtype=self.dtype, device=x.device).expand(*batch, *sizes)
         total: Tensor | None = None
-        for codes in code_chunks(self.num_latents, self.num_categories, ROWS, budget, x.device):
-            z = to_one_hot(codes, self.num_categories, self.dtype)
-            prior = self.prior.log_prob_of_codes(codes)
-            log_joint = f.at_codes(z) + prior.view(-1, *[1] * (x.ndim - len(self.shape)))
-            part = log_joint.logsumexp(0)
+        for codes in code_chunks(*sizes, max(1, ROWS // rows), budget, x.device):
+            part = values_at_codes(LogJoint(f), codes, like).logsumexp(0)
             total = part if total is None else torch.logaddexp(total, part)
         assert total is not None
         return total
@@ -204,56 +266,97 @@ class DiscreteVAE(VAE):
         x: Float[Tensor, "*B_and_shape"],
         sample: bool = False,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Int[Tensor, "*B D"]:
-        logits = self.logits(x)
+        logits = self.logits(x, context)
         return (
             categorical.sample(logits, 1, generator)[0].argmax(-1) if sample else logits.argmax(-1)
         )
 
-    def decode(self, codes: Int[Tensor, "*B D"]) -> Distribution:
+    def decode(self, codes: Int[Tensor, "*B D"], context: Tensor | None = None) -> Distribution:
         """Gives p(x | codes); its `log_prob` is per example.
 
         Raises:
-            ValueError: If `codes` does not end in D indices in [0, K).
+            ValueError: If `codes` does not end in D indices of [0, K).
         """
         if codes.ndim < 1 or codes.shape[-1] != self.num_latents:
             raise ValueError(
                 f"`codes` must end in D = {self.num_latents}, got {tuple(codes.shape)}."
             )
-        return self.decode_one_hot(to_one_hot(codes, self.num_categories, self.dtype))
+        z = to_one_hot(codes, self.num_categories, self.dtype)
+        return self.decode_one_hot(z, self.describe_context(context, tuple(codes.shape[:-1])))
 
-    def decode_one_hot(self, z: Float[Tensor, "*B D K"]) -> Distribution:
-        """Gives p(x | z) of one-hot codes, or of points of the simplex where a method relaxes."""
-        return self.likelihood(at_least_float32(self.decoder(z.flatten(-2))))
+    def decode_one_hot(
+        self, z: Float[Tensor, "*SB D K"], features: Float[Tensor, "*B C"] | None = None
+    ) -> Distribution:
+        """Gives p(x | z) of one-hot codes, or of points of the simplex where a method relaxes.
+
+        Arguments:
+            z: The codes.
+            features: Of the context, as `describe_context` gives them.
+        """
+        return self.likelihood(self._decoded(self.code(z), features))
 
     def sample_codes(
-        self, count: int, generator: torch.Generator | None = None
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Int[Tensor, "count D"]:
-        return self.prior.sample(count, generator)
+        return self.prior.sample(count, generator, self.describe_context(context, (count,)))
 
     def architecture(self) -> dict[str, Any]:
-        return {
-            "shape": list(self.shape),
+        found = {
+            **self._architecture(),
             "num_latents": self.num_latents,
             "num_categories": self.num_categories,
-            "network": self.network.config(),
-            "likelihood": self.likelihood_config(),
-            "prior": self.prior.kind,
+            "prior": self.prior.config(),
         }
+        if self.embedding_size is not None:
+            found["embedding_size"] = self.embedding_size
+        return found
+
+    @classmethod
+    def from_architecture(cls, config: dict[str, Any], **options: Any) -> "DiscreteVAE":
+        config = dict(config)
+        sizes = config["num_latents"], config.get("num_categories", 0)
+        network, shape = network_from_config(config["network"]), config.get("context_shape")
+        features = 0 if shape is None else context_network(network, tuple(shape))[1]
+        prior = config.pop("prior")
+        prior = {"kind": prior} if isinstance(prior, str) else prior  # as once written
+        return super().from_architecture(
+            config, prior=prior_from_config(prior, *sizes, features), **options
+        )
+
+    def _log_likelihood_of(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None
+    ) -> "ConditionalLogLikelihood":
+        batch = tuple(x.shape[: x.ndim - len(self.shape)])
+        features = self.describe_context(context, batch)
+        return (LogLikelihood if features is None else ConditionalLogLikelihood)(self, x, features)
 
     def _require_trainable(self) -> None:
-        if isinstance(self.estimator, MultiSampleEstimator) and self.beta != 1:
+        multi_sample = isinstance(self.estimator, MultiSampleEstimator)
+        if multi_sample and self.beta != 1:
             raise ValueError(
                 "`beta` must be 1 with a multi-sample estimator, whose bound has no KL to weigh, "
                 f"got {self.beta} and {type(self.estimator).__name__}."
             )
+        if self.free_bits and (multi_sample or not isinstance(self.prior, FactorisedPrior)):
+            with_ = self.estimator if multi_sample else self.prior
+            raise ValueError(
+                "`free_bits` must be 0 where the objective has no KL of each latent, "
+                f"got {self.free_bits} and {type(with_).__name__}."
+            )
 
 
-class LogLikelihood:
-    """f(z) = log p(x | z) of a batch: what the estimators are given."""
+class ConditionalLogLikelihood:
+    """f(z) = log p(x | z, c) of a batch: what the estimators are given."""
 
-    def __init__(self, model: DiscreteVAE, x: Tensor) -> None:
-        self.model, self.x = model, x
+    def __init__(
+        self, model: DiscreteVAE, x: Tensor, features: Float[Tensor, "*B C"] | None = None
+    ) -> None:
+        self.model, self.x, self.features = model, x, features
 
     @property
     def context(self) -> Float[Tensor, "*B C"]:
@@ -261,13 +364,39 @@ class LogLikelihood:
         return self.x.flatten(self.x.ndim - len(self.model.shape))
 
     def __call__(self, z: Float[Tensor, "S *B D K"]) -> Float[Tensor, "S *B"]:
-        return self.model.decode_one_hot(z).log_prob(self.x)
+        return self.model.decode_one_hot(z, self.features).log_prob(self.x)
+
+
+class LogLikelihood(ConditionalLogLikelihood):
+    """f(z) = log p(x | z) of a batch: a code is decoded once for all its examples."""
 
     def at_codes(self, z: Float[Tensor, "S D K"]) -> Float[Tensor, "S *B"]:
         """Decodes each code once and pairs it with every example."""
-        h = at_least_float32(self.model.decoder(z.flatten(-2)))
+        h = self.model._decoded(self.model.code(z), None)
         with float32_island(h.device):
             return self.model.likelihood.log_prob_pairs(h, self.x)
+
+
+class LogJoint:
+    """f(z) = log p(x | z) + β log p(z), where the prior couples the latents."""
+
+    def __init__(self, f: ConditionalLogLikelihood, beta: float = 1.0) -> None:
+        self.f, self.beta = f, beta
+        if hasattr(f, "at_codes"):
+            self.at_codes = self._at_codes
+
+    @property
+    def context(self) -> Float[Tensor, "*B C"]:
+        """The data, flat: what a learned baseline may see."""
+        return self.f.context
+
+    def __call__(self, z: Float[Tensor, "S *B D K"]) -> Float[Tensor, "S *B"]:
+        return self.f(z) + self.beta * self.f.model.prior.log_prob(z, self.f.features)
+
+    def _at_codes(self, z: Float[Tensor, "S D K"]) -> Float[Tensor, "S *B"]:
+        log_p_x = self.f.at_codes(z)  # type: ignore[attr-defined]
+        log_prior = self.f.model.prior.log_prob(z)
+        return log_p_x + self.beta * log_prior.view(-1, *[1] * (log_p_x.ndim - 1))
 
 
 def estimator_kind(

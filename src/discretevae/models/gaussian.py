@@ -1,6 +1,6 @@
 """The continuous baseline: a VAE with a Gaussian latent vector."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from discretevae.likelihoods import Likelihood
-from discretevae.models.base import VAE, at_least_float32, float32_island
+from discretevae.models.base import VAE, float32_island
 from discretevae.networks import Network
 from discretevae.objectives import ELBO, beta_elbo
 
@@ -30,6 +30,7 @@ class GaussianVAE(VAE):
         network: A name in `NETWORKS` or a :class:`~discretevae.networks.Network`.
         likelihood: A name in `LIKELIHOODS` or a :class:`~discretevae.likelihoods.Likelihood`.
         beta: The weight of the KL in `objective`; never in `elbo`.
+        context_shape: Of what p(x|c) depends on; none for p(x).
 
     Raises:
         ValueError: If a size is out of range or a name unknown.
@@ -50,27 +51,36 @@ class GaussianVAE(VAE):
         shape: Sequence[int],
         num_latents: int = 10,
         network: str | Network = "mlp",
-        likelihood: str | Likelihood = "bernoulli",
+        likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
         beta: float = 1.0,
+        context_shape: Sequence[int] | None = None,
     ) -> None:
         if num_latents < 1:
             raise ValueError(f"`num_latents` must be at least 1, got {num_latents}.")
-        super().__init__(shape, network, likelihood, beta, 2 * num_latents, num_latents)
+        features = 2 * num_latents, num_latents
+        super().__init__(shape, network, likelihood, beta, *features, context_shape)
         self.num_latents = num_latents
 
-    def posterior(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B L 2"]:
+    def posterior(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Float[Tensor, "*B L 2"]:
         """Gives the parameters of q(z|x): mean and log σ along the last dimension."""
-        return self._features(x).unflatten(-1, (self.num_latents, 2))
+        return self._features(x, context).unflatten(-1, (self.num_latents, 2))
 
-    def embedding(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B L"]:
+    def embedding(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Float[Tensor, "*B L"]:
         """Gives the mean of q(z|x)."""
-        return self.posterior(x)[..., 0]
+        return self.posterior(x, context)[..., 0]
 
     def objective(
-        self, x: Float[Tensor, "*B_and_shape"], generator: torch.Generator | None = None
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "*B"]:
         """Estimates E_q[log p(x|z)] − β KL by one reparameterised sample; to be maximised."""
-        terms = self.elbo_terms(x, 1, generator)
+        terms = self.elbo_terms(x, 1, generator, context)
         return beta_elbo(terms.reconstruction, terms.kl, self.beta)
 
     def elbo_terms(
@@ -78,34 +88,37 @@ class GaussianVAE(VAE):
         x: Float[Tensor, "*B_and_shape"],
         samples: int = 1,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> ELBO:
-        q = _normal(self.posterior(x))
+        q = _normal(self.posterior(x, context))
         with float32_island(x.device):
             z = _draw(q, samples, generator)
             kl = 0.5 * (q.mean.square() + q.variance - 1) - q.stddev.log()
-        return ELBO(self._observe(z).log_prob(x).mean(0), kl.sum(-1))
+        return ELBO(self._observe(z, x, context).log_prob(x).mean(0), kl.sum(-1))
 
     def log_weights(
         self,
         x: Float[Tensor, "*B_and_shape"],
         samples: int,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "S *B"]:
-        q = Independent(_normal(self.posterior(x)), 1)
+        q = Independent(_normal(self.posterior(x, context)), 1)
         z = _draw(q.base_dist, samples, generator)
         prior = Independent(Normal(torch.zeros_like(z), 1.0, validate_args=False), 1)
-        return self._observe(z).log_prob(x) + prior.log_prob(z) - q.log_prob(z)
+        return self._observe(z, x, context).log_prob(x) + prior.log_prob(z) - q.log_prob(z)
 
     def encode(
         self,
         x: Float[Tensor, "*B_and_shape"],
         sample: bool = False,
         generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "*B L"]:
-        q = _normal(self.posterior(x))
+        q = _normal(self.posterior(x, context))
         return _draw(q, 1, generator)[0] if sample else q.mean
 
-    def decode(self, codes: Float[Tensor, "*B L"]) -> Distribution:
+    def decode(self, codes: Float[Tensor, "*B L"], context: Tensor | None = None) -> Distribution:
         """Gives p(x | codes); its `log_prob` is per example.
 
         Raises:
@@ -113,24 +126,24 @@ class GaussianVAE(VAE):
         """
         if codes.ndim < 1 or codes.shape[-1] != self.num_latents:
             raise ValueError(f"`codes` must end in {self.num_latents}, got {tuple(codes.shape)}.")
-        return self._observe(codes)
+        c = self.describe_context(context, tuple(codes.shape[:-1]))
+        return self.likelihood(self._decoded(codes, c))
 
     def sample_codes(
-        self, count: int, generator: torch.Generator | None = None
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, "count L"]:
         shape = (count, self.num_latents)
         return torch.randn(shape, dtype=self.dtype, device=self.device, generator=generator)
 
     def architecture(self) -> dict[str, Any]:
-        return {
-            "shape": list(self.shape),
-            "num_latents": self.num_latents,
-            "network": self.network.config(),
-            "likelihood": self.likelihood_config(),
-        }
+        return {**self._architecture(), "num_latents": self.num_latents}
 
-    def _observe(self, z: Float[Tensor, "*B L"]) -> Distribution:
-        return self.likelihood(at_least_float32(self.decoder(z)))
+    def _observe(self, z: Tensor, x: Tensor, context: Tensor | None) -> Distribution:
+        c = self.describe_context(context, tuple(x.shape[: x.ndim - len(self.shape)]))
+        return self.likelihood(self._decoded(z, c))
 
 
 def _normal(parameters: Float[Tensor, "*B L 2"]) -> Normal:

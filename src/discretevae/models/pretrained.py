@@ -1,7 +1,7 @@
 """A model as two files, `config.json` and `model.safetensors`: no pickle, no code."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,13 @@ from discretevae.models.base import VAE
 from discretevae.models.discrete import DiscreteVAE
 from discretevae.models.gaussian import GaussianVAE
 from discretevae.names import resolve
-from discretevae.networks import network_from_config
-from discretevae.priors import CategoricalPrior, Prior, UniformPrior
 
 __all__ = ["ModelError", "from_pretrained", "save_pretrained"]
 
 FORMAT = 1
-SIZES = ("shape", "num_latents", "num_categories")
-MODELS: dict[str, type[DiscreteVAE] | type[GaussianVAE]] = {
+MODELS: dict[str, type[VAE]] = {
     "DiscreteVAE": DiscreteVAE,
     "GaussianVAE": GaussianVAE,
-}
-PRIORS: dict[str, Callable[[int, int], Prior]] = {
-    "uniform": UniformPrior,
-    "categorical": lambda latents, categories: CategoricalPrior(torch.zeros(latents, categories)),
 }
 
 
@@ -50,7 +43,7 @@ def save_pretrained(model: VAE, folder: str | Path) -> None:
         save_file(weights, weights_file)
 
 
-def from_pretrained(folder: str | Path, **options: Any) -> DiscreteVAE | GaussianVAE:
+def from_pretrained(folder: str | Path, **options: Any) -> VAE:
     """Loads a model written by `save_pretrained`.
 
     Arguments:
@@ -82,20 +75,15 @@ def _weights(model: VAE) -> Mapping[str, Tensor]:
     return {name: value for name, value in state.items() if not name.startswith("estimator.")}
 
 
-def _build(config: dict[str, Any], **options: Any) -> DiscreteVAE | GaussianVAE:
+def _build(config: dict[str, Any], **options: Any) -> VAE:
     kind = resolve("model", str(config.get("model")), MODELS)
     for key in ("shape", "num_latents", "network", "likelihood"):
         if key not in config:
             raise ValueError(f"`{key}` is missing.")
-    if kind is DiscreteVAE:
-        prior = resolve("prior", str(config.get("prior")), PRIORS)
-        options["prior"] = prior(config["num_latents"], config.get("num_categories", 0))
-    return kind(
-        **{key: config[key] for key in SIZES if key in config},
-        network=network_from_config(config["network"]),
-        likelihood=str(config["likelihood"]),
-        **options,
-    )
+    architecture = {k: v for k, v in config.items() if k not in ("format", "model")}
+    if not isinstance(architecture["likelihood"], dict):
+        architecture["likelihood"] = str(architecture["likelihood"])
+    return kind.from_architecture(architecture, **options)
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from discretevae.objectives.balance import batch_mutual_information
 from discretevae.objectives.contrastive import SIMILARITIES, Similarity, info_nce
 from discretevae.objectives.elbo import ELBO, beta_elbo
+from discretevae.objectives.free_bits import free_bits
 from discretevae.objectives.importance import importance_weighted_bound
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Similarity",
     "batch_mutual_information",
     "beta_elbo",
+    "free_bits",
     "importance_weighted_bound",
     "info_nce",
 ]

@@ -1,6 +1,57 @@
 """Distributions p(z) over codes."""
 
-from discretevae.priors.base import Prior
-from discretevae.priors.factorised import CategoricalPrior, UniformPrior
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-__all__ = ["CategoricalPrior", "Prior", "UniformPrior"]
+import torch
+
+from discretevae.names import resolve
+from discretevae.priors.base import FactorisedPrior, Prior
+from discretevae.priors.factorised import (
+    CategoricalPrior,
+    ConditionalPrior,
+    LearnedPrior,
+    UniformPrior,
+)
+
+__all__ = [
+    "PRIORS",
+    "CategoricalPrior",
+    "ConditionalPrior",
+    "FactorisedPrior",
+    "LearnedPrior",
+    "Prior",
+    "UniformPrior",
+    "prior_from_config",
+]
+
+PRIORS: dict[str, Callable[..., Prior]] = {
+    "uniform": UniformPrior,
+    "learned": LearnedPrior,
+    "conditional": ConditionalPrior,
+}
+"""Name → prior, as a function of D, K and, if it is conditional, the features of a context."""
+
+
+def prior_from_config(
+    config: dict[str, Any], num_latents: int, num_categories: int, context_features: int = 0
+) -> Prior:
+    """Rebuilds what :meth:`Prior.config` describes, without its weights.
+
+    Raises:
+        ValueError: If the kind is unknown or an option does not belong to it.
+
+    Example:
+        >>> prior_from_config({"kind": "learned"}, 4, 8).shape
+        (4, 8)
+    """
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    kinds = {**PRIORS, "categorical": lambda d, k: CategoricalPrior(torch.zeros(d, k))}
+    kind = resolve("prior", str(options.pop("kind", None)), kinds)
+    if kind is ConditionalPrior:
+        kind = partial(ConditionalPrior, context_features=context_features)
+    try:
+        return kind(num_latents, num_categories, **options)
+    except TypeError as error:
+        raise ValueError(f"`prior` does not fit {config}: {error}.") from None

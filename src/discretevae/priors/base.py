@@ -1,17 +1,22 @@
 """What a model asks of a prior over codes."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-__all__ = ["Prior"]
+from discretevae.latents import to_one_hot
+
+__all__ = ["FactorisedPrior", "Prior"]
 
 
 class Prior(nn.Module, ABC):
-    """A distribution p(z) over codes of D latents with K classes."""
+    """A distribution p(z), or p(z|c), over codes of D latents with K classes.
+
+    The context c comes as features (*B, C); a prior without a condition takes no notice of it.
+    """
 
     kind: ClassVar[str]
 
@@ -21,19 +26,40 @@ class Prior(nn.Module, ABC):
         """The sizes (D, K) of a code."""
 
     @abstractmethod
-    def log_prob(self, z: Float[Tensor, "*B D K"]) -> Float[Tensor, "*B"]:
-        """Gives log p(z) in nats of one-hot codes."""
-
-    @abstractmethod
-    def log_prob_of_codes(self, codes: Int[Tensor, "*B D"]) -> Float[Tensor, "*B"]:
-        """Gives log p(z) in nats of class indices."""
-
-    @abstractmethod
-    def kl(self, logits: Float[Tensor, "*B D K"]) -> Float[Tensor, "*B D"]:
-        """Gives KL(q ‖ p) of each latent in nats, q being the product with these logits."""
+    def log_prob(
+        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*B C"] | None = None
+    ) -> Float[Tensor, "*SB"]:
+        """Gives log p(z) in nats of one-hot codes; with its graph, also of relaxed ones."""
 
     @abstractmethod
     def sample(
-        self, count: int, generator: torch.Generator | None = None
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        context: Float[Tensor, "count C"] | None = None,
     ) -> Int[Tensor, "count D"]:
         """Draws codes as class indices."""
+
+    def log_prob_of_codes(
+        self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*B C"] | None = None
+    ) -> Float[Tensor, "*SB"]:
+        """Gives log p(z) in nats of class indices."""
+        dtype = next((t.dtype for t in (*self.parameters(), *self.buffers())), None)
+        return self.log_prob(to_one_hot(codes, self.shape[1], dtype), context)
+
+    def config(self) -> dict[str, Any]:
+        """Describes in plain types all that rebuilds the prior around its weights."""
+        return {"kind": self.kind}
+
+
+class FactorisedPrior(Prior):
+    r"""A prior under which the latents are independent: its KL is in closed form.
+
+    .. math:: \mathrm{KL}(q \| p) = \sum_d \mathrm{KL}(q(z_d|x) \| p(z_d))
+    """
+
+    @abstractmethod
+    def kl(
+        self, logits: Float[Tensor, "*B D K"], context: Float[Tensor, "*B C"] | None = None
+    ) -> Float[Tensor, "*B D"]:
+        """Gives KL(q ‖ p) of each latent in nats, q being the product with these logits."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from discretevae.data import Batches, Examples, Splits
+from discretevae.data import Batches, Examples, Splits, as_batch
 from discretevae.evaluation import (
     Figure,
     cluster_metrics,
@@ -184,7 +184,9 @@ def log_likelihood(model: VAE, data: Splits, samples: int, examples: int) -> Fig
 def code_scores(model: DiscreteVAE, data: Splits) -> dict[str, float]:
     """Compares the most probable category of the first latent with the labels of the test set."""
     assert data.test.labels is not None
-    codes = torch.cat([model.encode(x) for x in _batches(data.test, data)])[:, 0]
+    codes = torch.cat([model.encode(as_batch(batch).x) for batch in _batches(data.test, data)])[
+        :, 0
+    ]
     return cluster_metrics(data.test.labels.numpy(), codes.numpy())
 
 

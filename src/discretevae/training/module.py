@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from discretevae.data import Batches, Examples, Splits
+from discretevae.data import Batch, Batches, Examples, Splits, as_batch
 from discretevae.data.seeding import generator
 from discretevae.evaluation.code_health import code_health, collapse_warnings
 from discretevae.models import VAE, DiscreteVAE
@@ -110,11 +110,12 @@ class TrainingModule(LightningModule):
         if "temperature" in self.schedules:
             self._set_temperature(self.schedules["temperature"](step))
 
-    def training_step(self, x: Tensor, batch_idx: int) -> Tensor:
-        with self.model.encoded_once(x) if self.terms else nullcontext():
-            objective = self.model.objective(x, self.generator).mean()
+    def training_step(self, batch: Tensor | Batch, batch_idx: int) -> Tensor:
+        x, context = as_batch(batch)
+        with self.model.encoded_once(x, context) if self.terms else nullcontext():
+            objective = self.model.objective(x, self.generator, context).mean()
             for name, term in self.terms.items():
-                value = term(self.model, x, self.generator)
+                value = term(self.model, x, self.generator, context)
                 self._sums[name] += value.detach()
                 objective = objective + self.schedules[name](self.global_step) * value
         self._objective += objective.detach()
@@ -164,7 +165,8 @@ class TrainingModule(LightningModule):
             terms["balance"] = Balance()
         with torch.no_grad():
             for term in terms.values():
-                term(self.model, self.data.train.values(slice(0, TRIED)), generator("try", 0))
+                some = self.data.train.take(slice(0, TRIED))
+                term(self.model, some.values(), generator("try", 0), some.context)
         return terms
 
     def _asked_for(self, name: str) -> bool:
@@ -197,7 +199,8 @@ class TrainingModule(LightningModule):
     def _elbo(self, examples: Examples) -> Tensor:
         draws = generator("curve", self.options.seed, 0, device=self.device)
         batches = self._batches(examples, 1000, 0, False)
-        return torch.cat([self.model.elbo_terms(x, 1, draws).elbo for x in batches])
+        pairs = map(as_batch, batches)
+        return torch.cat([self.model.elbo_terms(x, 1, draws, c).elbo for x, c in pairs])
 
     def _batches(self, examples: Examples, size: int, epoch: int, shuffle: bool) -> Batches:
         return Batches(

@@ -30,7 +30,11 @@ class Term(ABC):
 
     @abstractmethod
     def __call__(
-        self, model: VAE, x: Float[Tensor, "B *shape"], generator: torch.Generator | None = None
+        self,
+        model: VAE,
+        x: Float[Tensor, "B *shape"],
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, ""]:
         """Gives the mean over the batch."""
 
@@ -62,11 +66,16 @@ class Contrast(Term):
     name: ClassVar[str] = "contrast"
 
     def __call__(
-        self, model: VAE, x: Float[Tensor, "B *shape"], generator: torch.Generator | None = None
+        self,
+        model: VAE,
+        x: Float[Tensor, "B *shape"],
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, ""]:
         if len(x) < 2:
             return x.new_zeros(())
-        u, v = model.embedding(x), model.embedding(self.augment(x, generator))
+        u = model.embedding(x, context)
+        v = model.embedding(self.augment(x, generator), context)
         return -info_nce(u, v, self.temperature, self.similarity, self.symmetric).mean()
 
 
@@ -86,11 +95,15 @@ class Balance(Term):
     name: ClassVar[str] = "mutual_information"
 
     def __call__(
-        self, model: VAE, x: Float[Tensor, "B *shape"], generator: torch.Generator | None = None
+        self,
+        model: VAE,
+        x: Float[Tensor, "B *shape"],
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Float[Tensor, ""]:
         if not isinstance(model, DiscreteVAE):
             raise ValueError(f"`balance` must go with a discrete model, got a {model.kind}.")
-        return batch_mutual_information(model.logits(x)).sum()
+        return batch_mutual_information(model.logits(x, context)).sum()
 
 
 def augmentation_for(shape: tuple[int, ...]) -> Augmentation:
