@@ -1,20 +1,25 @@
 """From options, which are plain, to objects: the data, the model and how to train it."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from discretevae.data import (
     BINARIZERS,
+    CONDITIONS,
     DATASETS,
     Examples,
     Splits,
+    class_context,
     generator,
     load,
+    num_classes,
     read_file,
 )
 from discretevae.estimators import Estimator, Exact
@@ -25,11 +30,15 @@ from discretevae.models.discrete import KINDS, estimator_kind
 from discretevae.multisample import MultiSampleEstimator
 from discretevae.names import resolve
 from discretevae.networks import CNN, MLP, NETWORKS, Network
+from discretevae.priors import PRIORS
 from discretevae.training import TrainingOptions
 from discretevae.training.module import require_unweighted
 
 __all__ = [
+    "Contexts",
     "Shown",
+    "contexts_from_options",
+    "contexts_of",
     "data_from_options",
     "estimator_from_options",
     "model_from_options",
@@ -43,7 +52,16 @@ BINARIZE_FOR = {"bernoulli": "fresh"}
 """Likelihood → the binarisation it gets unless another is asked for."""
 MOST_LATENTS = 16
 """Latents on which an estimator is tried before a run."""
+CONTEXTS = 8
+"""Contexts that are shown where they are no classes."""
 OF_THE_ESTIMATOR = ("samples", "baseline", "temperature")
+OF_THE_CODE = (
+    ("estimator", "auto"),
+    ("prior", "uniform"),
+    ("free_bits", 0.0),
+    ("embedding_size", None),
+)
+"""Options that a model without a discrete code has at their defaults."""
 
 
 def resolve_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +72,11 @@ def resolve_options(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: Naming the option, what it must be, and what was given.
     """
-    resolve("model", options["model"], dict.fromkeys(("discrete", "gaussian"), True))
+    resolve("model", options["model"], MODELS)
+    resolve("condition", options["condition"], CONDITIONS)
+    resolve("prior", options["prior"], PRIORS)
+    if options["prior"] == "conditional" and options["condition"] == "none":
+        raise ValueError("`prior` conditional must go with a --condition, got none.")
     resolve("likelihood", options["likelihood"], LIKELIHOODS)
     training_from_options(options)
     resolved = {
@@ -80,17 +102,39 @@ def data_from_options(options: Mapping[str, Any]) -> Splits:
         test=options["test"],
         seed=options["seed"],
         limit=options["limit"],
+        condition=options["condition"],
     )
 
 
-def model_from_options(options: Mapping[str, Any], shape: tuple[int, ...]) -> VAE:
-    """Builds the model; its parameters come from torch's global random state."""
-    sizes = options["num_latents"], options["num_categories"]
-    network, likelihood = _network(options), options["likelihood"]
+def model_from_options(options: Mapping[str, Any], data: Splits) -> VAE:
+    """Builds the model for the data; its parameters come from torch's global random state."""
+    context = data.train.context
+    common = {
+        "shape": data.shape,
+        "network": _network(options),
+        "likelihood": options["likelihood"],
+        "context_shape": None if context is None else tuple(context.shape[1:]),
+    }
+    return MODELS[options["model"]](options, common)
+
+
+def _discrete(options: Mapping[str, Any], common: dict[str, Any]) -> DiscreteVAE:
+    names = "num_latents", "num_categories", "prior", "free_bits", "embedding_size"
+    given = {name: options[name] for name in names}
     estimator = estimator_from_options(options)
-    if estimator is None:
-        return GaussianVAE(shape, options["num_latents"], network, likelihood)
-    return DiscreteVAE(shape, *sizes, network, likelihood, estimator=estimator)
+    assert estimator is not None
+    return DiscreteVAE(**common, **given, estimator=estimator)
+
+
+def _gaussian(options: Mapping[str, Any], common: dict[str, Any]) -> GaussianVAE:
+    return GaussianVAE(**common, num_latents=options["num_latents"])
+
+
+MODELS: dict[str, Callable[[Mapping[str, Any], dict[str, Any]], VAE]] = {
+    "discrete": _discrete,
+    "gaussian": _gaussian,
+}
+"""Name → model, of the options and what the data say."""
 
 
 def training_from_options(options: Mapping[str, Any], **changes: Any) -> TrainingOptions:
@@ -110,9 +154,82 @@ def shown_from_options(options: Mapping[str, Any], data: str | None) -> Shown:
     """Loads examples to look at: those held out from the run or a named set, or a whole file."""
     if data is None or data in DATASETS:
         return shown(data_from_options({**options, "data": data or options["data"]}))
-    originals, _ = read_file(data)
+    originals = _conditioned_alike(read_file(data)[0], options)
     stream = generator("file", options["seed"])
     return Shown(originals, BINARIZERS[_binarize(options)].prepare_evaluation(originals, stream))
+
+
+def _conditioned_alike(examples: Examples, options: Mapping[str, Any]) -> Examples:
+    """Gives the examples of a file the contexts that the run's data have."""
+    if options["condition"] != "labels":
+        return examples if options["condition"] == "context" else replace(examples, context=None)
+    if examples.labels is None:
+        raise ValueError("`data` must have labels for a model conditioned on them, got none.")
+    classes = num_classes(data_from_options(options))
+    return replace(examples, context=class_context(examples.labels, classes, "`data`: labels"))
+
+
+class Contexts(NamedTuple):
+    """Conditions to sample under, and what to call them; a single None without a condition."""
+
+    values: Sequence[Tensor | None]
+    names: Sequence[str]
+
+
+def contexts_from_options(options: Mapping[str, Any], given: str | None, model: VAE) -> Contexts:
+    """Reads a context as the command line has it: a class, or a .npy file.
+
+    Raises:
+        ValueError: If the model has no condition, or the context does not suit it.
+    """
+    if model.context_shape is None:
+        if given is not None:
+            raise ValueError(f"`context` must go with a conditional run, got {given!r}.")
+        return Contexts([None], [""])
+    if given is not None and given.endswith(".npy"):
+        return _contexts_of_file(given, model.context_shape)
+    data = data_from_options(options)
+    if options["condition"] != "labels":
+        if given is not None:
+            raise ValueError(f"`context` must be a .npy file, got {given!r}.")
+        return contexts_of(shown(data).examples, None)
+    found = contexts_of(shown(data).examples, data.classes)
+    if given is None:
+        return found
+    names = list(found.names)
+    if given not in names:
+        raise ValueError(f"`context` must be one of {', '.join(names)}, got {given!r}.")
+    return Contexts([found.values[names.index(given)]], [given])
+
+
+def contexts_of(examples: Examples, classes: Sequence[str] | None) -> Contexts:
+    """Gives every class, where contexts are classes, else the contexts of the first examples."""
+    assert examples.context is not None
+    if examples.labels is not None and _one_hot(examples.context):
+        count = examples.context.shape[1]
+        names = classes or [str(i) for i in range(count)]
+        return Contexts(list(torch.eye(count)), list(names))
+    values = list(examples.context[:CONTEXTS])
+    return Contexts(values, [f"context {i + 1}" for i in range(len(values))])
+
+
+def _one_hot(context: Tensor) -> bool:
+    return context.ndim == 2 and bool((context.sum(1) == 1).all() and (context.amax(1) == 1).all())
+
+
+def _contexts_of_file(path: str, shape: tuple[int, ...]) -> Contexts:
+    try:
+        array = np.load(path, allow_pickle=False)
+        values = torch.from_numpy(np.asarray(array, dtype=np.float32))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"`context` must be a .npy file of numbers, got {path}: {error}") from None
+    values = values[None] if tuple(values.shape) == shape else values
+    if tuple(values.shape[1:]) != shape or not bool(values.isfinite().all()):
+        raise ValueError(
+            f"`context` must hold finite numbers of shape {shape}, one or several, "
+            f"got {tuple(array.shape)}."
+        )
+    return Contexts(list(values), [f"context {i + 1}" for i in range(len(values))])
 
 
 def shown(data: Splits) -> Shown:
@@ -129,7 +246,8 @@ def estimator_from_options(
     """Builds the estimator; a model that is not discrete has none."""
     given = {k: options[k] for k in OF_THE_ESTIMATOR if options[k] is not None}
     if options["model"] != "discrete":
-        _refuse_given({**given, "estimator": options["estimator"]}, options["model"])
+        unlike = {name: options[name] for name, usual in OF_THE_CODE if options[name] != usual}
+        _refuse_given({**given, **unlike}, options["model"])
         return None
     sizes = options["num_latents"], options["num_categories"]
     kind = estimator_kind(options["estimator"], *sizes)
@@ -167,8 +285,7 @@ def _require_enumerable(num_latents: int, num_categories: int) -> None:
 
 def _refuse_given(given: Mapping[str, Any], model: str) -> None:
     for name, value in given.items():
-        if value != "auto":
-            raise ValueError(f"`{name}` must go with --model discrete, got {value!r} and {model}.")
+        raise ValueError(f"`{name}` must go with --model discrete, got {value!r} and {model}.")
 
 
 def _binarize(options: Mapping[str, Any]) -> str:

@@ -41,6 +41,10 @@ def train(
     baseline: float | None = None,
     temperature: str | None = None,
     beta: str = "1",
+    free_bits: float = 0.0,
+    prior: str = "uniform",
+    condition: str = "none",
+    embedding_size: int | None = None,
     contrastive: str = "0",
     contrastive_temperature: float = 0.1,
     similarity: str = "cosine",
@@ -88,6 +92,15 @@ def train(
             default its own.
         beta: Weight of the KL in the objective, in the same notation; never in a reported bound.
             1 with iwae and vimco, whose bound has no KL term.
+        free_bits: Nats that each latent may cost in the objective before they count; never in a
+            reported bound.
+        prior: p(z): uniform, learned (the probabilities of each latent), conditional (given
+            --condition), autoregressive (each latent given those before), or boltzmann (a
+            restricted Boltzmann machine between two halves of the latents).
+        condition: What encoder, prior and decoder are told of each example: none, labels (its
+            class), or context (an array `context` in a .npz file).
+        embedding_size: Numbers of the learned vector by which each category reaches the decoder;
+            by default it is one-hot.
         contrastive: Weight of a contrastive loss (InfoNCE) between each image's posterior and that
             of a slightly deformed copy, in the same notation; 0 is without.
         contrastive_temperature: Of that loss.
@@ -153,17 +166,27 @@ def evaluate(run: str, *, importance_samples: int | None = None, seed: int | Non
     publish(opened, model, data, options)
 
 
-def sample(run: str, *, count: int = 40, seed: int = 0, output: str | None = None) -> None:
+def sample(
+    run: str,
+    *,
+    count: int = 40,
+    context: str | None = None,
+    seed: int = 0,
+    output: str | None = None,
+) -> None:
     """Draw codes from the prior and decode them.
 
     Args:
         run: Folder of the run.
-        count: How many.
+        count: How many; of each condition, where there are several.
+        context: Of a conditional run: a class, or a .npy file of one context or several; by
+            default every class, or contexts of the test examples.
         seed: Of the draws.
         output: A .png (a grid) or .npy file (the decoded means); by default RUN/samples.png.
     """
     import torch
 
+    from discretevae.assemble import contexts_from_options
     from discretevae.gallery import draw_samples
     from discretevae.runs import Run
 
@@ -172,12 +195,14 @@ def sample(run: str, *, count: int = 40, seed: int = 0, output: str | None = Non
     opened = Run.open(run)
     path = _output(output or opened.folder / "samples.png")
     model = _saved_model(opened)
+    contexts = contexts_from_options(_stored_options(opened), context, model)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        means = model.sample(count, torch.Generator().manual_seed(seed))
+        means = [model.sample(count, generator, c) for c in contexts.values]
     if path.suffix == ".npy":
-        _save_array(path, means.numpy())
+        _save_array(path, torch.cat(means).numpy())
     else:
-        draw_samples(path, means, model)
+        draw_samples(path, torch.stack(means), model, contexts.names)
     print(path)
 
 
@@ -207,11 +232,12 @@ def reconstruct(
     shape = tuple(look.examples.shape)
     if shape != model.shape:
         raise ValueError(f"`data` must have shape {model.shape}, got {shape}.")
-    x = look.examples.values(slice(0, count))
+    some = look.examples.take(slice(0, count))
+    x = some.values()
     model.likelihood.check(x)
     if path.suffix == ".npy":
         with torch.no_grad():
-            _save_array(path, model.reconstruct(x).numpy())
+            _save_array(path, model.reconstruct(x, some.context).numpy())
     else:
         draw_reconstructions(path, model, look, count)
     print(path)
@@ -418,6 +444,15 @@ def study(
         num_latents: D of the architectures; by default the best of a short sweep.
         num_categories: K, the number of categories of each latent.
         seeds: How many clusterings, from different seeds.
+        free_bits: Nats that each latent may cost in the objective before they count; never in a
+            reported bound.
+        prior: p(z): uniform, learned (the probabilities of each latent), conditional (given
+            --condition), autoregressive (each latent given those before), or boltzmann (a
+            restricted Boltzmann machine between two halves of the latents).
+        condition: What encoder, prior and decoder are told of each example: none, labels (its
+            class), or context (an array `context` in a .npz file).
+        embedding_size: Numbers of the learned vector by which each category reaches the decoder;
+            by default it is one-hot.
         contrastive: Weight of a contrastive loss, with which the report's two networks are trained
             a second time; 0 is without.
         likelihood: As for `train`; by default what suits the values: grey and binarised images

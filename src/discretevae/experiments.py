@@ -31,7 +31,7 @@ def build(
         ValueError: If they do not.
     """
     torch.manual_seed(options["seed"])
-    model = model_from_options(options, data.shape)
+    model = model_from_options(options, data)
     training = training_from_options(options, **changes)
     check(model, data, training, folder)
     return model, training

@@ -1,13 +1,14 @@
 """The pictures of a run: computes the arrays, has them drawn, says what each one shows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from discretevae.assemble import Shown, shown
-from discretevae.data import Examples, Splits
+from discretevae.assemble import Shown, contexts_of, shown
+from discretevae.data import BINARIZERS, Batches, Examples, Splits
 from discretevae.evaluation import code_health
 from discretevae.figures import (
     new_axes,
@@ -19,6 +20,7 @@ from discretevae.figures import (
     plot_usage,
     save,
 )
+from discretevae.figures.tiles import MAX_TILES, plot_tiles
 from discretevae.models import VAE, DiscreteVAE, GaussianVAE
 from discretevae.report import ReportFigure
 from discretevae.runs import Run
@@ -27,6 +29,7 @@ __all__ = ["draw_gallery", "draw_reconstructions", "draw_samples"]
 
 SHOWN = 8
 SAMPLES = 40
+COLUMNS = 10
 
 
 @torch.no_grad()
@@ -40,7 +43,7 @@ def draw_gallery(run: Run, model: VAE, data: Splits, seed: int) -> list[ReportFi
         figures.append(_categories(run.figures / "categories.png", model, examples))
     if isinstance(model, GaussianVAE):
         figures.append(_traversals(run.figures / "traversals.png", model, examples))
-    figures.append(_samples(run.figures / "samples.png", model, examples, seed))
+    figures.append(_samples(run.figures / "samples.png", model, data, seed))
     if isinstance(model, DiscreteVAE):
         figures.append(_usage(run.figures / "usage.png", model, examples))
     return figures
@@ -50,7 +53,8 @@ def draw_gallery(run: Run, model: VAE, data: Splits, seed: int) -> list[ReportFi
 def draw_reconstructions(path: Path, model: VAE, look: Shown, count: int, seed: int = 0) -> None:
     """Draws the tutorial's first picture: inputs, their draws, and both decoded again."""
     x, drawn = (part.values(slice(0, count)).to(model.device) for part in look)
-    p = model.decode(model.encode(drawn))
+    context = _context(look.examples, slice(0, count), model)
+    p = model.decode(model.encode(drawn, context=context), context)
     with torch.random.fork_rng(devices=[]):  # distributions take no generator
         torch.manual_seed(seed)
         draws = p.sample()
@@ -59,10 +63,24 @@ def draw_reconstructions(path: Path, model: VAE, look: Shown, count: int, seed: 
     save(plot_reconstructions(*inputs, *outputs, shape=model.shape, vmin=low, vmax=high), path)
 
 
-def draw_samples(path: Path, images: Tensor, model: VAE) -> None:
-    """Draws decoded samples as a grid."""
+def draw_samples(path: Path, images: Tensor, model: VAE, conditions: Sequence[str] = ("",)) -> None:
+    """Draws decoded samples (conditions, count, *shape): a grid, or a row for each condition."""
     low, high = _range(model, images)
-    save(plot_samples(_array(images), model.shape, vmin=low, vmax=high), path)
+    if len(conditions) == 1:
+        save(plot_samples(_array(images[0]), model.shape, vmin=low, vmax=high), path)
+        return
+    kept = images[:MAX_TILES, :MAX_TILES]
+    figure = plot_tiles(
+        _array(kept.flatten(0, 1)),
+        model.shape,
+        columns=kept.shape[1],
+        title="Samples of each condition",
+        subtitle=["a row for each condition", "decoded from codes of the prior"],
+        row_labels=conditions[:MAX_TILES],
+        vmin=low,
+        vmax=high,
+    )
+    save(figure, path)
 
 
 def _curves(run: Run) -> list[ReportFigure]:
@@ -96,11 +114,12 @@ def _reconstructions(path: Path, model: VAE, look: Shown, seed: int) -> ReportFi
 
 def _categories(path: Path, model: DiscreteVAE, examples: Examples) -> ReportFigure:
     x = examples.values(slice(0, 1)).to(model.device)
-    code = model.encode(x)[0]
+    context = _context(examples, slice(0, 1), model)
+    code = model.encode(x, context=context)[0]
     changed = code.repeat(model.num_latents, model.num_categories, 1)
     latent = torch.arange(model.num_latents)
     changed[latent, :, latent] = torch.arange(model.num_categories, device=code.device)
-    means = model.decode(changed).mean
+    means = model.decode(changed, _repeated(context, changed)).mean
     low, high = _range(model, means)
     save(plot_categories(_array(means), code.cpu().numpy(), model.shape, vmin=low, vmax=high), path)
     caption = (
@@ -111,12 +130,13 @@ def _categories(path: Path, model: DiscreteVAE, examples: Examples) -> ReportFig
 
 
 def _traversals(path: Path, model: GaussianVAE, examples: Examples) -> ReportFigure:
-    mean = model.encode(examples.values(slice(0, 1)).to(model.device))[0]
+    context = _context(examples, slice(0, 1), model)
+    mean = model.encode(examples.values(slice(0, 1)).to(model.device), context=context)[0]
     values = torch.linspace(-2, 2, 9, device=mean.device)
     changed = mean.repeat(model.num_latents, len(values), 1)
     latent = torch.arange(model.num_latents)
     changed[latent, :, latent] = values
-    means = model.decode(changed).mean
+    means = model.decode(changed, _repeated(context, changed)).mean
     low, high = _range(model, means)
     save(
         plot_traversals(_array(means), values.cpu().numpy(), model.shape, vmin=low, vmax=high), path
@@ -125,16 +145,41 @@ def _traversals(path: Path, model: GaussianVAE, examples: Examples) -> ReportFig
     return ReportFigure("What each latent does", caption, path)
 
 
-def _samples(path: Path, model: VAE, examples: Examples, seed: int) -> ReportFigure:
+def _samples(path: Path, model: VAE, data: Splits, seed: int) -> ReportFigure:
     generator = torch.Generator(model.device).manual_seed(seed)
-    draw_samples(path, model.sample(SAMPLES, generator), model)
+    if model.context_shape is not None:
+        return _conditional_samples(path, model, data, generator)
+    draw_samples(path, model.sample(SAMPLES, generator)[None], model)
     caption = "Codes drawn from the prior, decoded to the mean of p(x | z)."
     return ReportFigure("Samples from the prior", caption, path)
 
 
+def _conditional_samples(
+    path: Path, model: VAE, data: Splits, generator: torch.Generator
+) -> ReportFigure:
+    contexts = contexts_of(shown(data).examples, data.classes)
+    values = [None if c is None else c.to(model.device) for c in contexts.values[:MAX_TILES]]
+    images = torch.stack([model.sample(COLUMNS, generator, c) for c in values])
+    draw_samples(path, images, model, contexts.names[:MAX_TILES])
+    caption = (
+        "Each row has one condition: codes drawn from the prior given it, decoded to the mean of "
+        "p(x | z, c)."
+    )
+    return ReportFigure("Samples of each condition", caption, path)
+
+
+def _context(examples: Examples, index: slice, model: VAE) -> Tensor | None:
+    return None if examples.context is None else examples.context[index].to(model.device)
+
+
+def _repeated(context: Tensor | None, codes: Tensor) -> Tensor | None:
+    """One context for all codes (*B, D)."""
+    return None if context is None else context[0].expand(*codes.shape[:-1], *context.shape[1:])
+
+
 def _usage(path: Path, model: DiscreteVAE, examples: Examples) -> ReportFigure:
-    batches = (examples.values(slice(i, i + 1000)) for i in range(0, len(examples), 1000))
-    health = code_health(model, (x.to(model.device) for x in batches))
+    batches = Batches(examples, 1000, BINARIZERS["none"], shuffle=False, device=model.device)
+    health = code_health(model, batches)
     save(plot_usage(_array(health.usage), new_axes()), path)
     caption = (
         "How often each category of each latent is used over the test examples (the aggregate "

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from discretevae.assemble import shown
-from discretevae.data import Splits
+from discretevae.data import Batch, Splits
 from discretevae.evaluation import code_health, collapse_warnings, evaluate
 from discretevae.gallery import draw_gallery
 from discretevae.models import VAE, DiscreteVAE
@@ -59,8 +59,8 @@ def _warnings(model: VAE, data: Splits) -> list[str]:
             "figures compare with published ones of the same kind only."
         )
     if isinstance(model, DiscreteVAE):
-        x = shown(data).examples.values(slice(0, 5000))
-        found += collapse_warnings(code_health(model, [x]))
+        some = shown(data).examples.take(slice(0, 5000))
+        found += collapse_warnings(code_health(model, [Batch(some.values(), some.context)]))
     return found
 
 

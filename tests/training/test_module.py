@@ -19,11 +19,16 @@ Make = Callable[..., DiscreteVAE]
 class Recorder(DiscreteVAE):
     """Notes what is scheduled, and the data, each time the objective is asked for."""
 
-    def objective(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def objective(
+        self,
+        x: Tensor,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
+    ) -> Tensor:
         if self.training:
             temperature = getattr(self.estimator, "temperature", None)
             self.__dict__.setdefault("seen", []).append((self.beta, temperature, x.clone()))
-        return super().objective(x, generator)
+        return super().objective(x, generator, context)
 
 
 def recorder(**options: object) -> Recorder:
@@ -110,9 +115,14 @@ def test_an_objective_that_is_not_finite_names_layer_and_step(
     good = last.read_bytes()
 
     class Broken(DiscreteVAE):
-        def objective(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        def objective(
+            self,
+            x: Tensor,
+            generator: torch.Generator | None = None,
+            context: Tensor | None = None,
+        ) -> Tensor:
             bad = self.decoder[0].weight.sum() * torch.inf  # type: ignore[index]
-            return super().objective(x, generator) + bad
+            return super().objective(x, generator, context) + bad
 
     broken = Broken((1, 8, 8), 2, 3, MLP((16,)))
     longer = replace(options, decay="constant", epochs=5)

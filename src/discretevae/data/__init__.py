@@ -4,6 +4,7 @@ from .arrays import examples_from_arrays
 from .augmentation import Augmentation
 from .batches import Batch, Batches, as_batch
 from .binarize import BINARIZERS, Binarizer
+from .conditions import CONDITIONS, class_context, conditioned, num_classes
 from .errors import DataError
 from .examples import Examples
 from .files import read_file
@@ -14,6 +15,7 @@ from .splits import Splits, split
 
 __all__ = [
     "BINARIZERS",
+    "CONDITIONS",
     "DATASETS",
     "Augmentation",
     "Batch",
@@ -24,10 +26,13 @@ __all__ = [
     "Examples",
     "Splits",
     "as_batch",
+    "class_context",
+    "conditioned",
     "examples_from_arrays",
     "generator",
     "is_available",
     "load",
+    "num_classes",
     "read_file",
     "split",
 ]

@@ -6,7 +6,7 @@ import torch
 from .errors import DataError
 from .examples import Examples
 
-__all__ = ["Contents", "examples_from_arrays"]
+__all__ = ["Contents", "examples_from_arrays", "values_from_array"]
 
 Contents = tuple[Examples, tuple[str, ...] | None]
 CHANNELS = (1, 3, 4)
@@ -37,13 +37,18 @@ def examples_from_arrays(
         (tensor([1, 0]), ('a', 'b'))
     """
     _check_shape(x, where)
-    values = torch.from_numpy(np.array(_image_layout(_numbers(x, where)), order="C"))
+    values = values_from_array(x, where)
     if labels is None:
         return Examples(values), None
     if labels.shape != x.shape[:1]:
         raise DataError(f"{where}: labels must have shape ({len(x)},), got {labels.shape}.")
     indices, classes = _label_indices(labels, where)
     return Examples(values, torch.from_numpy(indices)), classes
+
+
+def values_from_array(x: np.ndarray, where: str) -> torch.Tensor:
+    """Gives uint8 levels or finite float32, images with their channels first."""
+    return torch.from_numpy(np.array(_image_layout(_numbers(x, where)), order="C"))
 
 
 def _check_shape(x: np.ndarray, where: str) -> None:

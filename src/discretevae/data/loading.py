@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from .binarize import BINARIZERS, Binarizer
+from .conditions import conditioned
 from .errors import DataError, unknown_name
 from .examples import Examples
 from .files import READERS, read_file
@@ -25,6 +26,7 @@ def load(
     test: float = 0.1,
     seed: int = 0,
     limit: int | None = None,
+    condition: str = "none",
 ) -> Splits:
     """Returns a data set, split once by seed and made binary as its option says.
 
@@ -37,6 +39,7 @@ def load(
             and `test` is not used.
         seed: The seed of the split and of draws made once.
         limit: At most how many examples to keep of each part, chosen at random.
+        condition: A name in `CONDITIONS`: what a conditional model is told of each example.
 
     Raises:
         DataError: If a name is unknown, a file cannot be used, a download fails, the values
@@ -51,7 +54,7 @@ def load(
         raise unknown_name("binarize", binarize, BINARIZERS)
     if limit is not None and limit < 1:
         raise DataError(f"`limit` must be at least 1, got {limit}.")
-    splits = _read(data, validation, test, seed)
+    splits = conditioned(_read(data, validation, test, seed), condition)
     return _prepared(_limited(splits, limit, seed), BINARIZERS[binarize], seed)
 
 

@@ -289,7 +289,7 @@ def _require_same(asked: dict[str, Any], path: Path) -> None:
     except (ValueError, TypeError) as error:
         raise ValueError(f"`{path}` must hold a study's plan: {error}.") from None
     for name, value in asked.items():
-        if stored.get(name) != value:
+        if stored.get(name, value) != value:  # an older plan lacks what came later
             raise ValueError(
                 f"`{name}` must stay as the study in {str(path.parent)!r} has it "
                 f"({stored.get(name)!r}), got {value!r}."
