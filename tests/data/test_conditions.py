@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from discretevae.data import Batch, Batches, DataError, Examples, class_context, load
+from discretevae.data import (
+    Batch,
+    Batches,
+    DataError,
+    Examples,
+    class_context,
+    load,
+    partly_labelled,
+)
 
 
 def write(path: Path, **arrays: np.ndarray) -> str:
@@ -85,3 +93,39 @@ def test_what_a_condition_lacks_is_said(
 def test_a_class_that_training_has_not_seen_is_refused() -> None:
     with pytest.raises(DataError, match=r"must lie in \[0, 3\).*from 1 to 3"):
         class_context(torch.tensor([1, 3]), 3)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_as_many_labels_of_each_class_are_kept_and_no_other(seed: int) -> None:
+    data = load("digits", labelled=50, seed=seed)
+    train = data.train
+    assert train.context is not None
+    assert train.labels is not None
+    known = train.context[:, 0] >= 0
+    assert torch.equal(train.context[known, 0].long(), train.labels[known])
+    different = {tuple(x.flatten().tolist()) for x in train.x[known]}
+    assert len(different) == 50
+    assert train.labels[known].bincount().tolist() == [15] * 10  # five examples, thrice each
+    assert 0.05 < known.float().mean() < 0.15
+    for part in (data.validation, data.test):
+        assert part.context is not None
+        assert bool((part.context == -1).all())
+
+
+def test_other_seeds_keep_other_labels() -> None:
+    parts = [partly_labelled(load("digits"), 10, seed).train for seed in range(2)]
+    first, second = (
+        set(p.context[:, 0].nonzero()[:, 0].tolist()) for p in parts if p.context is not None
+    )
+    assert first != second
+
+
+@pytest.mark.parametrize("labelled", [0, 5, 15])
+def test_labels_that_do_not_divide_among_the_classes_are_refused(labelled: int) -> None:
+    with pytest.raises(DataError, match="multiple of the number of classes, 10, got"):
+        load("digits", labelled=labelled)
+
+
+def test_more_labels_than_there_are_are_refused() -> None:
+    with pytest.raises(DataError, match="must leave at most 134"):
+        load("digits", labelled=1500)

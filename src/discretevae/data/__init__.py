@@ -4,7 +4,7 @@ from .arrays import examples_from_arrays
 from .augmentation import Augmentation
 from .batches import Batch, Batches, as_batch
 from .binarize import BINARIZERS, Binarizer
-from .conditions import CONDITIONS, class_context, conditioned, num_classes
+from .conditions import CONDITIONS, class_context, conditioned, num_classes, partly_labelled
 from .errors import DataError
 from .examples import Examples
 from .files import read_file
@@ -33,6 +33,7 @@ __all__ = [
     "is_available",
     "load",
     "num_classes",
+    "partly_labelled",
     "read_file",
     "split",
 ]

@@ -9,9 +9,15 @@ from torch import Tensor
 
 from .errors import DataError, unknown_name
 from .examples import Examples
+from .seeding import generator
 from .splits import Splits
 
-__all__ = ["CONDITIONS", "class_context", "conditioned", "num_classes"]
+__all__ = ["CONDITIONS", "class_context", "conditioned", "num_classes", "partly_labelled"]
+
+UNKNOWN = -1.0
+"""The context of an example whose label is not known."""
+LABELLED_SHARE = 0.1
+"""What part of the training examples those with a label are made by being repeated."""
 
 
 def conditioned(splits: Splits, condition: str) -> Splits:
@@ -74,6 +80,58 @@ def class_context(
             f"values from {int(labels.min())} to {int(labels.max())}."
         )
     return torch.nn.functional.one_hot(labels, classes).float()
+
+
+def partly_labelled(splits: Splits, labelled: int, seed: int = 0) -> Splits:
+    """Keeps some labels of the training examples as contexts, and hides all others.
+
+    The same number of each class is drawn by seed. The context (N, 1) is the index of the class,
+    or −1 where it is hidden; validation and test examples have none. The examples with a label are
+    repeated until they are about a tenth of an epoch.
+
+    Arguments:
+        splits: The data, with labels.
+        labelled: How many labels are kept, a multiple of the number of classes.
+        seed: Of the draw.
+
+    Raises:
+        DataError: If there are no labels, too few of a class, or `labelled` is no multiple.
+
+    Example:
+        >>> from discretevae.data import load
+        >>> train = partly_labelled(load("digits"), labelled=100).train
+        >>> int((train.context >= 0).sum()), len(train)
+        (100, 1437)
+    """
+    classes, labels = num_classes(splits), splits.train.labels
+    assert labels is not None
+    each = labelled // classes
+    if labelled < classes or labelled % classes:
+        raise DataError(
+            f"`labelled` must be a multiple of the number of classes, {classes}, got {labelled}."
+        )
+    order = torch.randperm(len(labels), generator=generator("labelled", seed)).to(labels.device)
+    of_class = [order[labels[order] == c] for c in range(classes)]
+    fewest = min(range(classes), key=lambda c: len(of_class[c]))
+    if len(of_class[fewest]) < each:
+        raise DataError(
+            f"`labelled` must leave at most {len(of_class[fewest])} labels to each class, as many "
+            f"as class {fewest} has training examples, got {each}."
+        )
+    kept = torch.cat([rows[:each] for rows in of_class])
+    context = torch.full((len(labels), 1), UNKNOWN)
+    context[kept, 0] = labels[kept].float()
+    times = round(LABELLED_SHARE * len(labels) / labelled)
+    rows = torch.cat([torch.arange(len(labels)), kept.repeat(max(0, times - 1))])
+    train = replace(splits.train, context=context).take(rows)
+    hidden = (replace(e, context=torch.full((len(e), 1), UNKNOWN)) for e in _others(splits))
+    validation, test, originals = hidden
+    return replace(splits, train=train, validation=validation, test=test, originals=originals)
+
+
+def _others(splits: Splits) -> tuple[Examples, Examples, Examples]:
+    originals = splits.test if splits.originals is None else splits.originals
+    return splits.validation, splits.test, originals
 
 
 Give = Callable[[Examples], Examples]

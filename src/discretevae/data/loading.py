@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from .binarize import BINARIZERS, Binarizer
-from .conditions import conditioned
+from .conditions import conditioned, partly_labelled
 from .errors import DataError, unknown_name
 from .examples import Examples
 from .files import READERS, read_file
@@ -27,6 +27,7 @@ def load(
     seed: int = 0,
     limit: int | None = None,
     condition: str = "none",
+    labelled: int | None = None,
 ) -> Splits:
     """Returns a data set, split once by seed and made binary as its option says.
 
@@ -40,6 +41,7 @@ def load(
         seed: The seed of the split and of draws made once.
         limit: At most how many examples to keep of each part, chosen at random.
         condition: A name in `CONDITIONS`: what a conditional model is told of each example.
+        labelled: How many labels a semi-supervised model is given, as `partly_labelled` has it.
 
     Raises:
         DataError: If a name is unknown, a file cannot be used, a download fails, the values
@@ -55,7 +57,10 @@ def load(
     if limit is not None and limit < 1:
         raise DataError(f"`limit` must be at least 1, got {limit}.")
     splits = conditioned(_read(data, validation, test, seed), condition)
-    return _prepared(_limited(splits, limit, seed), BINARIZERS[binarize], seed)
+    splits = _limited(splits, limit, seed)
+    if labelled is not None:
+        splits = partly_labelled(splits, labelled, seed)
+    return _prepared(splits, BINARIZERS[binarize], seed)
 
 
 def _read(data: str | os.PathLike[str], validation: float, test: float, seed: int) -> Splits:
