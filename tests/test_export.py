@@ -82,9 +82,7 @@ def test_a_program_that_is_not_the_model_is_not_kept(
 ) -> None:
     wrong = SimpleNamespace(module=lambda: lambda x: x + 1)
     monkeypatch.setattr(torch.export, "export", lambda *_, **__: wrong)
-    with pytest.raises(
-        ExportError, match=r"`x.pt2` must agree with the model within 0.001, got 1"
-    ):
+    with pytest.raises(ExportError, match=r"`x.pt2` must agree with the model within 0.001, got 1"):
         export_module._write_program(torch.nn.Identity(), torch.zeros(3, 2), tmp_path / "x.pt2")
     assert not list(tmp_path.iterdir())
 

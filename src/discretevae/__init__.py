@@ -5,15 +5,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from discretevae.data import load as load_data
+    from discretevae.data import load_table, load_text
     from discretevae.estimators import ESTIMATORS, Estimator
-    from discretevae.evaluation import evaluate
+    from discretevae.evaluation import anomaly_scores, evaluate, impute
     from discretevae.laboratory import measure_gradients
     from discretevae.likelihoods import LIKELIHOODS
-    from discretevae.models import VAE, DiscreteVAE, GaussianVAE, from_pretrained
+    from discretevae.models import (
+        VAE,
+        DiscreteVAE,
+        GaussianVAE,
+        HierarchicalVAE,
+        JointVAE,
+        SemiSupervisedVAE,
+        from_pretrained,
+    )
     from discretevae.multisample import MULTISAMPLE_ESTIMATORS, MultiSampleEstimator
     from discretevae.networks import CNN, MLP, NETWORKS
-    from discretevae.priors import CategoricalPrior, UniformPrior
-    from discretevae.training import TrainingOptions, train
+    from discretevae.priors import PRIORS, CategoricalPrior, UniformPrior
+    from discretevae.training import TrainingOptions, fit_prior, train
 
 __all__ = [
     "CNN",
@@ -22,17 +31,26 @@ __all__ = [
     "MLP",
     "MULTISAMPLE_ESTIMATORS",
     "NETWORKS",
+    "PRIORS",
     "VAE",
     "CategoricalPrior",
     "DiscreteVAE",
     "Estimator",
     "GaussianVAE",
+    "HierarchicalVAE",
+    "JointVAE",
     "MultiSampleEstimator",
+    "SemiSupervisedVAE",
     "TrainingOptions",
     "UniformPrior",
+    "anomaly_scores",
     "evaluate",
+    "fit_prior",
     "from_pretrained",
+    "impute",
     "load_data",
+    "load_table",
+    "load_text",
     "measure_gradients",
     "train",
 ]
@@ -46,17 +64,26 @@ _HOMES = {
     "MLP": "networks",
     "MULTISAMPLE_ESTIMATORS": "multisample",
     "NETWORKS": "networks",
+    "PRIORS": "priors",
     "VAE": "models",
     "CategoricalPrior": "priors",
     "DiscreteVAE": "models",
     "Estimator": "estimators",
     "GaussianVAE": "models",
+    "HierarchicalVAE": "models",
+    "JointVAE": "models",
     "MultiSampleEstimator": "multisample",
+    "SemiSupervisedVAE": "models",
     "TrainingOptions": "training",
     "UniformPrior": "priors",
+    "anomaly_scores": "evaluation",
     "evaluate": "evaluation",
+    "fit_prior": "training",
     "from_pretrained": "models",
+    "impute": "evaluation",
     "load_data": "data",
+    "load_table": "data",
+    "load_text": "data",
     "measure_gradients": "laboratory",
     "train": "training",
 }

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discretevae.command_parser import Commands, OptionsError, parse, typed_options
+from discretevae.commands.codes import compress, decode, decompress, encode
+from discretevae.commands.export import export
+from discretevae.commands.prior import prior
+from discretevae.commands.tables import impute, score
 
 if TYPE_CHECKING:
     from discretevae.data import Splits
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from discretevae.models import VAE, DiscreteVAE
     from discretevae.runs import Run
     from discretevae.training import TrainingOptions
+    from discretevae.writing import Written
 
 __all__ = ["main", "study_options"]
 
@@ -31,11 +36,24 @@ def train(
     model: str = "discrete",
     num_latents: int = 4,
     num_categories: int = 8,
-    network: str = "tutorial",
+    upper_latents: list[int] | None = None,
+    inference: str | None = None,
+    continuous: int | None = None,
+    labelled: int | None = None,
+    classifier: str | None = None,
+    alpha: float | None = None,
+    network: str | None = None,
     widths: list[int] | None = None,
     channels: list[int] | None = None,
     activation: str | None = None,
-    likelihood: str = "bernoulli",
+    likelihood: str | None = None,
+    column: str | None = None,
+    pieces: int | None = None,
+    sentence_length: int | None = None,
+    word_dropout: float = 0.0,
+    categorical: str | None = None,
+    numeric: str | None = None,
+    hidden_cells: float = 0.0,
     estimator: str = "auto",
     samples: int | None = None,
     baseline: float | None = None,
@@ -73,17 +91,37 @@ def train(
 
     Args:
         data: Name of a data set (see `discretevae datasets`), a .npy, .npz, .csv or .parquet file,
-            or a folder of images; given as the first argument.
-        model: discrete (D categorical latents) or gaussian (the continuous baseline).
-        num_latents: D, the number of latents.
+            a folder of images, or a .txt file of sentences, one a line; given as the first
+            argument.
+        model: discrete (D categorical latents), gaussian (the continuous baseline), hierarchical
+            (layers of categorical latents), joint (categorical latents and Gaussian ones), or
+            semi-supervised (a class beside the code, known for some examples).
+        num_latents: D, the number of latents; of the layer nearest to the data.
         num_categories: K, the number of categories of each latent.
+        upper_latents: Latents of the layers above the first, for --model hierarchical.
+        inference: Order in which layers are inferred: top-down (the default) or bottom-up.
+        continuous: Gaussian latents, for --model joint.
+        labelled: Labels that --model semi-supervised is given, the same number of each class.
+        classifier: Network of q(class | x), for --model semi-supervised; by default as --network.
+        alpha: Weight of the classifier's own loss on the labels, for --model semi-supervised.
         network: tutorial, report-mlp, report-cnn, image (normalised convolutions),
-            mlp or cnn (of the widths or channels given).
-        widths: Units of the hidden layers of --network mlp, from the data inwards.
+            mlp or cnn (of the widths or channels given); gru or transformer for sentences.
+        widths: Units of the hidden layers of --network mlp, or of that of tables, from the data
+            inwards; or the units of gru and transformer.
         channels: Filters of the convolutions of --network cnn, from the image inwards.
         activation: Between two layers: relu or leaky-relu (slope 0.2); by default the network's.
-        likelihood: bernoulli, continuous-bernoulli, gaussian, or bernoulli-grey (cross-entropy on
-            grey values, labelled as no likelihood).
+        likelihood: bernoulli, continuous-bernoulli, gaussian, bernoulli-grey (cross-entropy on
+            grey values, labelled as no likelihood), tokens (of sentences) or columns (of a table
+            of numbers, texts and missing cells); by default tokens for a .txt file, else bernoulli.
+        column: Of sentences, in a .csv or .parquet file.
+        pieces: Size of a vocabulary of pieces of words; by default tokens are characters.
+        sentence_length: Most tokens of a sentence, longer ones are cut and counted; by default
+            those of the longest.
+        word_dropout: Fraction of the tokens that the decoder of sentences does not see in training.
+        categorical: Columns of a table whose numbers are names, with commas between them.
+        numeric: Columns of a table that are numbers though they hold two different ones.
+        hidden_cells: Fraction of the cells of a table that the encoder does not see in training,
+            for imputation.
         estimator: auto or a name from `discretevae estimators`.
         samples: Samples of the estimator; by default its own number.
         baseline: Constant baseline of reinforce or iwae, in nats (negative), 0 for none; by
@@ -182,24 +220,28 @@ def sample(
         context: Of a conditional run: a class, or a .npy file of one context or several; by
             default every class, or contexts of the test examples.
         seed: Of the draws.
-        output: A .png (a grid) or .npy file (the decoded means); by default RUN/samples.png.
+        output: A .png (a grid) or .npy file (the decoded means); for sentences and tables a .csv;
+            by default RUN/samples.png or .csv.
     """
     import torch
 
     from discretevae.assemble import contexts_from_options
     from discretevae.gallery import draw_samples
     from discretevae.runs import Run
+    from discretevae.writing import as_text, writes
 
     _require_at_least("count", count, 1)
     _require_at_least("seed", seed, 0)
     opened = Run.open(run)
-    path = _output(output or opened.folder / "samples.png")
     model = _saved_model(opened)
+    path = _output(output, opened.folder / "samples", model)
     contexts = contexts_from_options(_stored_options(opened), context, model)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         means = [model.sample(count, generator, c) for c in contexts.values]
-    if path.suffix == ".npy":
+    if writes(model.likelihood):
+        _save_written(path, as_text(torch.cat(means), model.likelihood))
+    elif path.suffix == ".npy":
         _save_array(path, torch.cat(means).numpy())
     else:
         draw_samples(path, torch.stack(means), model, contexts.names)
@@ -216,26 +258,31 @@ def reconstruct(
         data: Data as for `train`, given as the second argument; by default the test examples of
             the run.
         count: How many examples, the first ones.
-        output: A .png (beside the inputs) or .npy file; by default RUN/reconstructions.png.
+        output: A .png (beside the inputs) or .npy file, for sentences and tables a .csv; by default
+            RUN/reconstructions.png or .csv.
     """
     import torch
 
     from discretevae.assemble import shown_from_options
     from discretevae.gallery import draw_reconstructions
     from discretevae.runs import Run
+    from discretevae.writing import as_text, writes
 
     _require_at_least("count", count, 1)
     opened = Run.open(run)
-    path = _output(output or opened.folder / "reconstructions.png")
     model, options = _saved_model(opened), _stored_options(opened)
-    look = shown_from_options(options, data)
+    path = _output(output, opened.folder / "reconstructions", model)
+    look = shown_from_options(options, data, model)
     shape = tuple(look.examples.shape)
     if shape != model.shape:
         raise ValueError(f"`data` must have shape {model.shape}, got {shape}.")
     some = look.examples.take(slice(0, count))
     x = some.values()
     model.likelihood.check(x)
-    if path.suffix == ".npy":
+    if writes(model.likelihood):
+        with torch.no_grad():
+            _save_written(path, as_text(model.reconstruct(x, some.context), model.likelihood))
+    elif path.suffix == ".npy":
         with torch.no_grad():
             _save_array(path, model.reconstruct(x, some.context).numpy())
     else:
@@ -495,6 +542,14 @@ COMMANDS: Commands = {
     "evaluate": evaluate,
     "sample": sample,
     "reconstruct": reconstruct,
+    "encode": encode,
+    "decode": decode,
+    "compress": compress,
+    "decompress": decompress,
+    "prior": prior,
+    "impute": impute,
+    "score": score,
+    "export": export,
     "gradients": gradients,
     "compare": compare,
     "study": study,
@@ -713,11 +768,22 @@ def _saved_model(run: "Run", **trained_with: Any) -> "VAE":
     return from_pretrained(run.model, **trained_with)
 
 
-def _output(path: "str | Path") -> Path:
-    path = Path(path)
-    if path.suffix not in (".png", ".npy"):
-        raise ValueError(f"`--output` must end in .png or .npy, got {str(path)!r}.")
+def _output(given: str | None, usual: Path, model: "VAE") -> Path:
+    """A picture or an array; sentences and rows of a table go to a .csv file."""
+    from discretevae.writing import writes
+
+    endings = (".csv",) if writes(model.likelihood) else (".png", ".npy")
+    path = usual.with_suffix(endings[0]) if given is None else Path(given)
+    if path.suffix not in endings:
+        raise ValueError(f"`--output` must end in {' or '.join(endings)}, got {str(path)!r}.")
     return path
+
+
+def _save_written(path: Path, written: "Written") -> None:
+    from discretevae.files import write_text
+    from discretevae.writing import as_csv
+
+    write_text(path, as_csv(*written))
 
 
 def _save_array(path: Path, array: Any) -> None:

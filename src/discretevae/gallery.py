@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from discretevae.assemble import Shown, contexts_of, shown
+from discretevae.columns import Column
 from discretevae.data import BINARIZERS, Batches, Examples, Splits
+from discretevae.data.mixed_tables import table_rows
 from discretevae.evaluation import code_health
+from discretevae.evaluation.text import interpolate
 from discretevae.figures import (
     new_axes,
     plot_categories,
@@ -21,11 +24,14 @@ from discretevae.figures import (
     save,
 )
 from discretevae.figures.tiles import MAX_TILES, plot_tiles
-from discretevae.models import VAE, DiscreteVAE, GaussianVAE
-from discretevae.report import ReportFigure
+from discretevae.latents import to_one_hot
+from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
+from discretevae.models import VAE, DiscreteVAE, GaussianVAE, HierarchicalVAE
+from discretevae.report import ReportFigure, ReportTable
 from discretevae.runs import Run
+from discretevae.vocabulary import Vocabulary
 
-__all__ = ["draw_gallery", "draw_reconstructions", "draw_samples"]
+__all__ = ["draw_gallery", "draw_reconstructions", "draw_samples", "write_tables"]
 
 SHOWN = 8
 SAMPLES = 40
@@ -38,15 +44,109 @@ def draw_gallery(run: Run, model: VAE, data: Splits, seed: int) -> list[ReportFi
     look = shown(data)
     examples = look.examples
     figures = _curves(run)
-    figures.append(_reconstructions(run.figures / "reconstructions.png", model, look, seed))
-    if isinstance(model, DiscreteVAE):
-        figures.append(_categories(run.figures / "categories.png", model, examples))
-    if isinstance(model, GaussianVAE):
-        figures.append(_traversals(run.figures / "traversals.png", model, examples))
-    figures.append(_samples(run.figures / "samples.png", model, data, seed))
+    if data.likelihood is None:
+        figures.append(_reconstructions(run.figures / "reconstructions.png", model, look, seed))
+        if isinstance(model, DiscreteVAE):
+            figures.append(_categories(run.figures / "categories.png", model, examples))
+        if isinstance(model, HierarchicalVAE):
+            figures.append(_top_categories(run.figures / "categories.png", model, examples))
+        if isinstance(model, GaussianVAE):
+            figures.append(_traversals(run.figures / "traversals.png", model, examples))
+        figures.append(_samples(run.figures / "samples.png", model, data, seed))
     if isinstance(model, DiscreteVAE):
         figures.append(_usage(run.figures / "usage.png", model, examples))
     return figures
+
+
+@torch.no_grad()
+def write_tables(model: VAE, data: Splits, seed: int) -> list[ReportTable]:
+    """Lists what the model writes, where the data are sentences or tables."""
+    likelihood = model.likelihood
+    if isinstance(likelihood, TokenLikelihood):
+        assert isinstance(model, DiscreteVAE)
+        return _sentences(model, likelihood.vocabulary, shown(data).examples, seed)
+    if isinstance(likelihood, ColumnsLikelihood):
+        return _rows(model, likelihood.columns, shown(data).examples, seed)
+    return []
+
+
+def _sentences(
+    model: DiscreteVAE, vocabulary: Vocabulary, examples: Examples, seed: int
+) -> list[ReportTable]:
+    x = examples.values(slice(0, SHOWN))
+    written = vocabulary.to_sentences(model.reconstruct(x))
+    pairs = list(zip(vocabulary.to_sentences(x), written, strict=True))
+    drawn = vocabulary.to_sentences(model.sample(SHOWN, torch.Generator().manual_seed(seed)))
+    between = interpolate(model, x[0], x[-1])
+    return [
+        ReportTable(
+            "Reconstructions",
+            "Sentences not trained on, and the most probable ones that their code alone tells.",
+            ("sentence", "from its code"),
+            pairs,
+        ),
+        ReportTable(
+            "Samples from the prior",
+            "Codes drawn from the prior, and the most probable sentence of each, word by word.",
+            ("sentence",),
+            [(sentence,) for sentence in drawn],
+        ),
+        ReportTable(
+            "From one sentence to another",
+            "The code of one sentence becomes that of another, one latent after the other.",
+            ("sentence",),
+            [(sentence,) for sentence in between],
+        ),
+    ]
+
+
+def _rows(
+    model: VAE, columns: Sequence[Column], examples: Examples, seed: int
+) -> list[ReportTable]:
+    x = examples.values(slice(0, SHOWN))
+    names = tuple(column.name for column in columns)
+    drawn = model.sample(SHOWN, torch.Generator().manual_seed(seed))
+    return [
+        ReportTable(title, caption, names, _cells(rows, columns))
+        for title, caption, rows in (
+            ("Rows", "Rows not trained on; – where a cell is missing.", x),
+            ("Reconstructions", "The same rows, from their code alone.", model.reconstruct(x)),
+            ("Samples from the prior", "Codes drawn from the prior, and the row of each.", drawn),
+        )
+    ]
+
+
+def _cells(x: Tensor, columns: Sequence[Column]) -> list[list[str]]:
+    return [[_cell(cell) for cell in row] for row in table_rows(x, columns)]
+
+
+def _cell(cell: str | float | None) -> str:
+    if cell is None:
+        return "–"
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def _top_categories(path: Path, model: HierarchicalVAE, examples: Examples) -> ReportFigure:
+    x = examples.values(slice(0, 1)).to(model.device)
+    top = model.to_layers(model.encode(x))[model.top][0]
+    latents, categories = top.shape
+    changed = top.expand(latents, categories, *top.shape).clone()
+    latent = torch.arange(latents)
+    changed[latent, :, latent] = torch.eye(categories, device=top.device)
+    z = {model.top: changed}
+    for layer in reversed(range(model.top)):
+        codes = model.prior_logits(layer, z).argmax(-1)
+        z[layer] = to_one_hot(codes, model.num_categories[layer], model.dtype)
+    means = model.decode_one_hot(z).mean
+    low, high = _range(model, means)
+    code = top.argmax(-1).cpu().numpy()
+    save(plot_categories(_array(means), code, model.shape, vmin=low, vmax=high), path)
+    caption = (
+        "The top layer of one code; each row changes one of its latents to each of its categories, "
+        "and all layers below follow as they are most probable. The framed picture in each row is "
+        "the code itself."
+    )
+    return ReportFigure("What each category of each top latent does", caption, path)
 
 
 @torch.no_grad()
@@ -118,9 +218,11 @@ def _categories(path: Path, model: DiscreteVAE, examples: Examples) -> ReportFig
     code = model.encode(x, context=context)[0]
     changed = code.repeat(model.num_latents, model.num_categories, 1)
     latent = torch.arange(model.num_latents)
-    changed[latent, :, latent] = torch.arange(model.num_categories, device=code.device)
+    kinds = torch.arange(model.num_categories, device=code.device)
+    changed[latent, :, latent] = kinds.to(code.dtype)
     means = model.decode(changed, _repeated(context, changed)).mean
     low, high = _range(model, means)
+    code = code[: model.num_latents].long()
     save(plot_categories(_array(means), code.cpu().numpy(), model.shape, vmin=low, vmax=high), path)
     caption = (
         "One code, decoded; each row changes one latent to each of its categories and keeps the "

@@ -1,13 +1,20 @@
 """What is left to do once a model is trained: evaluate it, draw it, write the page, say so."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from discretevae.assemble import shown
 from discretevae.data import Batch, Splits
 from discretevae.evaluation import code_health, collapse_warnings, evaluate
-from discretevae.gallery import draw_gallery
-from discretevae.models import VAE, DiscreteVAE
+from discretevae.gallery import draw_gallery, write_tables
+from discretevae.models import (
+    VAE,
+    DiscreteVAE,
+    GaussianVAE,
+    HierarchicalVAE,
+    JointVAE,
+    SemiSupervisedVAE,
+)
 from discretevae.progress import track
 from discretevae.report import format_value, write_report
 from discretevae.runs import Run, command_line, versions
@@ -28,6 +35,8 @@ def publish(run: Run, model: VAE, data: Splits, options: Mapping[str, Any]) -> N
         metrics=metrics,
         config={**options, "versions": versions(), "command": command_line()},
         figures=figures,
+        tables=write_tables(model, data, options["seed"]),
+        notes=[data.note] if data.note else [],
         warnings=_warnings(model, data),
     )
     _print_metrics(metrics)
@@ -37,18 +46,39 @@ def publish(run: Run, model: VAE, data: Splits, options: Mapping[str, Any]) -> N
 def describe(model: VAE, data: Splits) -> str:
     """Says in a sentence what was trained on which data."""
     shape = "×".join(map(str, model.shape))
-    code = (
-        f"{model.num_latents} categorical latents of {model.num_categories} classes, trained with "
-        f"{type(model.estimator).__name__}"
-        if isinstance(model, DiscreteVAE)
-        else f"{getattr(model, 'num_latents', '?')} Gaussian latents"
-    )
+    code = CODES[type(model)](model)
     network = f"{model.network.kind.upper()} {tuple(model.network.config().values())[1]}"
     return (
         f"{code}, {network}, {model.likelihood.label} likelihood, on {data.name} "
         f"({shape}, {data.binarizer.name}): {len(data.train):,} training, "
         f"{len(data.validation):,} validation and {len(data.test):,} test examples."
     )
+
+
+def _of_discrete(model: Any) -> str:
+    size = f"{model.num_latents} categorical latents of {model.num_categories} classes"
+    return f"{size}, {model.prior.kind} prior, trained with {type(model.estimator).__name__}"
+
+
+def _of_hierarchy(model: Any) -> str:
+    layers = zip(model.num_latents, model.num_categories, strict=True)
+    sizes = ", ".join(f"{d} of {k}" for d, k in layers)
+    return (
+        f"layers of categorical latents from the data to the top, {sizes} classes, "
+        f"{model.inference} inference, trained with {type(model.estimator[0]).__name__}"
+    )
+
+
+CODES: dict[type[VAE], Callable[[Any], str]] = {
+    DiscreteVAE: _of_discrete,
+    GaussianVAE: lambda model: f"{model.num_latents} Gaussian latents",
+    HierarchicalVAE: _of_hierarchy,
+    JointVAE: lambda model: f"{_of_discrete(model)}, and {model.num_continuous} Gaussian latents",
+    SemiSupervisedVAE: lambda model: (
+        f"a class of {model.num_classes} and {_of_discrete(model.conditional)}"
+    ),
+}
+"""Kind of model → what its code is."""
 
 
 def _warnings(model: VAE, data: Splits) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from discretevae.files import write_text
 from discretevae.html import render
 
-__all__ = ["ReportFigure", "format_value", "picture", "write_report"]
+__all__ = ["ReportFigure", "ReportTable", "format_value", "picture", "write_report"]
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -41,6 +41,21 @@ class ReportFigure:
     title: str
     caption: str
     path: str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """Rows of text, with the title and the sentence or two that go with them.
+
+    Example:
+        >>> ReportTable("Samples", "What the model writes.", ("sentence",), [("to be",)]).header
+        ('sentence',)
+    """
+
+    title: str
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
 def _special(number: float | None) -> str:
@@ -196,6 +211,7 @@ def write_report(
     metrics: Metrics,
     config: Mapping[str, Any],
     figures: Sequence[ReportFigure],
+    tables: Sequence[ReportTable] = (),
     warnings: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Path:
@@ -209,6 +225,7 @@ def write_report(
             "unit": text}, as in metrics.json; a "note" is shown beside the name.
         config: The resolved options, nested; "command" and "versions" get places of their own.
         figures: PNG files in the order of the page.
+        tables: Rows of text, below the figures.
         warnings: Shown above the numbers, in plain words.
 
     Raises:
@@ -232,6 +249,7 @@ def write_report(
         **texts,
         headline=_headline(metrics),
         figures=_pictures(figures),
+        texts=tables,
         splits=_splits(metrics),
         table=_table(metrics),
         per_latent=_per_latent(metrics),

@@ -9,9 +9,11 @@ from .errors import DataError
 from .examples import Examples
 from .files import read_file
 from .loading import load
+from .mixed_tables import MixedTable, load_table, read_rows, table_rows
 from .seeding import generator
 from .sources import DATASETS, DatasetInfo, is_available
 from .splits import Splits, split
+from .text import TextSplits, load_text, read_sentences, text_examples
 
 __all__ = [
     "BINARIZERS",
@@ -24,7 +26,9 @@ __all__ = [
     "DataError",
     "DatasetInfo",
     "Examples",
+    "MixedTable",
     "Splits",
+    "TextSplits",
     "as_batch",
     "class_context",
     "conditioned",
@@ -32,8 +36,14 @@ __all__ = [
     "generator",
     "is_available",
     "load",
+    "load_table",
+    "load_text",
     "num_classes",
     "partly_labelled",
     "read_file",
+    "read_rows",
+    "read_sentences",
     "split",
+    "table_rows",
+    "text_examples",
 ]

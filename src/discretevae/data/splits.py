@@ -1,6 +1,7 @@
 """Training, validation and test sets."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -24,6 +25,9 @@ class Splits:
         classes: The name of each label, where labels have names.
         binarizer: Its `draw` turns stored examples into a batch.
         originals: The test examples as they were before they became binary, to be looked at.
+        likelihood: What describes the likelihood, where the data leave no choice: of the tokens
+            of sentences, of the columns of a table.
+        note: What was left out or cut in reading.
     """
 
     name: str
@@ -33,6 +37,8 @@ class Splits:
     classes: tuple[str, ...] | None = None
     binarizer: Binarizer = BINARIZERS["none"]
     originals: Examples | None = None
+    likelihood: dict[str, Any] | None = None
+    note: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:

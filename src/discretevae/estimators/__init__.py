@@ -16,6 +16,7 @@ from discretevae.estimators.local_expectation import LocalExpectation
 from discretevae.estimators.muprop import MuProp
 from discretevae.estimators.mve import MVE
 from discretevae.estimators.nvil import NVIL
+from discretevae.estimators.overlapping import OverlappingExponential
 from discretevae.estimators.rebar import REBAR
 from discretevae.estimators.reinforce import Reinforce
 from discretevae.estimators.reinmax import ReinMax
@@ -52,6 +53,7 @@ __all__ = [
     "LocalExpectation",
     "MovingAverageBaseline",
     "MuProp",
+    "OverlappingExponential",
     "ReinMax",
     "ReinMaxCV",
     "ReinMaxRao",
@@ -80,6 +82,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "rebar": REBAR,
     "relax": RELAX,
     "gumbel-softmax": GumbelSoftmax,
+    "overlapping-exponential": OverlappingExponential,
     "st-gumbel-softmax": STGumbelSoftmax,
     "straight-through": StraightThrough,
     "reinmax": ReinMax,

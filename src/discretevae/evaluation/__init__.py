@@ -19,16 +19,21 @@ from discretevae.evaluation.embeddings import (
     umap_installed,
 )
 from discretevae.evaluation.figure import Figure, mean_figure
+from discretevae.evaluation.imputation import AnomalyScores, anomaly_scores, impute
 from discretevae.evaluation.probes import knn_probe, linear_probe
 from discretevae.evaluation.record import evaluate
 from discretevae.evaluation.representations import representations
+from discretevae.evaluation.text import bits_per_token, interpolate, perplexity
 
 __all__ = [
+    "AnomalyScores",
     "Bounds",
     "Clustering",
     "CodeHealth",
     "Figure",
     "NotInstalledError",
+    "anomaly_scores",
+    "bits_per_token",
     "cached_array",
     "cluster_metrics",
     "code_health",
@@ -36,6 +41,8 @@ __all__ = [
     "embedded_rows",
     "evaluate",
     "evaluate_bounds",
+    "impute",
+    "interpolate",
     "kmeans_clustering",
     "kmeans_scores",
     "knn_probe",
@@ -43,6 +50,7 @@ __all__ = [
     "latent_metrics",
     "linear_probe",
     "mean_figure",
+    "perplexity",
     "representations",
     "tsne",
     "umap",

@@ -1,5 +1,6 @@
 """The record of a model: every figure with its unit and standard error, for each split."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -7,11 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from discretevae.data import Batch, Batches, Examples, Splits
+from discretevae.data import Batch, Batches, Examples, Splits, as_batch
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.code_health import CodeHealth, code_health
 from discretevae.evaluation.figure import NATS, Figure, mean_figure
-from discretevae.models import VAE, DiscreteVAE
+from discretevae.likelihoods import TokenLikelihood
+from discretevae.models import VAE, DiscreteVAE, SemiSupervisedVAE
+from discretevae.priors import BoltzmannPrior
+from discretevae.vocabulary import token_counts
 
 __all__ = ["evaluate", "labelled"]
 
@@ -79,7 +83,7 @@ class _Labelled:
         self.batches = Batches(
             kept, BATCH, data.binarizer, seed=seed, epoch=0, shuffle=False, device=model.device
         )
-        self.name, self.progress = name, progress
+        self.name, self.progress, self.labels = name, progress, kept.labels
 
     def __call__(self, what: str) -> Iterator[Tensor | Batch]:
         return iter(self.progress(self.batches, f"{what} ({self.name})"))
@@ -96,12 +100,21 @@ def _figures(
         )
         note = f"importance-weighted bound, {samples} samples"
         figures["log_likelihood"] = mean_figure(values, note=note)
+    if getattr(model, "enumerable", False):
+        values = evaluate_log_likelihood(model, batches("exact log-likelihood"), None)
+        figures["exact_log_likelihood"] = mean_figure(values, note="sum over all codes")
+    prior = getattr(model, "prior", None)
+    if isinstance(prior, BoltzmannPrior) and not prior.exact:
+        note = "standard error of log Z, which all bounds share"
+        figures["log_partition_error"] = Figure(float(prior.log_partition_se), None, NATS, note)
+    if isinstance(model, SemiSupervisedVAE) and batches.labels is not None:
+        figures["accuracy"] = _accuracy(model, batches)
     if isinstance(model, DiscreteVAE):
-        if model.enumerable:
-            values = evaluate_log_likelihood(model, batches("exact log-likelihood"), None)
-            note = f"sum over all {model.num_categories}^{model.num_latents} codes"
-            figures["exact_log_likelihood"] = mean_figure(values, note=note)
         figures |= _health_figures(code_health(model, batches("usage of the code")))
+    if isinstance(model.likelihood, TokenLikelihood):
+        elbo = figures["elbo"].value
+        assert isinstance(elbo, float)
+        figures |= _token_figures(elbo, batches)
     return {name: labelled(figure, model) for name, figure in figures.items()}
 
 
@@ -119,6 +132,25 @@ def _bound_figures(model: VAE, batches: _Labelled, generator: torch.Generator) -
             -bounds.elbo / dimensions / torch.tensor(2.0).log(), "bits per dimension", "from −ELBO"
         ),
     }
+
+
+def _token_figures(elbo: float, batches: _Labelled) -> dict[str, Figure]:
+    """What the ELBO means for each token, its end counted, with the KL included."""
+    counts = [token_counts(as_batch(batch).x) for batch in batches("tokens")]
+    tokens = float(torch.cat(counts).double().mean())
+    note = "from the ELBO: the KL is included, the end of a sentence is a token"
+    return {
+        "bits_per_token": Figure(-elbo / tokens / math.log(2), None, "bits per token", note),
+        "perplexity_per_token": Figure(math.exp(-elbo / tokens), None, "tokens", note),
+    }
+
+
+def _accuracy(model: SemiSupervisedVAE, batches: _Labelled) -> Figure:
+    """How often the most probable class is the label."""
+    assert batches.labels is not None
+    found = [model.predict(as_batch(batch).x).argmax(-1).cpu() for batch in batches("accuracy")]
+    right = (torch.cat(found) == batches.labels.cpu()).double()
+    return mean_figure(right, "share of examples", "most probable class against label")
 
 
 def _health_figures(health: CodeHealth) -> dict[str, Figure]:

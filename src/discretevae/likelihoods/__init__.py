@@ -5,16 +5,20 @@ from typing import Any
 
 from discretevae.likelihoods.base import Likelihood
 from discretevae.likelihoods.bernoulli import BernoulliLikelihood
+from discretevae.likelihoods.columns import ColumnsLikelihood
 from discretevae.likelihoods.continuous_bernoulli import ContinuousBernoulliLikelihood
 from discretevae.likelihoods.gaussian import GaussianLikelihood
+from discretevae.likelihoods.tokens import TokenLikelihood
 from discretevae.names import resolve
 
 __all__ = [
     "LIKELIHOODS",
     "BernoulliLikelihood",
+    "ColumnsLikelihood",
     "ContinuousBernoulliLikelihood",
     "GaussianLikelihood",
     "Likelihood",
+    "TokenLikelihood",
     "likelihood_from_config",
 ]
 
@@ -26,7 +30,11 @@ LIKELIHOODS: dict[str, Callable[[int], Likelihood]] = {
 }
 """Name → likelihood, as a function of the number of dimensions of one observation."""
 
-_KINDS: dict[str, Callable[..., Likelihood]] = {}
+_KINDS: dict[str, Callable[..., Likelihood]] = {
+    "columns": ColumnsLikelihood,
+    "tokens": TokenLikelihood,
+}
+"""Kind → likelihood that the data describe."""
 
 
 def likelihood_from_config(config: str | Mapping[str, Any], event_dims: int) -> Likelihood:

@@ -360,8 +360,8 @@ class ConditionalLogLikelihood:
 
     @property
     def context(self) -> Float[Tensor, "*B C"]:
-        """The data, flat: what a learned baseline may see."""
-        return self.x.flatten(self.x.ndim - len(self.model.shape))
+        """The data, flat: what a learned baseline may see; 0 where a cell is missing."""
+        return self.x.flatten(self.x.ndim - len(self.model.shape)).nan_to_num()
 
     def __call__(self, z: Float[Tensor, "S *B D K"]) -> Float[Tensor, "S *B"]:
         return self.model.decode_one_hot(z, self.features).log_prob(self.x)

@@ -14,14 +14,17 @@ from discretevae.files import atomic_path
 from discretevae.models.base import VAE
 from discretevae.models.discrete import DiscreteVAE
 from discretevae.models.gaussian import GaussianVAE
+from discretevae.models.hierarchical import HierarchicalVAE
+from discretevae.models.joint import JointVAE
+from discretevae.models.semi_supervised import SemiSupervisedVAE
 from discretevae.names import resolve
 
 __all__ = ["ModelError", "from_pretrained", "save_pretrained"]
 
 FORMAT = 1
 MODELS: dict[str, type[VAE]] = {
-    "DiscreteVAE": DiscreteVAE,
-    "GaussianVAE": GaussianVAE,
+    kind.kind: kind
+    for kind in (DiscreteVAE, GaussianVAE, HierarchicalVAE, JointVAE, SemiSupervisedVAE)
 }
 
 
@@ -65,7 +68,7 @@ def from_pretrained(folder: str | Path, **options: Any) -> VAE:
         raise ModelError(f"`{folder / 'config.json'}` must describe a model: {error}") from None
     _require_fit(expected, shapes, folder)
     model, weights = _build(config, **options), load_file(folder / "model.safetensors")
-    model.to(next(iter(weights.values())).dtype)
+    model.to(next(w.dtype for w in weights.values() if w.is_floating_point()))
     model.load_state_dict(weights, strict=False)
     return model.eval()
 

@@ -2,16 +2,21 @@
 
 from discretevae.networks.base import ACTIVATIONS, Network
 from discretevae.networks.cnn import CNN
+from discretevae.networks.columns import ColumnsNetwork
 from discretevae.networks.group_norm_cnn import GroupNormCNN
 from discretevae.networks.mlp import MLP
+from discretevae.networks.text import READERS, TextNetwork
 
 __all__ = [
     "ACTIVATIONS",
     "CNN",
     "MLP",
     "NETWORKS",
+    "READERS",
+    "ColumnsNetwork",
     "GroupNormCNN",
     "Network",
+    "TextNetwork",
     "network_from_config",
 ]
 
@@ -25,7 +30,9 @@ NETWORKS: dict[str, Network] = {
 }
 """Name → architecture; `tutorial` and the report's two are fixed by their sources."""
 
-_KINDS: dict[str, type[Network]] = {kind.kind: kind for kind in (MLP, CNN, GroupNormCNN)}
+_KINDS: dict[str, type[Network]] = {
+    kind.kind: kind for kind in (MLP, CNN, GroupNormCNN, ColumnsNetwork, TextNetwork)
+}
 
 
 def network_from_config(config: dict[str, object]) -> Network:

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 
 from discretevae.names import resolve
+from discretevae.priors.autoregressive import AutoregressivePrior
 from discretevae.priors.base import FactorisedPrior, Prior
+from discretevae.priors.boltzmann import BoltzmannPrior
 from discretevae.priors.factorised import (
     CategoricalPrior,
     ConditionalPrior,
@@ -17,6 +19,8 @@ from discretevae.priors.factorised import (
 
 __all__ = [
     "PRIORS",
+    "AutoregressivePrior",
+    "BoltzmannPrior",
     "CategoricalPrior",
     "ConditionalPrior",
     "FactorisedPrior",
@@ -30,6 +34,8 @@ PRIORS: dict[str, Callable[..., Prior]] = {
     "uniform": UniformPrior,
     "learned": LearnedPrior,
     "conditional": ConditionalPrior,
+    "autoregressive": AutoregressivePrior,
+    "boltzmann": BoltzmannPrior,
 }
 """Name → prior, as a function of D, K and, if it is conditional, the features of a context."""
 

@@ -2,6 +2,7 @@
 
 from discretevae.training.fit import TrainingError, best_row, check, train
 from discretevae.training.options import TrainingOptions
+from discretevae.training.prior import draw_codes, fit_prior
 from discretevae.training.schedules import Schedule, cosine, linear, parse_schedule
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "best_row",
     "check",
     "cosine",
+    "draw_codes",
+    "fit_prior",
     "linear",
     "parse_schedule",
     "train",

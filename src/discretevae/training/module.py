@@ -17,6 +17,7 @@ from discretevae.data import Batch, Batches, Examples, Splits, as_batch
 from discretevae.data.seeding import generator
 from discretevae.evaluation.code_health import code_health, collapse_warnings
 from discretevae.models import VAE, DiscreteVAE
+from discretevae.models.hierarchical import LayerEstimators
 from discretevae.multisample import MultiSampleEstimator
 from discretevae.objectives import SIMILARITIES
 from discretevae.training.optimizers import OPTIMIZERS
@@ -99,7 +100,7 @@ class TrainingModule(LightningModule):
         self._sums = {name: torch.zeros((), device=self.device) for name in self.terms}
         self._started = time.perf_counter()
 
-    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Tensor | Batch, batch_idx: int) -> None:
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.schedules["learning_rate"](self.global_step)
         self.set_scheduled(self.global_step)
@@ -246,15 +247,34 @@ class TrainingModule(LightningModule):
 
     def _require_temperature(self) -> None:
         estimator = getattr(self.model, "estimator", None)
-        if not (is_dataclass(estimator) and hasattr(estimator, "temperature")):
+        if not any(_has_temperature(part) for part in _parts(estimator)):
             raise ValueError(
                 "`temperature` must go with an estimator that has one, got "
                 f"{type(estimator).__name__} and {self.options.temperature!r}."
             )
 
     def _set_temperature(self, temperature: float) -> None:
-        assert isinstance(self.model, DiscreteVAE)
-        self.model.estimator = replace(self.model.estimator, temperature=temperature)  # type: ignore[type-var]
+        estimator = self.model.estimator
+        if isinstance(estimator, LayerEstimators):
+            parts = [_at_temperature(part, temperature) for part in _parts(estimator)]
+            self.model.estimator = LayerEstimators(parts)
+        else:
+            self.model.estimator = _at_temperature(estimator, temperature)
+
+
+def _parts(estimator: Any) -> list[Any]:
+    """One estimator, or those of all layers."""
+    if isinstance(estimator, LayerEstimators):
+        return [estimator[layer] for layer in range(len(estimator))]
+    return [estimator]
+
+
+def _has_temperature(estimator: object) -> bool:
+    return is_dataclass(estimator) and hasattr(estimator, "temperature")
+
+
+def _at_temperature(estimator: Any, temperature: float) -> Any:
+    return replace(estimator, temperature=temperature) if _has_temperature(estimator) else estimator
 
 
 def require_unweighted(estimator: object, beta: str | float) -> None:

@@ -2,14 +2,14 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from discretevae.data import Augmentation
-from discretevae.models import VAE, DiscreteVAE
+from discretevae.models import VAE
 from discretevae.objectives import batch_mutual_information, info_nce
 from discretevae.objectives.contrastive import Similarity, cosine
 
@@ -17,6 +17,13 @@ __all__ = ["Balance", "Contrast", "Term", "augmentation_for"]
 
 USUAL_SIDE = 28
 """Pixels of the images for which the augmentation's defaults are; others are scaled alike."""
+
+
+@runtime_checkable
+class Coded(Protocol):
+    """What has a categorical posterior of x alone: logits (*B, D, K)."""
+
+    def logits(self, x: Tensor, context: Tensor | None = None) -> Tensor: ...
 
 
 class Term(ABC):
@@ -86,7 +93,7 @@ class Balance(Term):
     The information between example and class, summed over latents; 0 for a batch of one.
 
     Raises:
-        ValueError: If the model is not discrete.
+        ValueError: If the model has no categorical posterior.
 
     Reference: Krause, Perona & Gomes, Discriminative Clustering by Regularized Information
     Maximization, 2010; Hu et al., Information Maximizing Self-Augmented Training, 2017.
@@ -101,7 +108,7 @@ class Balance(Term):
         generator: torch.Generator | None = None,
         context: Tensor | None = None,
     ) -> Float[Tensor, ""]:
-        if not isinstance(model, DiscreteVAE):
+        if not isinstance(model, Coded):
             raise ValueError(f"`balance` must go with a discrete model, got a {model.kind}.")
         return batch_mutual_information(model.logits(x, context)).sum()
 

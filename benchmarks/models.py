@@ -1,0 +1,253 @@
+"""Trains the family of models on MNIST and writes results/models.md and the JSON behind it.
+
+`python benchmarks/models.py` trains what is not trained yet, one after the other, and writes the
+page from what is finished; `--only NAME …` trains these alone; `--page` trains nothing.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from discretevae.assemble import data_from_options, resolve_options
+from discretevae.cli import _defaults, train
+from discretevae.data import Splits, class_context, load
+from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
+from discretevae.evaluation.figure import mean_figure
+from discretevae.experiments import run_experiment
+from discretevae.models import VAE, DiscreteVAE, SemiSupervisedVAE, from_pretrained
+from discretevae.networks import GroupNormCNN
+from discretevae.priors import prior_from_config
+from discretevae.runs import Run, versions
+from discretevae.training import draw_codes, fit_prior
+
+RESULTS = Path(__file__).parent.parent / "results"
+FOLDER = Path("runs/models")
+BATCH = 250
+SAMPLES = 1000
+PLAIN: dict[str, Any] = {
+    "data": "mnist",
+    "num_latents": 20,
+    "num_categories": 10,
+    "network": "tutorial",
+    "activation": "leaky-relu",
+    "estimator": "reinmax",
+    "temperature": "1.3",
+    "epochs": 40,
+    "patience": 0,
+    "precision": "bf16-mixed",
+    "importance_samples": 0,
+}
+"""The budget that all have: the same data, networks, steps and bottom latents."""
+PRIORS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "hierarchy": {"model": "hierarchical", "upper_latents": [10]},
+}
+FITTED = {
+    "learned prior": ("learned", 5, 1e-2),
+    "Boltzmann prior": ("boltzmann", 10, 1e-3),
+    "autoregressive prior": ("autoregressive", 20, 1e-3),
+}
+"""Name → prior fitted to the codes of the plain model, its passes over them, learning rate."""
+CONDITIONAL = {"condition": "labels", "prior": "conditional", "epochs": 30}
+SEMI = {
+    "data": "mnist",
+    "model": "semi-supervised",
+    "labelled": 100,
+    "num_latents": 2,
+    "num_categories": 16,
+    "network": "report-mlp",
+    "classifier": "image",
+    "alpha": 1000.0,
+    "contrastive": "1000",
+    "contrastive_temperature": 0.5,
+    "balance": "1000",
+    "learning_rate": 2e-3,
+    "validation": 0.0,
+    "patience": 0,
+    "epochs": 8,
+    "precision": "bf16-mixed",
+    "importance_samples": 0,
+}
+DRAWS = 5
+
+
+def experiments() -> dict[str, dict[str, Any]]:
+    """Name → what differs from the defaults of `discretevae train`."""
+    found = {name: {**PLAIN, **changes} for name, changes in PRIORS.items()}
+    found["conditional"] = {**PLAIN, **CONDITIONAL}
+    for seed in range(DRAWS):
+        found[f"semi-supervised {seed}"] = {**SEMI, "seed": seed}
+    return found
+
+
+def run_of(name: str) -> Run:
+    return Run(FOLDER / name.replace(" ", "-"))
+
+
+def options_of(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return resolve_options({**_defaults(train), **changes})
+
+
+def trained(name: str, changes: Mapping[str, Any]) -> None:
+    run = run_of(name)
+    if not run.metrics.exists():
+        print(name, flush=True)
+        options = options_of(changes)
+        run_experiment(options, data_from_options(options), run)
+        print(name, "done", flush=True)
+
+
+def fitted(name: str) -> None:
+    """Gives the plain model another prior, fitted to its codes; encoder and decoder stay."""
+    run, (kind, epochs, rate) = run_of(name), FITTED[name]
+    if (run.model / "config.json").exists():
+        return
+    options = options_of(PRIORS["plain"] | PLAIN)
+    data, model = data_from_options(options), from_pretrained(run_of("plain").model)
+    assert isinstance(model, DiscreteVAE)
+    prior = prior_from_config({"kind": kind}, model.num_latents, model.num_categories)
+    codes = draw_codes(model, data.train, data.binarizer, 3)
+    held_out = draw_codes(model, data.validation, data.binarizer, 1, seed=1)
+    started = time.perf_counter()
+    history = fit_prior(prior, codes, epochs, 250, rate, 0, held_out)
+    model.prior = prior.eval()
+    model.save_pretrained(run.model)
+    record = {"history": history, "seconds": round(time.perf_counter() - started, 1)}
+    (run.folder / "prior.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+@torch.no_grad()
+def likelihood(name: str, changes: Mapping[str, Any], examples: int) -> dict[str, Any]:
+    """Test bounds of a run: the ELBO on all examples, the importance-weighted one on the first."""
+    run = run_of(name)
+    path = run.folder / f"likelihood-{SAMPLES}-{examples}.json"
+    if path.exists():
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    model, data = from_pretrained(run.model).eval(), data_from_options(options_of(changes))
+    draws = torch.Generator().manual_seed(0)
+    x = data.test.values()
+    bounds = evaluate_bounds(model, x.split(BATCH), draws)
+    started = time.perf_counter()
+    weighted = evaluate_log_likelihood(model, x[:examples].split(BATCH), SAMPLES, draws)
+    trained_as = run_of("plain") if name in FITTED else run
+    history = trained_as.read_history()
+    found = {
+        "elbo": mean_figure(bounds.elbo).as_dict(),
+        "kl": mean_figure(bounds.kl).as_dict(),
+        "log_likelihood": mean_figure(weighted).as_dict(),
+        "examples": examples,
+        "epochs": int(history[-1]["epoch"]),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "seconds": history[-1]["seconds"],
+        "evaluation_seconds": round(time.perf_counter() - started, 1),
+        "log_partition_se": _partition_error(model),
+    }
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return found
+
+
+def _partition_error(model: VAE) -> float | None:
+    """Of log Z, where that is estimated."""
+    error = getattr(getattr(model, "prior", None), "log_partition_se", None)
+    return None if error is None else float(error)
+
+
+def judge(data: Splits) -> tuple[torch.nn.Module, float]:
+    """A classifier of real training images, and its accuracy on the test images."""
+    torch.manual_seed(0)
+    path = FOLDER / "judge.pt"
+    classifier = GroupNormCNN().encoder(data.shape, 10)
+    assert data.train.labels is not None
+    assert data.test.labels is not None
+    if path.exists():
+        classifier.load_state_dict(torch.load(path, weights_only=True))
+    else:
+        optimiser = torch.optim.Adam(classifier.parameters(), 2e-3, fused=True)
+        rows = torch.arange(len(data.train))
+        epochs = 3
+        rates = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, 4e-3, total_steps=epochs * -(-len(rows) // 100)
+        )
+        for _ in range(epochs):
+            for index in rows[torch.randperm(len(rows))].split(100):
+                with torch.autocast("cpu", torch.bfloat16):
+                    scores = classifier(data.train.values(index)).float()
+                loss = torch.nn.functional.cross_entropy(scores, data.train.labels[index])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                rates.step()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(classifier.state_dict(), path)
+    classifier.eval()
+    with torch.no_grad():
+        scores = torch.cat([classifier(x) for x in data.test.values().split(1000)])
+    return classifier, float((scores.argmax(1) == data.test.labels).float().mean())
+
+
+@torch.no_grad()
+def agreement(each: int = 500) -> dict[str, Any]:
+    """How often a classifier of real images sees the condition in samples of the model."""
+    model = from_pretrained(run_of("conditional").model).eval()
+    classifier, real = judge(load("mnist"))
+    draws = torch.Generator().manual_seed(0)
+    classes = torch.arange(10).repeat_interleave(each)
+    context = class_context(classes, 10)
+    codes = model.sample_codes(len(classes), draws, context)
+    p = model.decode(codes, context)
+    torch.manual_seed(0)
+    found = {}
+    for what, images in (("means", p.mean), ("draws", p.sample())):
+        right = classifier(images).argmax(1) == classes
+        by_class = right.view(10, each).float().mean(1)
+        found[what] = {
+            "agreement": float(right.float().mean()),
+            "by_class": [round(float(share), 4) for share in by_class],
+        }
+    return {"real_test_accuracy": real, "samples_of_each_class": each, **found}
+
+
+@torch.no_grad()
+def accuracy(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    model = from_pretrained(run_of(name).model).eval()
+    data = data_from_options(options_of(changes))
+    assert data.test.labels is not None
+    assert isinstance(model, SemiSupervisedVAE)
+    parts = [model.predict(x).argmax(-1) for x in data.test.values().split(1000)]
+    right = float((torch.cat(parts) == data.test.labels).float().mean())
+    return {"accuracy": right, "seconds": run_of(name).read_history()[-1]["seconds"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", default=None)
+    parser.add_argument("--page", action="store_true")
+    parser.add_argument("--examples", type=int, default=2000)
+    given = parser.parse_args()
+    wanted = experiments()
+    for name in [] if given.page else given.only or [*wanted, *FITTED]:
+        fitted(name) if name in FITTED else trained(name, wanted[name])
+    done = {name: c for name, c in wanted.items() if run_of(name).metrics.exists()}
+    record: dict[str, Any] = {"versions": versions(), "budget": PLAIN, "missing": []}
+    record["missing"] = [name for name in wanted if name not in done]
+    for name in FITTED:
+        if (run_of(name).model / "config.json").exists():
+            done[name] = wanted["plain"]
+        else:
+            record["missing"].append(name)
+    names = [name for name in (*PRIORS, *FITTED) if name in done]
+    record["priors"] = {name: likelihood(name, done[name], given.examples) for name in names}
+    if "conditional" in done:
+        record["conditional"] = agreement()
+    record["semi_supervised"] = {n: accuracy(n, c) for n, c in done.items() if n.startswith("semi")}
+    (RESULTS / "models.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(record, indent=2))
+
+
+if __name__ == "__main__":
+    main()

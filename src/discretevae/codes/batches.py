@@ -1,0 +1,61 @@
+"""What goes through a model together, and which models and data go together."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from discretevae.codes.errors import CodesError
+from discretevae.data.blocks import Blocks
+from discretevae.models import VAE, DiscreteVAE
+
+__all__ = ["Progress", "batch_size", "require_codes_say_all", "require_fit"]
+
+Progress = Callable[[Iterable[Any], str], Iterable[Any]]
+"""Passes steps on, and shows how many are done."""
+
+VALUES = 2**20
+"""Numbers of a batch of large observations."""
+EXAMPLES = 500
+"""Examples of a batch of small ones."""
+
+
+def batch_size(model: DiscreteVAE) -> int:
+    """Gives how many observations go through the networks together.
+
+    Example:
+        >>> batch_size(DiscreteVAE((28, 28))), batch_size(DiscreteVAE((64, 64)))
+        (500, 256)
+    """
+    values = max(math.prod(model.shape), model.num_latents * model.num_categories)
+    return max(1, min(EXAMPLES, VALUES // values))
+
+
+def require_fit(model: DiscreteVAE, blocks: Blocks) -> None:
+    """Refuses a model whose codes do not say all, or data of another shape.
+
+    Raises:
+        CodesError: If the model is another, or the shapes differ.
+    """
+    require_codes_say_all(model)
+    if blocks.shape != model.shape:
+        raise CodesError(f"`data` must have shape {model.shape}, got {blocks.shape}.")
+
+
+def require_codes_say_all(model: VAE) -> None:
+    """Refuses a model whose decoder sees more than class indices.
+
+    Raises:
+        CodesError: If the model has a condition, or is no `DiscreteVAE`.
+
+    Example:
+        >>> require_codes_say_all(DiscreteVAE((3,)))
+    """
+    if model.kind != DiscreteVAE.kind:
+        raise CodesError(
+            f"`model` must be a DiscreteVAE, whose codes are classes alone, got a {model.kind}."
+        )
+    if model.context_shape is not None:
+        raise CodesError(
+            "`model` must have no condition, without which its codes mean nothing, "
+            f"got one of shape {model.context_shape}."
+        )

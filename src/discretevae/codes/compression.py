@@ -1,0 +1,238 @@
+"""Data as compressed files: without loss, or their codes alone."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8, UInt32
+
+from discretevae.codes.archive import Archive, write_archive
+from discretevae.codes.batches import Progress, batch_size, require_fit
+from discretevae.codes.bits_back import BitsBack
+from discretevae.codes.errors import CodesError
+from discretevae.codes.files import decoded, encoded, require_same_model
+from discretevae.codes.identity import model_identity
+from discretevae.codes.prior_coder import PriorCoder
+from discretevae.codes.rows import save_rows
+from discretevae.data.binarize import BINARIZERS, Binarizer
+from discretevae.data.blocks import Blocks, as_stored
+from discretevae.models import DiscreteVAE
+
+__all__ = ["compress_codes", "compress_file", "decompress_file"]
+
+LANES = 128
+"""Most examples side by side."""
+PIXELS = 2**23
+"""Pixels on one stack: bounds the memory."""
+CODES = 2**20
+"""Class indices on one stack, where there are no pixels."""
+
+
+def compress_file(
+    model: DiscreteVAE,
+    blocks: Blocks,
+    path: str | Path,
+    progress: Progress = lambda steps, what: steps,
+) -> None:
+    r"""Compresses binary data without loss, to −ELBO / ln 2 bits on average.
+
+    Arguments:
+        model: With the Bernoulli likelihood, a uniform, learned or autoregressive prior, and
+            without a condition.
+        blocks: Data of two values: False and True, 0 and 1, or 0 and 255 in bytes.
+        path: Of the file, which is written as a whole or not at all.
+        progress: Wraps the stacks, for a progress bar.
+
+    Raises:
+        CodesError: If the model or the data are others, or do not go together.
+
+    Reference: Townsend, Bird & Barber, Practical lossless compression with latent variables using
+    bits back coding, 2019.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> model, x = DiscreteVAE((3,), 2, 4), np.eye(3, dtype=bool)
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "x.dvae"
+        ...     compress_file(model, Blocks.of(x), path)
+        ...     decompress_file(model, path, Path(folder) / "x.npy")
+        ...     back = np.load(Path(folder) / "x.npy")
+        ...     back.dtype, bool((back == x).all())
+        (dtype('bool'), True)
+    """
+    require_fit(model, blocks)
+    pixels = math.prod(model.shape)
+    lanes, chunk = min(LANES, batch_size(model)), max(1, PIXELS // pixels)
+    bits_back = BitsBack(model, lanes)
+    layout = {"dtype": blocks.dtype.str, "row_shape": blocks.row_shape, "one": blocks.one}
+    header = Header.of(model, "lossless", blocks.count, chunk, lanes, **layout)
+    with write_archive(path, asdict(header)) as add:
+        chunks = progress(range(0, blocks.count, chunk), "compressing")
+        for _, rows in zip(chunks, blocks.rows(chunk), strict=True):
+            add(bits_back.compress(_bits(rows, header, blocks)))
+
+
+def compress_codes(
+    model: DiscreteVAE,
+    blocks: Blocks,
+    path: str | Path,
+    binarizer: Binarizer = BINARIZERS["none"],
+    generator: torch.Generator | None = None,
+    progress: Progress = lambda steps, what: steps,
+) -> None:
+    r"""Keeps the most probable code of each observation, at :math:`-\log_2 p(z)` bits.
+
+    The file decompresses to the reconstructions, as `decode_file` gives them.
+
+    Arguments:
+        model: With a uniform, learned or autoregressive prior, and without a condition.
+        blocks: The data.
+        path: Of the file, which is written as a whole or not at all.
+        binarizer: What makes the data binary, as the model has seen them.
+        generator: Of its draws.
+        progress: Wraps the stacks, for a progress bar.
+
+    Raises:
+        CodesError: If the model is another, or model and data do not go together.
+        ValueError: If a value lies outside the support of the likelihood.
+    """
+    require_fit(model, blocks)
+    size = batch_size(model)
+    chunk = size * max(1, CODES // (size * model.num_latents))
+    prior = PriorCoder(model.prior)
+    header = Header.of(model, "lossy", blocks.count, chunk, size)
+    codes = encoded(model, blocks.seen(size, binarizer, generator))
+    with write_archive(path, asdict(header)) as add:
+        for _ in progress(range(0, blocks.count, chunk), "compressing"):
+            add(prior.compress(np.concatenate(list(islice(codes, chunk // size)))))
+
+
+def decompress_file(
+    model: DiscreteVAE,
+    file: str | Path,
+    path: str | Path,
+    progress: Progress = lambda steps, what: steps,
+) -> None:
+    """Writes the data that were compressed, or their reconstructions where codes alone were kept.
+
+    Arguments:
+        model: The one that compressed them.
+        file: What `compress_file` or `compress_codes` wrote.
+        path: Of a `.npy` file, which is written as a whole or not at all; data that were
+            compressed without loss have their own type and layout again.
+        progress: Wraps the stacks, for a progress bar.
+
+    Raises:
+        CodesError: If the file is missing, damaged, no such file, or of another model.
+    """
+    archive = Archive(file)
+    header = Header.read(archive)
+    require_same_model(archive.path, header.model, header.sizes, model)
+    KINDS[header.kind](model, header, archive, Path(path), progress)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a compressed file says of itself."""
+
+    kind: str
+    model: str
+    sizes: tuple[int, ...]
+    count: int
+    chunk: int
+    """Examples on one stack."""
+    step: int
+    """The most examples that go through a network together."""
+    dtype: str = ""
+    row_shape: tuple[int, ...] = ()
+    one: int = 1
+
+    @classmethod
+    def of(
+        cls, model: DiscreteVAE, kind: str, count: int, chunk: int, step: int, **layout: Any
+    ) -> "Header":
+        sizes = model.num_latents, model.num_categories
+        return cls(kind, model_identity(model), sizes, count, chunk, step, **layout)
+
+    @classmethod
+    def read(cls, archive: Archive) -> "Header":
+        fields: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in archive.header.items()
+        }
+        del fields["format"]
+        try:
+            found = cls(**fields)
+            if found.kind not in KINDS or min(found.count, found.chunk, found.step) < 1:
+                raise ValueError
+        except (TypeError, ValueError):
+            raise CodesError(
+                f"`{archive.path}` must describe compressed data, got {fields}."
+            ) from None
+        return found
+
+    def stored(self, bits: UInt8[np.ndarray, "n *shape"]) -> np.ndarray:
+        """Gives 0 and 1 the type and the layout of the original."""
+        return as_stored(bits * np.uint8(self.one), self.row_shape).astype(self.dtype)
+
+
+def _restored(
+    model: DiscreteVAE, header: Header, archive: Archive, path: Path, progress: Progress
+) -> None:
+    bits_back = BitsBack(model, header.step)
+    blocks = (
+        header.stored(bits_back.decompress(words, count))
+        for words, count in _stacks(header, archive, progress)
+    )
+    save_rows(path, header.count, header.row_shape, np.dtype(header.dtype), blocks)
+
+
+def _reconstructed(
+    model: DiscreteVAE, header: Header, archive: Archive, path: Path, progress: Progress
+) -> None:
+    prior = PriorCoder(model.prior)
+    blocks = (
+        decoded(model, codes)
+        for words, count in _stacks(header, archive, progress)
+        for codes in _split(prior.decompress(words, count), header.step)
+    )
+    first = decoded(model, np.zeros((1, model.num_latents), np.int64))
+    save_rows(path, header.count, first.shape[1:], first.dtype, blocks)
+
+
+KINDS: dict[str, Callable[[DiscreteVAE, Header, Archive, Path, Progress], None]] = {
+    "lossless": _restored,
+    "lossy": _reconstructed,
+}
+"""What a file was compressed to → what writes it down again."""
+
+
+def _stacks(
+    header: Header, archive: Archive, progress: Progress
+) -> Iterator[tuple[UInt32[np.ndarray, " words"], int]]:
+    """Iterates over each stack's words and how many examples it holds."""
+    starts = progress(range(0, header.count, header.chunk), "decompressing")
+    for start, words in zip(starts, archive.stacks(), strict=True):
+        yield words, min(header.chunk, header.count - start)
+
+
+def _split(codes: Int[np.ndarray, "n D"], size: int) -> Iterator[Int[np.ndarray, "m D"]]:
+    return (codes[start : start + size] for start in range(0, len(codes), size))
+
+
+def _bits(rows: np.ndarray, header: Header, blocks: Blocks) -> UInt8[np.ndarray, "n *shape"]:
+    """Gives rows as 0 and 1; refuses what would not come back to the bit."""
+    if rows.dtype.kind not in "biuf":
+        raise CodesError(f"{blocks.where} must hold real numbers, got type {rows.dtype}.")
+    bits = np.ascontiguousarray(blocks.laid_out(rows != 0).astype(np.uint8))
+    if header.stored(bits).tobytes() != rows.tobytes():
+        raise CodesError(
+            f"{blocks.where} must hold 0 and 1, or 0 and 255 in bytes, to be compressed without "
+            f"loss, got values from {rows.min():g} to {rows.max():g}: binarise them, or keep their "
+            "codes alone (--lossy)."
+        )
+    return bits

@@ -1,0 +1,220 @@
+"""The columns of a table: what training rows said of each, and the cells of a row as tensors."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from discretevae.names import resolve
+
+__all__ = [
+    "BinaryColumn",
+    "CategoricalColumn",
+    "Cells",
+    "Column",
+    "DiscreteColumn",
+    "NumericColumn",
+    "as_columns",
+]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table; a row holds one number of it, NaN where the cell is missing."""
+
+    name: str
+
+    kind: ClassVar[str]
+
+    def config(self) -> dict[str, Any]:
+        """Describes the column in plain types."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        return {"kind": self.kind, **plain}
+
+
+@dataclass(frozen=True)
+class NumericColumn(Column):
+    """Numbers in natural units, of which networks see (value − mean) / scale.
+
+    Arguments:
+        name: Of the column.
+        mean: Of the training rows.
+        scale: Their standard deviation; 1 where they are all alike.
+
+    Raises:
+        ValueError: If `mean` is not finite, or `scale` is not positive.
+    """
+
+    mean: float
+    scale: float
+
+    kind: ClassVar[str] = "numeric"
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.mean):
+            raise ValueError(f"`mean` of column '{self.name}' must be finite, got {self.mean}.")
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"`scale` of column '{self.name}' must be positive, got {self.scale}.")
+
+
+@dataclass(frozen=True)
+class DiscreteColumn(Column):
+    """A column whose cells are the index of one of its categories."""
+
+    categories: tuple[str, ...]
+
+    least: ClassVar[int]
+    most: ClassVar[float]
+
+    def __post_init__(self) -> None:
+        count = len(self.categories)
+        if len(set(self.categories)) != count or not self.least <= count <= self.most:
+            many = "two" if self.most == self.least else f"at least {self.least}"
+            raise ValueError(
+                f"`categories` of {self.kind} column '{self.name}' must be {many}, all different, "
+                f"got {list(self.categories)}."
+            )
+
+
+@dataclass(frozen=True)
+class BinaryColumn(DiscreteColumn):
+    """Cells of 0 and 1.
+
+    Arguments:
+        name: Of the column.
+        categories: What 0 and what 1 stand for.
+
+    Raises:
+        ValueError: If they are not two different ones.
+    """
+
+    kind: ClassVar[str] = "binary"
+    least: ClassVar[int] = 2
+    most: ClassVar[float] = 2
+
+
+@dataclass(frozen=True)
+class CategoricalColumn(DiscreteColumn):
+    """Cells of 0, 1, … K − 1.
+
+    Arguments:
+        name: Of the column.
+        categories: What each index stands for.
+
+    Raises:
+        ValueError: If there is none, or two are alike.
+    """
+
+    kind: ClassVar[str] = "categorical"
+    least: ClassVar[int] = 1
+    most: ClassVar[float] = math.inf
+
+
+_KINDS: dict[str, Callable[..., Column]] = {
+    kind.kind: kind for kind in (NumericColumn, BinaryColumn, CategoricalColumn)
+}
+
+
+def as_columns(columns: Sequence[Column | Mapping[str, Any]]) -> tuple[Column, ...]:
+    """Rebuilds columns from what :meth:`Column.config` gave; a column passes through.
+
+    Raises:
+        ValueError: If there is none, two have the same name, or one does not fit its kind.
+
+    Example:
+        >>> as_columns([{"kind": "binary", "name": "smoker", "categories": ["no", "yes"]}])
+        (BinaryColumn(name='smoker', categories=('no', 'yes')),)
+    """
+    found = tuple(c if isinstance(c, Column) else _column(c) for c in columns)
+    names = [column.name for column in found]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"`columns` must be at least one, with names of their own, got {names}.")
+    return found
+
+
+def _column(config: Mapping[str, Any]) -> Column:
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    kind = resolve("kind", str(options.pop("kind", None)), _KINDS)
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise ValueError(f"`columns` must describe columns, got {dict(config)}: {error}.") from None
+
+
+class Cells(nn.Module):
+    r"""Reads rows x of F cells: N numeric ones as numbers, the others as one-hot vectors.
+
+    The one-hot vectors of all binary, then of all categorical columns stand side by side: Q
+    entries. Where a cell is missing (NaN), its number and its vector are 0, exactly, and so is
+    any gradient.
+
+    Arguments:
+        columns: Those of the table, in its order.
+
+    Example:
+        >>> cells = Cells([NumericColumn("age", 40.0, 10.0), BinaryColumn("smoker", ("no", "yes"))])
+        >>> x = torch.tensor([[50.0, 1.0], [torch.nan, 0.0]])
+        >>> cells.numbers(x), cells.one_hot(x)
+        (tensor([[1.],
+                [0.]]), tensor([[0., 1.],
+                [1., 0.]]))
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        super().__init__()
+        self.columns = tuple(columns)
+        places = list(enumerate(self.columns))
+        binary = [(i, c) for i, c in places if isinstance(c, BinaryColumn)]
+        categorical = [(i, c) for i, c in places if isinstance(c, CategoricalColumn)]
+        numeric = [(i, c) for i, c in places if isinstance(c, NumericColumn)]
+        self.num_numeric, self.num_binary = len(numeric), len(binary)
+        self.sizes = [len(c.categories) for _, c in categorical]
+        """Categories of each categorical column."""
+        self.discrete = [i for i, _ in (*binary, *categorical)]
+        """The places in a row of the binary, then of the categorical columns."""
+        owners = [(i, k) for i, c in (*binary, *categorical) for k in range(len(c.categories))]
+        self.numeric: Tensor
+        self.mean: Tensor
+        self.scale: Tensor
+        self.owner: Tensor
+        self.category: Tensor
+        for name, values, dtype in (
+            ("numeric", [i for i, _ in numeric], torch.int64),  # places in a row
+            ("mean", [c.mean for _, c in numeric], None),
+            ("scale", [c.scale for _, c in numeric], None),
+            ("owner", [i for i, _ in owners], torch.int64),  # of each of the Q entries
+            ("category", [k for _, k in owners], torch.int64),
+        ):
+            self.register_buffer(name, torch.tensor(values, dtype=dtype), persistent=False)
+
+    def observed(self, x: Float[Tensor, "*B F"]) -> Bool[Tensor, "*B N"]:
+        """Tells which of the numeric cells are there."""
+        return ~x.index_select(-1, self.numeric).isnan()
+
+    def numbers(self, x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B N"]:
+        """Gives the numeric cells, standardised; 0 where one is missing."""
+        standardised = (x.index_select(-1, self.numeric) - self.mean) / self.scale
+        return standardised.where(self.observed(x), 0)
+
+    def one_hot(self, x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B Q"]:
+        """Marks the category of every other cell; nothing where one is missing."""
+        return (x.index_select(-1, self.owner) == self.category).to(x.dtype)
+
+    def by_category(self, q: Float[Tensor, "*B Q"]) -> list[Tensor]:
+        """Parts what stands side by side: one tensor for each of the discrete columns."""
+        return list(q.split([2] * self.num_binary + self.sizes, -1))
+
+    def row(
+        self, numbers: Float[Tensor, "*B N"], scores: Float[Tensor, "*B Q"]
+    ) -> Float[Tensor, "*B F"]:
+        """Makes rows of standardised numbers and the category of the largest score."""
+        x = numbers.new_empty((*numbers.shape[:-1], len(self.columns)))
+        x[..., self.numeric] = numbers * self.scale + self.mean
+        for place, score in zip(self.discrete, self.by_category(scores), strict=True):
+            x[..., place] = score.argmax(-1).to(x.dtype)
+        return x

@@ -1,0 +1,222 @@
+"""Missing cells of a table filled in, and how surprising the observed ones are."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from discretevae import categorical
+from discretevae.latents import code_chunks, to_one_hot
+from discretevae.likelihoods.columns import ColumnsDistribution, ColumnsLikelihood
+from discretevae.models import VAE, DiscreteVAE
+
+__all__ = ["AnomalyScores", "anomaly_scores", "impute"]
+
+SAMPLES = 1000
+"""Codes drawn for each row where they are too many to enumerate."""
+ROWS = 2**10
+"""Rows of the table that are looked at together."""
+PAIRS = 2**16
+"""Pairs of a code and a row that are looked at together."""
+
+
+@torch.no_grad()
+def impute(
+    model: VAE,
+    x: Float[Tensor, "*B F"],
+    samples: int | None = None,
+    generator: torch.Generator | None = None,
+    context: Tensor | None = None,
+) -> Float[Tensor, "*B F"]:
+    r"""Fills the missing cells (NaN) of rows; the others come back as they are, bit for bit.
+
+    .. math:: p(x_\text{miss} | x_\text{obs}) = \sum_z p(z | x_\text{obs})\, p(x_\text{miss} | z)
+        \approx \sum_s \frac{w_s}{\sum_t w_t}\, p(x_\text{miss} | z_s), \qquad
+        w_s = \frac{p(x_\text{obs}, z_s)}{q(z_s | x_\text{obs})}
+
+    A number becomes the mean of this distribution, which has the least expected squared error; a
+    binary or categorical cell its most probable value, which is the least often wrong.
+
+    Arguments:
+        model: A `DiscreteVAE` of the columns of a table, in any mode.
+        x: Rows, NaN where a cell is missing.
+        samples: S ≥ 1, whose estimate is biased by O(1/S); by default exact where K^D allows, up
+            to 65,536 codes, else 1000.
+        generator: Of the samples.
+        context: Of a conditional model.
+
+    Raises:
+        ValueError: If the model is another one, `x` lies outside the support of its likelihood,
+            or `samples` < 1.
+
+    Reference: Mattei & Frellsen, MIWAE: Deep generative modelling and imputation of incomplete
+        data sets, 2019, eq. 11.
+
+    Example:
+        >>> from discretevae.columns import BinaryColumn, NumericColumn
+        >>> from discretevae.networks.columns import ColumnsNetwork
+        >>> columns = NumericColumn("age", 40.0, 10.0), BinaryColumn("smoker", ("no", "yes"))
+        >>> model = DiscreteVAE((2,), 2, 3, ColumnsNetwork(columns), ColumnsLikelihood(columns))
+        >>> impute(model, torch.tensor([[50.0, torch.nan], [30.0, 1.0]])).isnan().any()
+        tensor(False)
+    """
+    model, likelihood = _of_a_table(model, x, samples)
+    rows = x.reshape(-1, x.shape[-1]).clone()
+    for part in rows.isnan().any(-1).nonzero()[:, 0].split(ROWS):
+        some = rows[part]
+        log_p = some.new_full((len(some),), -math.inf)
+        numbers, probabilities = some.new_zeros(()), some.new_zeros(())
+        for p, log_w in _weighted(model, some, samples, generator, _taken(model, context, part)):
+            before, log_p = log_p, torch.logaddexp(log_p, log_w.logsumexp(0))
+            kept, weights = (before - log_p).exp()[:, None], (log_w - log_p).exp()
+            means, chances = (torch.einsum("sb,sbm->bm", weights, value) for value in p.moments)
+            numbers, probabilities = kept * numbers + means, kept * probabilities + chances
+        rows[part] = some.where(~some.isnan(), likelihood.cells.row(numbers, probabilities))
+    return rows.reshape(x.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class AnomalyScores:
+    """How surprising rows and their cells are, in nats: the larger, the stranger.
+
+    Densities of numbers are taken in units of their column's scale, so that no score depends on
+    the units of the table, and those of different columns compare.
+
+    Arguments:
+        rows: −log p of all observed cells of a row together, (*B,). The fewer they are, the
+            smaller it is: rows with gaps compare by their cells.
+        cells: −log p of each cell given all others that are observed in its row, (*B, F); NaN
+            where it is missing.
+    """
+
+    rows: Float[Tensor, "*B"]
+    cells: Float[Tensor, "*B F"]
+
+
+@torch.no_grad()
+def anomaly_scores(
+    model: VAE,
+    x: Float[Tensor, "*B F"],
+    samples: int | None = None,
+    generator: torch.Generator | None = None,
+    context: Tensor | None = None,
+) -> AnomalyScores:
+    r"""Scores rows by −log p(x), and every cell by what the rest of its row says of it.
+
+    .. math:: -\log p(x_f | x_{\setminus f})
+        = \log \sum_z p(x, z) - \log \sum_z \frac{p(x, z)}{p(x_f | z)} \text{, times } -1
+
+    The sums are over all codes where K^D allows, else over S codes of q(z|x), importance-weighted
+    like :meth:`DiscreteVAE.log_likelihood`: the score of a row is then too large on average, that
+    of a cell too large or too small, both by less the larger S.
+
+    Arguments:
+        model: A `DiscreteVAE` of the columns of a table, in any mode.
+        x: Rows, NaN where a cell is missing.
+        samples: S ≥ 1; by default exact where K^D allows, up to 65,536 codes, else 1000.
+        generator: Of the samples.
+        context: Of a conditional model.
+
+    Raises:
+        ValueError: If the model is another one, `x` lies outside the support of its likelihood,
+            or `samples` < 1.
+
+    Example:
+        >>> from discretevae.columns import NumericColumn
+        >>> from discretevae.networks.columns import ColumnsNetwork
+        >>> columns = NumericColumn("age", 40.0, 10.0), NumericColumn("height", 1.7, 0.1)
+        >>> model = DiscreteVAE((2,), 2, 3, ColumnsNetwork(columns), ColumnsLikelihood(columns))
+        >>> scores = anomaly_scores(model, torch.tensor([[40.0, 1.7], [40.0, 17.0]]))
+        >>> scores.rows.argmax(), scores.cells.argmax()
+        (tensor(1), tensor(3))
+    """
+    model, likelihood = _of_a_table(model, x, samples)
+    rows = x.reshape(-1, x.shape[-1])
+    log_p, log_rest = rows.new_full(rows.shape[:1], -math.inf), torch.full_like(rows, -math.inf)
+    for part in torch.arange(len(rows), device=x.device).split(ROWS):
+        some, c = rows[part], _taken(model, context, part)
+        for p, log_w in _weighted(model, some, samples, generator, c):
+            log_p[part] = torch.logaddexp(log_p[part], log_w.logsumexp(0))
+            without = (log_w[..., None] - p.log_prob_of_columns(some)).logsumexp(0)
+            log_rest[part] = torch.logaddexp(log_rest[part], without)
+    log_scale = torch.zeros_like(rows)
+    log_scale[:, likelihood.cells.numeric] = likelihood.cells.scale.log()
+    log_scale = log_scale.masked_fill(rows.isnan(), 0)
+    cells = (log_rest - log_p[:, None] - log_scale).masked_fill(rows.isnan(), math.nan)
+    return AnomalyScores((-log_p - log_scale.sum(-1)).reshape(x.shape[:-1]), cells.reshape(x.shape))
+
+
+def _of_a_table(
+    model: VAE, x: Tensor, samples: int | None
+) -> tuple[DiscreteVAE, ColumnsLikelihood]:
+    likelihood = model.likelihood
+    if not (isinstance(model, DiscreteVAE) and isinstance(likelihood, ColumnsLikelihood)):
+        raise ValueError(
+            "`model` must be a DiscreteVAE of the columns of a table, got a "
+            f"{type(model).__name__} with the {likelihood.name} likelihood."
+        )
+    if samples is not None and samples < 1:
+        raise ValueError(f"`samples` must be at least 1, got {samples}.")
+    likelihood.check(x)
+    return model, likelihood
+
+
+def _taken(model: DiscreteVAE, context: Tensor | None, index: Tensor) -> Tensor | None:
+    """The contexts of some rows, out of any batch of them."""
+    if context is None or model.context_shape is None:
+        return context
+    return context.reshape(-1, *model.context_shape)[index]
+
+
+def _weighted(
+    model: DiscreteVAE,
+    x: Float[Tensor, "B F"],
+    samples: int | None,
+    generator: torch.Generator | None,
+    context: Tensor | None,
+) -> Iterator[tuple[ColumnsDistribution, Float[Tensor, "S B"]]]:
+    """Yields p(x|z) of some codes and log p(x, z) of each; these sum to p(x), or estimate it."""
+    with _evaluating(model):
+        c = model.describe_context(context, (len(x),))
+        for z, log_q in _codes(model, x, samples, generator, context):
+            p = model.decode_one_hot(z, c)
+            assert isinstance(p, ColumnsDistribution)
+            yield p, p.log_prob(x) + model.prior.log_prob(z, c) - log_q
+
+
+def _codes(
+    model: DiscreteVAE,
+    x: Float[Tensor, "B F"],
+    samples: int | None,
+    generator: torch.Generator | None,
+    context: Tensor | None,
+) -> Iterator[tuple[Float[Tensor, "S b D K"], Float[Tensor, "S b"]]]:
+    """Yields all codes, the same for all rows unless they have contexts; or some of q(z|x).
+
+    Beside them log S q(z|x), or 0 where all are summed over.
+    """
+    chunk = max(1, PAIRS // max(1, len(x)))
+    if samples is None and model.enumerable:
+        rows = 1 if context is None else len(x)
+        for codes in code_chunks(model.num_latents, model.num_categories, chunk, device=x.device):
+            z = to_one_hot(codes, model.num_categories, x.dtype)[:, None].expand(-1, rows, -1, -1)
+            yield z, z.new_zeros(())
+        return
+    logits, samples = model.logits(x, context), samples or SAMPLES
+    for size in [chunk] * (samples // chunk) + [samples % chunk] * (samples % chunk > 0):
+        z = categorical.sample(logits, size, generator)
+        yield z, categorical.log_prob(z, logits) + math.log(samples)
+
+
+@contextmanager
+def _evaluating(model: DiscreteVAE) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

@@ -1,0 +1,272 @@
+"""Networks that read and write sentences of token ids."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from discretevae.names import resolve
+from discretevae.networks.base import Network, Unflatten, require_widths
+from discretevae.networks.mlp import perceptron
+from discretevae.vocabulary import SPECIAL, token_counts
+
+__all__ = ["READERS", "WRITERS", "Reader", "TextNetwork", "TransformerBlock", "Writer"]
+
+Past = tuple[Tensor, Tensor]
+"""Keys and values of the positions before, (N, heads, P, width / heads)."""
+
+
+class TransformerBlock(nn.Module):
+    """Attention and a perceptron, each added to what comes in after a normalisation.
+
+    Arguments:
+        width: Numbers at each position; four heads share them where 4 divides it.
+
+    Reference: Radford et al., Language Models are Unsupervised Multitask Learners, 2019, §2.3.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = math.gcd(width, 4)
+        self.attend_norm, self.think_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.project, self.join = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.think = nn.Sequential(*perceptron([width, 4 * width, width], nn.GELU))
+
+    def forward(
+        self,
+        x: Float[Tensor, "N n W"],
+        seen: Bool[Tensor, "#N 1 #n P"],
+        past: Past | None = None,
+    ) -> tuple[Float[Tensor, "N n W"], Past]:
+        """Gives the new positions, and the keys and values of all so far.
+
+        Arguments:
+            x: The new positions.
+            seen: Which of all positions, the past ones first, each new one attends to.
+            past: What an earlier call gave.
+        """
+        parts = self.project(self.attend_norm(x)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        if past is not None:
+            key, value = torch.cat([past[0], key], -2), torch.cat([past[1], value], -2)
+        attended = scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        x = x + self.join(attended.transpose(1, 2).flatten(-2))
+        return x + self.think(self.think_norm(x)), (key, value)
+
+
+class Reader(nn.Module, ABC):
+    """Maps a sentence to features: (*B, T) → (*B, F), whatever follows its end."""
+
+    def forward(self, x: Float[Tensor, "*B T"]) -> Float[Tensor, "*B F"]:
+        tokens = x.reshape(-1, x.shape[-1]).long()
+        counts = token_counts(tokens)
+        longest = int(counts.max()) if len(counts) else 1
+        features = self.read(tokens[:, :longest], counts)
+        return features.reshape(*x.shape[:-1], features.shape[-1])
+
+    @abstractmethod
+    def read(self, tokens: Int64[Tensor, "N n"], counts: Int64[Tensor, " N"]) -> Tensor:
+        """Maps the first `counts` tokens of each row to features, (N, F)."""
+
+
+def mean_before(x: Float[Tensor, "N n W"], inside: Bool[Tensor, "N n"]) -> Float[Tensor, "N W"]:
+    """Averages over the positions of a sentence."""
+    weights = inside.to(x.dtype) / inside.sum(-1, keepdim=True)
+    return torch.einsum("nt,ntw->nw", weights, x)
+
+
+def positions_inside(tokens: Int64[Tensor, "N n"], counts: Int64[Tensor, " N"]) -> Tensor:
+    """Marks the first `counts` positions of each row, (N, n)."""
+    return torch.arange(tokens.shape[1], device=tokens.device) < counts[:, None]
+
+
+class GRUReader(Reader):
+    """A bidirectional GRU; its last states and the mean of all of them become features."""
+
+    def __init__(
+        self, vocabulary_size: int, length: int, width: int, layers: int, features: int
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary_size, width)
+        self.gru = nn.GRU(width, width, layers, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(4 * width, features)
+
+    def read(self, tokens: Int64[Tensor, "N n"], counts: Int64[Tensor, " N"]) -> Tensor:
+        if not len(tokens):
+            return self.head.weight.new_zeros(0, self.head.out_features)
+        packed = pack_padded_sequence(
+            self.embed(tokens), counts.cpu(), batch_first=True, enforce_sorted=False
+        )
+        outputs, last = self.gru(packed)
+        states, _ = pad_packed_sequence(outputs, batch_first=True)
+        mean = mean_before(states, positions_inside(tokens, counts))
+        return self.head(torch.cat([last[-2], last[-1], mean], -1))
+
+
+class TransformerReader(Reader):
+    """A transformer that sees the whole sentence at every position; their mean becomes features."""
+
+    def __init__(
+        self, vocabulary_size: int, length: int, width: int, layers: int, features: int
+    ) -> None:
+        super().__init__()
+        self.embed, self.position = (
+            nn.Embedding(vocabulary_size, width),
+            nn.Embedding(length, width),
+        )
+        for embedding in (self.embed, self.position):
+            nn.init.normal_(embedding.weight, std=0.02)
+        self.blocks = nn.ModuleList(TransformerBlock(width) for _ in range(layers))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, features)
+
+    def read(self, tokens: Int64[Tensor, "N n"], counts: Int64[Tensor, " N"]) -> Tensor:
+        inside = positions_inside(tokens, counts)
+        x = self.embed(tokens) + self.position.weight[: tokens.shape[1]]
+        for block in self.blocks:
+            x, _ = block(x, inside[:, None, None])
+        return self.head(mean_before(self.norm(x), inside))
+
+
+READERS: dict[str, type[GRUReader] | type[TransformerReader]] = {
+    "gru": GRUReader,
+    "transformer": TransformerReader,
+}
+"""Name → what reads a sentence."""
+
+
+class Writer(nn.Module, ABC):
+    """An autoregressive network: from h and the tokens so far to what predicts the next."""
+
+    @abstractmethod
+    def forward(
+        self, h: Float[Tensor, "N H"], tokens: Int64[Tensor, "N n"], state: Any = None
+    ) -> tuple[Float[Tensor, "N n W"], Any]:
+        """Gives features of the next token after each of these, and the state to go on from.
+
+        Arguments:
+            h: What the sentence is about.
+            tokens: The first n, or with a state the next n.
+            state: What an earlier call gave.
+        """
+
+
+class GRUWriter(Writer):
+    """A GRU that h starts and that sees it beside each token."""
+
+    def __init__(
+        self, vocabulary_size: int, length: int, features: int, width: int, layers: int
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary_size, width)
+        self.start = nn.Linear(features, layers * width)
+        self.gru = nn.GRU(width + features, width, layers, batch_first=True)
+
+    def forward(
+        self, h: Float[Tensor, "N H"], tokens: Int64[Tensor, "N n"], state: Tensor | None = None
+    ) -> tuple[Float[Tensor, "N n W"], Tensor]:
+        if state is None:
+            state = self.start(h).tanh().unflatten(-1, (self.gru.num_layers, -1)).transpose(0, 1)
+        x = self.embed(tokens)
+        x = torch.cat([x, h.to(x.dtype)[:, None].expand(-1, tokens.shape[1], -1)], -1)
+        return self.gru(x, state.to(x.dtype).contiguous())
+
+
+class TransformerWriter(Writer):
+    """A causal transformer; h is added at every position."""
+
+    def __init__(
+        self, vocabulary_size: int, length: int, features: int, width: int, layers: int
+    ) -> None:
+        super().__init__()
+        self.embed, self.position = (
+            nn.Embedding(vocabulary_size, width),
+            nn.Embedding(length, width),
+        )
+        for embedding in (self.embed, self.position):
+            nn.init.normal_(embedding.weight, std=0.02)
+        self.about = nn.Linear(features, width)
+        self.blocks = nn.ModuleList(TransformerBlock(width) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self,
+        h: Float[Tensor, "N H"],
+        tokens: Int64[Tensor, "N n"],
+        state: list[Past] | None = None,
+    ) -> tuple[Float[Tensor, "N n W"], list[Past]]:
+        start = 0 if state is None else state[0][0].shape[-2]
+        place = torch.arange(start, start + tokens.shape[1], device=tokens.device)
+        seen = torch.arange(start + len(place), device=tokens.device) <= place[:, None]
+        x = self.embed(tokens) + self.position(place) + self.about(h)[:, None]
+        past: list[Past] = []
+        for i, block in enumerate(self.blocks):
+            x, keys_and_values = block(x, seen[None, None], None if state is None else state[i])
+            past.append(keys_and_values)
+        return self.norm(x), past
+
+
+WRITERS: dict[str, type[GRUWriter] | type[TransformerWriter]] = {
+    "gru": GRUWriter,
+    "transformer": TransformerWriter,
+}
+"""Name → what writes a sentence."""
+
+
+@dataclass(frozen=True)
+class TextNetwork(Network):
+    """Reads sentences (T,) of token ids; its decoder, a perceptron, says what they are about.
+
+    What writes the sentence, token by token, is part of the likelihood.
+
+    Arguments:
+        vocabulary_size: V, how many ids there are.
+        reader: A name in `READERS`.
+        width: Units of the reader's layers and of its embedding.
+        layers: Of the reader.
+        widths: Hidden units of the decoder, from the data inwards as everywhere.
+
+    Raises:
+        ValueError: If a size is out of range or the reader unknown.
+
+    Example:
+        >>> network = TextNetwork(vocabulary_size=30, width=16)
+        >>> network.encoder((12,), 32)(torch.ones(5, 12)).shape  # five empty sentences
+        torch.Size([5, 32])
+    """
+
+    vocabulary_size: int
+    reader: str = "gru"
+    width: int = 256
+    layers: int = 1
+    widths: tuple[int, ...] = (256,)
+
+    kind: ClassVar[str] = "text"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
+        require_widths("widths", self.widths)
+        if self.vocabulary_size <= SPECIAL:
+            raise ValueError(
+                f"`vocabulary_size` must be above {SPECIAL}, the ids without a symbol, "
+                f"got {self.vocabulary_size}."
+            )
+        for name in ("width", "layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+        resolve("reader", self.reader, READERS)
+
+    def encoder(self, shape: tuple[int, ...], features: int) -> nn.Module:
+        if len(shape) != 1:
+            raise ValueError(f"`shape` must be (T,) for a network that reads text, got {shape}.")
+        sizes = self.vocabulary_size, shape[0], self.width, self.layers, features
+        return READERS[self.reader](*sizes)
+
+    def decoder(self, features: int, shape: tuple[int, ...]) -> nn.Sequential:
+        sizes = [features, *reversed(self.widths), math.prod(shape)]
+        return nn.Sequential(*perceptron(sizes), Unflatten(shape))

@@ -1,0 +1,140 @@
+"""Fitting a prior to codes, after or without the model that made them."""
+
+import copy
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from discretevae.data import Batches, Examples, as_batch
+from discretevae.data.binarize import Binarizer
+from discretevae.data.seeding import generator
+from discretevae.models import DiscreteVAE
+from discretevae.priors import Prior
+
+__all__ = ["draw_codes", "fit_prior"]
+
+ROWS = 2**12
+"""Codes in one chunk of an evaluation."""
+
+
+def fit_prior(
+    prior: Prior,
+    codes: Int[Tensor, "N D"],
+    epochs: int = 50,
+    batch_size: int = 100,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    validation: Int[Tensor, "M D"] | None = None,
+) -> list[float]:
+    r"""Fits p(z) to codes by maximum likelihood, and keeps the best weights it passed.
+
+    .. math:: \max_p \frac1N \sum_n \log p(z_n)
+
+    With :math:`z_n \sim q(z | x_n)`, as `model.encode(x, sample=True)` draws them, this raises
+    the ELBO of a trained model and leaves its encoder and decoder alone: under codes so drawn, the
+    ELBO rises by as many nats as the mean of log p(z).
+
+    The optimiser is Adam. Order and draws follow from `seed`, the device, and the prior itself.
+
+    Arguments:
+        prior: What is fitted, in place; a :class:`~discretevae.priors.AutoregressivePrior`, say.
+        codes: Class indices.
+        epochs: Passes over the codes.
+        batch_size: Codes a step.
+        learning_rate: Of Adam.
+        seed: Of the order.
+        validation: Other codes, by which the best weights are chosen; without them, `codes`.
+
+    Returns:
+        The mean of log p(z) over `validation`, in nats a code: before the first epoch and after
+        each.
+
+    Raises:
+        ValueError: If the prior has nothing to fit, codes do not fit it, there are none, or a
+            number is out of range.
+
+    Example:
+        >>> from discretevae.priors import AutoregressivePrior
+        >>> codes = torch.randint(3, (1000, 1)).repeat(1, 2)  # the second repeats the first
+        >>> prior = AutoregressivePrior(2, 3, widths=(16,))
+        >>> history = fit_prior(prior, codes, epochs=20, learning_rate=1e-2)
+        >>> round(history[0], 2), round(history[-1], 1)  # −log 9, then about −log 3
+        (-2.2, -1.1)
+    """
+    if not any(parameter.requires_grad for parameter in prior.parameters()):
+        raise ValueError(f"`prior` must have weights to fit, got {type(prior).__name__}.")
+    for name, number in (("epochs", epochs), ("batch_size", batch_size)):
+        if number < 1:
+            raise ValueError(f"`{name}` must be at least 1, got {number}.")
+    if not 0 < learning_rate < float("inf"):
+        raise ValueError(f"`learning_rate` must be positive and finite, got {learning_rate}.")
+    device = next(prior.parameters()).device
+    codes = _require_codes("codes", codes, prior).to(device)
+    if validation is None:
+        validation = codes
+    validation = _require_codes("validation", validation, prior).to(device)
+    optimizer = torch.optim.Adam(prior.parameters(), learning_rate)
+    was_training = prior.training
+    history = [_mean_log_prob(prior, validation)]
+    best = copy.deepcopy(prior.state_dict())
+    for epoch in range(epochs):
+        prior.train()
+        orders = generator("prior", seed, epoch, device=device)
+        order = torch.randperm(len(codes), generator=orders, device=device)
+        for index in order.split(batch_size):
+            optimizer.zero_grad()
+            (-prior.log_prob_of_codes(codes[index]).mean()).backward()
+            optimizer.step()
+        history.append(_mean_log_prob(prior, validation))
+        if history[-1] >= max(history):
+            best = copy.deepcopy(prior.state_dict())
+    optimizer.zero_grad()
+    prior.load_state_dict(best)
+    prior.train(was_training)
+    return history
+
+
+@torch.no_grad()
+def draw_codes(
+    model: DiscreteVAE, examples: Examples, binarizer: Binarizer, draws: int = 1, seed: int = 0
+) -> Int[Tensor, "N D"]:
+    """Draws codes from the posterior of every example, as many times as `draws`.
+
+    Each time the examples become binary anew, where that is how they are trained on.
+
+    Example:
+        >>> from discretevae.data import load
+        >>> data = load("digits", binarize="fresh")
+        >>> model = DiscreteVAE(data.shape, 2, 3)
+        >>> draw_codes(model, data.train, data.binarizer, draws=2).shape
+        torch.Size([2874, 2])
+    """
+    stream = generator("codes", seed, device=model.device)
+    parts = []
+    for epoch in range(draws):
+        batches = Batches(examples, ROWS, binarizer, seed, epoch, False, model.device)
+        pairs = map(as_batch, batches)
+        parts += [model.encode(x, True, stream, context) for x, context in pairs]
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def _mean_log_prob(prior: Prior, codes: Int[Tensor, "N D"]) -> float:
+    prior.eval()
+    parts = [prior.log_prob_of_codes(part).double() for part in codes.split(ROWS)]
+    return float(torch.cat(parts).mean())
+
+
+def _require_codes(name: str, codes: Int[Tensor, "*any"], prior: Prior) -> Int[Tensor, "N D"]:
+    num_latents, num_categories = prior.shape
+    if codes.ndim != 2 or codes.shape[1] != num_latents or not len(codes):
+        raise ValueError(
+            f"`{name}` must have shape (N, {num_latents}), N ≥ 1, got {tuple(codes.shape)}."
+        )
+    low, high = int(codes.min()), int(codes.max())
+    if low < 0 or high >= num_categories:
+        raise ValueError(
+            f"`{name}` must lie in [0, {num_categories}), got values from {low} to {high}."
+        )
+    return codes

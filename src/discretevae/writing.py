@@ -1,0 +1,55 @@
+"""Observations as text: sentences, and rows of a table."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from discretevae.data.mixed_tables import table_rows
+from discretevae.likelihoods import ColumnsLikelihood, Likelihood, TokenLikelihood
+
+__all__ = ["Written", "as_csv", "as_text", "writes"]
+
+Cell = str | float | int | None
+
+
+class Written(NamedTuple):
+    """The names of the columns, and the cells of every row; one column for sentences."""
+
+    header: tuple[str, ...]
+    rows: list[list[Cell]]
+
+
+def writes(likelihood: Likelihood) -> bool:
+    """Tells whether observations are sentences or rows of a table, not numbers or images."""
+    return isinstance(likelihood, TokenLikelihood | ColumnsLikelihood)
+
+
+def as_text(x: Tensor, likelihood: Likelihood) -> Written:
+    """Writes observations (N, *shape) as the files that they came from have them.
+
+    Raises:
+        ValueError: If the likelihood is neither of tokens nor of columns.
+    """
+    if isinstance(likelihood, TokenLikelihood):
+        return Written(("sentence",), [[text] for text in likelihood.vocabulary.to_sentences(x)])
+    if isinstance(likelihood, ColumnsLikelihood):
+        names = tuple(column.name for column in likelihood.columns)
+        return Written(names, table_rows(x.float(), likelihood.columns))
+    raise ValueError(f"`likelihood` must be of tokens or columns, got {likelihood.label}.")
+
+
+def as_csv(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    r"""Gives the text of a .csv file; a missing cell is empty.
+
+    Example:
+        >>> as_csv(("a", "b"), [[1.5, None], ["x, y", 2]])
+        'a,b\n1.5,\n"x, y",2\n'
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return file.getvalue()

@@ -1,0 +1,205 @@
+"""Every prior inside a model: D = 3 latents, four pixels, all codes summed over by hand."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from discretevae.estimators import ESTIMATORS
+from discretevae.models import DiscreteVAE
+from discretevae.multisample import MULTISAMPLE_ESTIMATORS
+from discretevae.networks import MLP
+from discretevae.priors import PRIORS, BoltzmannPrior, FactorisedPrior, Prior
+
+PIXELS, D, CONTEXT = 4, 3, 2
+ESTIMATED = "boltzmann, log Z estimated"
+NAMES = [*PRIORS, ESTIMATED]
+sizes = pytest.mark.parametrize("num_categories", [2, 3])
+every_prior = pytest.mark.parametrize("name", PRIORS)
+
+
+def model_with(
+    name: str, num_categories: int, estimator: str = "exact", num_latents: int = D
+) -> DiscreteVAE:
+    torch.manual_seed(2)
+    prior: str | Prior = name
+    if name == ESTIMATED:
+        prior = BoltzmannPrior(num_latents, num_categories, chains=20, budget=1)
+    model = DiscreteVAE(
+        (PIXELS,),
+        num_latents,
+        num_categories,
+        MLP((5,)),
+        estimator=estimator,
+        prior=prior,
+        context_shape=(CONTEXT,) if name == "conditional" else None,
+    ).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+        for parameter in model.prior.parameters():
+            parameter.normal_()
+    return model
+
+
+def data(model: DiscreteVAE, count: int = 5) -> tuple[Tensor, Tensor | None]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(count, PIXELS, dtype=torch.float64, generator=generator).round()
+    if model.context_shape is None:
+        return x, None
+    return x, torch.eye(CONTEXT, dtype=torch.float64)[torch.arange(count) % CONTEXT]
+
+
+def by_hand(model: DiscreteVAE, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """log p(x|z), log p(z) and log q(z|x), one code at a time: each (K^D, B)."""
+    logits, rows = model.logits(x, context), []
+    for code in product(range(model.num_categories), repeat=model.num_latents):
+        z = torch.eye(model.num_categories, dtype=torch.float64)[list(code)]
+        h = z.flatten().expand(len(x), -1)
+        p = model.decoder(h if context is None else torch.cat([h, context], -1)).sigmoid()
+        log_p_x = (x * p.log() + (1 - x) * (1 - p).log()).sum(-1)
+        log_p_z = model.prior.log_prob_of_codes(torch.tensor(code).expand(len(x), -1), context)
+        log_q = sum(logits.log_softmax(-1)[:, d, k] for d, k in enumerate(code))
+        rows.append((log_p_x, log_p_z, log_q))
+    first, second, third = (torch.stack(column) for column in zip(*rows, strict=True))
+    return first, second, third
+
+
+@every_prior
+@sizes
+def test_the_bound_lies_below_log_p_by_the_divergence_from_the_posterior(
+    name: str, num_categories: int
+) -> None:
+    model = model_with(name, num_categories)
+    x, context = data(model)
+    log_p_x, log_p_z, log_q = by_hand(model, x, context)
+    torch.testing.assert_close(log_p_z.exp().sum(0), torch.ones(5, dtype=torch.float64))
+    log_joint = log_p_x + log_p_z
+    log_p = log_joint.logsumexp(0)
+    bound = model.objective(x, context=context)
+    torch.testing.assert_close(model.exact_log_likelihood(x, context=context), log_p)
+    torch.testing.assert_close(bound, (log_q.exp() * (log_joint - log_q)).sum(0))
+    divergence = (log_q.exp() * (log_q - (log_joint - log_p))).sum(0)
+    torch.testing.assert_close(bound, log_p - divergence)
+    assert (bound < log_p).all()
+
+
+@every_prior
+@sizes
+def test_the_gradients_of_the_bound_are_those_of_the_sum_by_hand(
+    name: str, num_categories: int
+) -> None:
+    model = model_with(name, num_categories)
+    x, context = data(model)
+    log_p_x, log_p_z, log_q = by_hand(model, x, context)
+    truth_of = (log_q.exp() * (log_p_x + log_p_z - log_q)).sum()
+    parameters = dict(model.named_parameters())
+    truth = torch.autograd.grad(truth_of, list(parameters.values()))
+    found = torch.autograd.grad(model.objective(x, context=context).sum(), [*parameters.values()])
+    for key, gradient, true in zip(parameters, found, truth, strict=True):
+        torch.testing.assert_close(gradient, true, msg=key)
+
+
+class TruePosterior(nn.Module):
+    """With one latent, q(z|x) can be p(z|x) itself."""
+
+    def __init__(self, model: DiscreteVAE) -> None:
+        super().__init__()
+        self.joint = [model]  # in a list: no submodule, no cycle
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        model = self.joint[0]
+        rows = []
+        for k in range(model.num_categories):
+            codes = torch.full((len(x), 1), k)
+            log_p_x = model.decode(codes, context).log_prob(x)
+            rows.append(log_p_x + model.prior.log_prob_of_codes(codes, context))
+        return torch.stack(rows, -1)
+
+
+@every_prior
+@sizes
+def test_the_bound_is_tight_at_the_true_posterior(name: str, num_categories: int) -> None:
+    model = model_with(name, num_categories, num_latents=1)
+    x, context = data(model)
+    model.encoder = TruePosterior(model)
+    log_p = model.exact_log_likelihood(x, context=context)
+    torch.testing.assert_close(model.objective(x, context=context), log_p)
+    torch.testing.assert_close(model.log_weights(x, 7, context=context), log_p.expand(7, -1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@sizes
+def test_a_saved_model_gives_the_same_figures(
+    name: str, num_categories: int, tmp_path: Path
+) -> None:
+    model = model_with(name, num_categories).eval()
+    x, context = data(model)
+    expected = model.exact_log_likelihood(x, context=context)
+    model.save_pretrained(tmp_path)
+    again = DiscreteVAE.from_pretrained(tmp_path)
+    assert torch.equal(again.exact_log_likelihood(x, context=context), expected)
+    assert again.prior.config() == model.prior.config()
+    draws = [m.sample_codes(5, torch.Generator().manual_seed(0), context) for m in (model, again)]
+    assert torch.equal(*draws)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("estimator", MULTISAMPLE_ESTIMATORS)
+def test_importance_weighted_objectives_train_the_prior(name: str, estimator: str) -> None:
+    model = model_with(name, 3, estimator)
+    x, context = data(model)
+    objective = model.objective(x, torch.Generator().manual_seed(0), context)
+    assert objective.shape == (5,)
+    objective.sum().backward()
+    assert objective.isfinite().all()
+    for parameter in model.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+        assert parameter.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n in ("autoregressive", ESTIMATED)])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_estimator_trains_a_prior_that_couples(name: str, estimator: str) -> None:
+    model = model_with(name, 2, estimator)
+    x, _ = data(model)
+    assert not isinstance(model.prior, FactorisedPrior)
+    objective = model.objective(x, torch.Generator().manual_seed(0))
+    objective.sum().backward()
+    assert objective.isfinite().all()
+    for parameter in (*model.encoder.parameters(), *model.prior.parameters()):
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+        assert parameter.grad.abs().max() > 0
+
+
+def test_the_bound_rises_where_the_posterior_couples_the_latents() -> None:
+    """Pixels that copy both latents, two of four pairs in use: 2 log 2 falls to log 2."""
+    x = torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64).repeat(1, 2)
+    bounds = {}
+    for name in ("learned", "autoregressive", "boltzmann"):
+        torch.manual_seed(0)
+        model = DiscreteVAE((4,), 2, 2, MLP(()), estimator="exact", prior=name).double()
+        with torch.no_grad():
+            sign = torch.tensor([-1.0, 1.0], dtype=torch.float64)
+            encoder, decoder = model.encoder[1], model.decoder[0]
+            for layer in (encoder, decoder):
+                layer.weight.zero_()
+                layer.bias.zero_()
+            for latent in range(2):
+                pair, pixels = slice(2 * latent, 2 * latent + 2), [latent, latent + 2]
+                encoder.weight[pair, latent] = 30 * sign
+                encoder.bias[pair] = -15 * sign
+                decoder.weight[pixels, pair] = 15 * sign
+        optimizer = torch.optim.Adam(model.prior.parameters(), 0.05)
+        for _ in range(150):
+            optimizer.zero_grad()
+            (-model.objective(x).mean()).backward()
+            optimizer.step()
+        bounds[name] = model.objective(x).mean().item()
+    assert bounds["learned"] == pytest.approx(-2 * 0.6931, abs=0.02)
+    assert bounds["autoregressive"] == pytest.approx(-0.6931, abs=0.05)
+    assert bounds["boltzmann"] == pytest.approx(-0.6931, abs=0.05)
