@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from discretevae.cli import main
+
+settings.register_profile("unhurried", deadline=None)  # speed is measured elsewhere
+settings.load_profile("unhurried")
 
 SMALL = [
     *("--limit", "60", "--batch-size", "20", "--network", "mlp", "--widths", "16"),

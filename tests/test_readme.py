@@ -11,13 +11,22 @@ from discretevae.multisample import MULTISAMPLE_ESTIMATORS
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
 
 def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    example = EXAMPLES[0]
     assert len([line for line in example.splitlines() if line.strip()]) <= 10
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "README.md", "exec"), {})
     assert sorted(os.listdir("my-model")) == ["config.json", "model.safetensors"]
+
+
+def test_the_search_runs_in_its_smallest_form(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = EXAMPLES[1:]
+    assert "epochs=30" in example
+    exec(compile(example.replace("epochs=30", "epochs=1"), "README.md", "exec"), {})
+    assert "categoricalvae__num_latents" in capsys.readouterr().out
 
 
 def test_the_table_names_every_estimator() -> None:

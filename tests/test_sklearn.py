@@ -2,8 +2,10 @@
 
 import copy
 import pickle
+import re
 from itertools import count, product
 from statistics import NormalDist
+from threading import Thread
 from typing import Any
 
 import joblib
@@ -81,12 +83,17 @@ def quantile(false_alarm: float, comparisons: int) -> float:
     return NormalDist().inv_cdf(1 - false_alarm / 2 / comparisons)
 
 
-CHECKS = parametrize_with_checks(
+OWN_CHECKS = parametrize_with_checks(
     [tiny(epochs=1, random_state=None), tiny(epochs=1, output="probabilities", random_state=None)]
 )
+CHECKS = [  # what is not about `transform` is the same for both
+    (estimator, check)
+    for estimator, check in OWN_CHECKS.args[1]
+    if estimator.output == "codes" or re.search("transform|methods|dtype", check.func.__name__)
+]
 
 
-@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), ids=CHECKS.kwargs["ids"])
+@pytest.mark.parametrize(OWN_CHECKS.args[0], CHECKS, ids=OWN_CHECKS.kwargs["ids"])
 def test_scikit_learns_own_checks(estimator: CategoricalVAE, check: Any) -> None:
     check(estimator)
 
@@ -243,8 +250,8 @@ def test_the_weights_with_the_best_held_out_elbo_are_kept() -> None:
     held_out = torch.randperm(40, generator=module.generator("split", vae._seed))[:12]
     rows = module.Rows(x, vae.mean_, vae.scale_)
     draws = module.generator("validation", vae._seed)
-    elbo = module._elbo(vae.model_, rows.take(held_out), draws)
-    assert elbo + rows.log_volume == pytest.approx(elbos[best], abs=1e-4)
+    elbo = module._elbo(vae.model_, rows, held_out, draws)
+    assert elbo == pytest.approx(elbos[best], abs=1e-4)
     assert vae.model_.beta == 1
 
 
@@ -257,13 +264,13 @@ def test_without_rows_held_out_every_epoch_is_made() -> None:
 def test_partial_fit_goes_on_and_survives_a_pickle() -> None:
     x = numbers()
     vae, stored = tiny(learning_rate=0.01), tiny(learning_rate=0.01)
-    for _ in range(20):
+    for _ in range(10):
         vae.partial_fit(x)
-    for _ in range(20):
+    for _ in range(10):
         stored = pickle.loads(pickle.dumps(stored.partial_fit(x)))
-    assert vae.n_iter_ == 20
+    assert vae.n_iter_ == 10
     np.testing.assert_array_equal(vae.score_samples(x), stored.score_samples(x))
-    assert vae.score(x) > tiny(learning_rate=0.01).partial_fit(x).score(x) + 0.1
+    assert vae.score(x) > tiny(learning_rate=0.01).partial_fit(x).score(x) + 0.03
 
 
 def test_partial_fit_goes_on_from_fit() -> None:
@@ -293,7 +300,7 @@ def test_pickle_joblib_and_clone(fitted: CategoricalVAE, tmp_path: Any) -> None:
 def test_grid_search_in_a_pipeline() -> None:
     x, y = load_iris(return_X_y=True)
     vae = CategoricalVAE(
-        output="one-hot", widths=(32,), epochs=20, learning_rate=0.01, random_state=0
+        output="one-hot", widths=(32,), epochs=12, learning_rate=0.01, random_state=0
     )
     pipeline = make_pipeline(StandardScaler(), vae, LogisticRegression())
     grid = {"categoricalvae__num_latents": [1, 6], "categoricalvae__num_categories": [2, 6]}
@@ -315,7 +322,22 @@ def test_fits_in_threads_do_not_disturb_each_other() -> None:
     assert alone.best_score_ == alone.cv_results_[score].max()
 
 
-def test_sizes_may_be_numpys(fitted: CategoricalVAE) -> None:
+def test_one_thread_at_a_time_seeds_pytorch() -> None:
+    def draw() -> None:
+        with module._seeded(1):
+            drawn.append(torch.rand(1))
+
+    drawn: list[torch.Tensor] = []
+    other = Thread(target=draw)
+    with module._seeded(0):
+        other.start()
+        other.join(0.05)
+        assert not drawn
+    other.join()
+    assert len(drawn) == 1
+
+
+def test_sizes_may_be_numpys() -> None:
     options = {"num_latents": np.int64(D), "epochs": np.int64(3), "batch_size": np.int32(32)}
     x = numbers()
     vae = tiny().set_params(**options, learning_rate=np.float32(3e-3)).fit(x)
@@ -360,7 +382,7 @@ def test_any_estimator_trains_and_pickles(estimator: Any) -> None:
 def test_digits_are_told_apart_by_their_codes() -> None:
     x, y = load_digits(return_X_y=True)
     x = (x[:600] > 7).astype(float)
-    vae = CategoricalVAE(output="one-hot", widths=(64,), epochs=15, random_state=0)
+    vae = CategoricalVAE(output="one-hot", widths=(64,), epochs=8, random_state=0)
     pipeline = make_pipeline(vae, LogisticRegression())
     assert pipeline.fit(x[:400], y[:400]).score(x[400:], y[400:600]) > 0.4  # by chance 0.1
 
@@ -403,6 +425,19 @@ def test_bad_options_are_refused_and_leave_the_model(name: str, value: Any, mess
     vae.set_params(output="codes")
     assert vae.n_features_in_ == 4
     assert vae.score(x) == score
+
+
+def test_a_pass_that_fails_leaves_the_model() -> None:
+    x = numbers()
+    vae = tiny().fit(x).partial_fit(x)
+    score, again = vae.score(x), pickle.loads(pickle.dumps(vae))
+    x[-1, 0] = 1e300  # its square is not finite, after steps that are
+    with pytest.raises(ValueError, match="`learning_rate` must be low enough"):
+        vae.partial_fit(x)
+    assert vae.n_iter_ == again.n_iter_
+    assert vae.score(numbers()) == score
+    goes_on, would_have = vae.partial_fit(numbers()), again.partial_fit(numbers())
+    assert goes_on.score(numbers()) == would_have.score(numbers())
 
 
 def test_bad_rows_are_refused(fitted: CategoricalVAE) -> None:

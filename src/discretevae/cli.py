@@ -701,9 +701,9 @@ def _names(names: str) -> list[str]:
 
 
 def _discrete(model: "VAE") -> "DiscreteVAE":
-    from discretevae.models import DiscreteVAE
+    from discretevae.models import DiscreteVAE, JointVAE
 
-    if not isinstance(model, DiscreteVAE):
+    if not isinstance(model, DiscreteVAE) or isinstance(model, JointVAE):
         raise ValueError(f"`RUN` must be of a discrete model, got a {model.kind}.")
     return model
 

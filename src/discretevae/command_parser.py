@@ -17,6 +17,8 @@ Commands = Mapping[str, Callable[..., None]]
 
 NOT_OPTIONS = ("config", "versions")
 """Keys of a configuration file, or of a parsed command line, that no function takes."""
+SHORT = {"output": ("-o",)}
+"""Option → its short form."""
 WANTED = {"int": "a whole number", "float": "a finite number", "str": "text"}
 WRONG_TYPE = re.compile(
     r'^Parser key "(?P<key>\w+)".*?Expected an? <class \'(?P<type>\w+)\'>'
@@ -121,6 +123,7 @@ def _add(parser: _Parser, parameter: inspect.Parameter, text: str) -> None:
         )  # fmt: skip
     else:
         parser.add_argument(
+            *SHORT.get(parameter.name, ()),
             _flag(parameter.name),
             type=parameter.annotation,
             default=parameter.default,
@@ -135,11 +138,13 @@ def _with_flags(function: Callable[..., None], words: list[str]) -> list[str]:
     An optional positional argument of argparse would overrule a configuration file.
     """
     parameters = inspect.signature(function).parameters.values()
-    values = {"--config": 1} | {_flag(p.name): _most_values(p, len(words)) for p in parameters}
+    values = {"--config": 1, "-o": 1} | {
+        _flag(p.name): _most_values(p, len(words)) for p in parameters
+    }
     positional = filter(_is_positional, parameters)
     spread, expected = [], 0
     for word in words:
-        if word.startswith("--"):
+        if word.startswith("--") or word in values:
             expected = 0 if "=" in word else values.get(word, 0)
         elif expected:
             expected -= 1

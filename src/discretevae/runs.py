@@ -21,19 +21,28 @@ __all__ = ["Run", "RunError", "command_line", "free_folder", "versions"]
 
 ENTRIES = (
     "checkpoints",
+    "codes.npz",
+    "compressed.dvae",
+    "decoded.npy",
+    "decompressed.npy",
+    "export",
     "figures",
     "gradients",
+    "imputed.csv",
     "metrics.csv",
     "metrics.json",
     "model",
+    "reconstructions.csv",
     "reconstructions.png",
     "report.html",
+    "samples.csv",
     "samples.png",
+    "scores.csv",
     "tensorboard",
     "config.yaml",
 )
 """What a run may leave in its folder; nothing else is ever removed."""
-LEFTOVER = re.compile(r"\.[\w-]+-\w{8}\.(ckpt|csv|html|json|png|safetensors|yaml)$")
+LEFTOVER = re.compile(r"\.[\w-]+-\w{8}\.(ckpt|csv|dvae|html|json|npy|npz|png|safetensors|yaml)$")
 
 
 class RunError(ValueError):

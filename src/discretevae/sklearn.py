@@ -266,14 +266,15 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
                 self._keep(*self._new(X, seed), seed, [])
             rows = Rows(X, self.mean_, self.scale_)
             rows.check(self.model_.likelihood)
-            with _training(self.model_):
-                if self._optimizer is None:
-                    self._optimizer = _adam(self.model_, float(self.learning_rate))
-                draws = generator("partial_fit", self._seed, self.n_iter_)
+            model, optimizer = copy.deepcopy((self.model_, self._optimizer))
+            draws = generator("partial_fit", self._seed, self.n_iter_)
+            with _training(model):
+                optimizer = optimizer or _adam(model, float(self.learning_rate))
                 every = torch.arange(len(rows))
-                objective = self._go_over(self.model_, self._optimizer, rows, every, draws)
-            self.history_.append({"epoch": self.n_iter_ + 1, "objective": objective})
+                objective = self._go_over(model, optimizer, rows, every, draws)
+            self.model_, self._optimizer = model, optimizer
             self.n_iter_ += 1
+            self.history_ = [*self.history_, {"epoch": self.n_iter_, "objective": objective}]
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -408,7 +409,6 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         """Trains on all rows but those held out; leaves the model with the best weights."""
         shuffled = torch.randperm(len(rows), generator=generator("split", seed))
         held_out, train = shuffled.tensor_split([int(self.validation_fraction * len(rows))])
-        held_out_x = rows.take(held_out, model.dtype)
         optimizer = _adam(model, float(self.learning_rate))
         warm = not isinstance(model.estimator, MultiSampleEstimator)  # its bound has no KL
         warm_up = WARM_UP * self.epochs if warm else 0.0
@@ -424,7 +424,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
             objective = self._go_over(model, optimizer, rows, train, draws)
             history.append({"epoch": epoch, "objective": objective})
             if len(held_out):
-                elbo = _elbo(model, held_out_x, generator("validation", seed)) + rows.log_volume
+                elbo = _elbo(model, rows, held_out, generator("validation", seed))
                 history[-1]["validation_elbo"] = elbo
                 if elbo > best:
                     best, best_epoch = elbo, epoch
@@ -514,13 +514,16 @@ def _adam(model: DiscreteVAE, learning_rate: float) -> Optimizer:
     return Adam(trained, learning_rate, fused=True)
 
 
-def _elbo(model: DiscreteVAE, x: Float[Tensor, "n F"], draws: torch.Generator) -> float:
-    """The true bound on these rows: hard samples, β = 1."""
+def _elbo(
+    model: DiscreteVAE, rows: Rows, index: Int[Tensor, " n"], draws: torch.Generator
+) -> float:
+    """The mean of the true bound on these rows: hard samples, β = 1."""
     model.eval()
     with torch.no_grad():
-        elbo = float(model.elbo_terms(x, VALIDATION_SAMPLES, draws).elbo.mean())
+        blocks = (rows.take(part, model.dtype) for part in index.split(BLOCK))
+        elbos = [model.elbo_terms(x, VALIDATION_SAMPLES, draws).elbo for x in blocks]
     model.train()
-    return elbo
+    return float(torch.cat(elbos).mean()) + rows.log_volume
 
 
 def _in_words(row: dict[str, float]) -> str:

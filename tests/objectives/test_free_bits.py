@@ -28,3 +28,19 @@ def test_a_latent_below_the_floor_has_no_gradient() -> None:
 @pytest.mark.parametrize("batch", [(), (4,), (2, 3)])
 def test_shapes(batch: tuple[int, ...]) -> None:
     assert free_bits(torch.ones(*batch, 2), 0.5).shape == batch
+
+
+def test_a_prior_follows_q_below_the_floor_and_q_stays_free() -> None:
+    q = torch.tensor([[0.3], [0.1]], requires_grad=True)
+    p = torch.tensor(0.5, requires_grad=True)
+
+    def kl(q: torch.Tensor) -> torch.Tensor:
+        return (q - p).square()
+
+    found = free_bits(kl(q), 1.0, kl(q.detach())).mean()
+    assert float(found) == 1
+    found.backward()
+    assert q.grad is not None
+    assert p.grad is not None
+    assert bool((q.grad == 0).all())
+    torch.testing.assert_close(p.grad, (2 * (p - q)).mean().detach())

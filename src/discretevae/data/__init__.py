@@ -4,6 +4,7 @@ from .arrays import examples_from_arrays
 from .augmentation import Augmentation
 from .batches import Batch, Batches, as_batch
 from .binarize import BINARIZERS, Binarizer
+from .blocks import Blocks, open_blocks
 from .conditions import CONDITIONS, class_context, conditioned, num_classes, partly_labelled
 from .errors import DataError
 from .examples import Examples
@@ -23,6 +24,7 @@ __all__ = [
     "Batch",
     "Batches",
     "Binarizer",
+    "Blocks",
     "DataError",
     "DatasetInfo",
     "Examples",
@@ -39,6 +41,7 @@ __all__ = [
     "load_table",
     "load_text",
     "num_classes",
+    "open_blocks",
     "partly_labelled",
     "read_file",
     "read_rows",

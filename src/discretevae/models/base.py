@@ -88,11 +88,12 @@ class VAE(nn.Module, ABC):
             ...     model.logits(x) is not model.logits(x.clone()), model.logits(x).shape
             (True, torch.Size([5, 2, 4]))
         """
+        before = self._encoded
         self._encoded = (x, context, self._features(x, context))
         try:
             yield
         finally:
-            self._encoded = None
+            self._encoded = before
 
     def _features(
         self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None

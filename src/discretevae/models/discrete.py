@@ -164,8 +164,10 @@ class DiscreteVAE(VAE):
         if isinstance(self.estimator, MultiSampleEstimator):
             return self.estimator(lambda z: self._log_weight(z, f, logits), logits, generator)
         if isinstance(self.prior, FactorisedPrior):
-            kl = free_bits(self.prior.kl(logits, f.features), self.free_bits)
-            return beta_elbo(self.estimator(f, logits, generator), kl, self.beta)
+            kl = self.prior.kl(logits, f.features)
+            of_prior = self.prior.kl(logits.detach(), f.features) if self.free_bits else None
+            costs = free_bits(kl, self.free_bits, of_prior)
+            return beta_elbo(self.estimator(f, logits, generator), costs, self.beta)
         entropy = categorical.entropy(logits).sum(-1)
         return self.estimator(LogJoint(f, self.beta), logits, generator) + self.beta * entropy
 

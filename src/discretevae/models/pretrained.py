@@ -75,7 +75,7 @@ def from_pretrained(folder: str | Path, **options: Any) -> VAE:
 
 def _weights(model: VAE) -> Mapping[str, Tensor]:
     state = model.state_dict()
-    return {name: value for name, value in state.items() if not name.startswith("estimator.")}
+    return {name: value for name, value in state.items() if "estimator" not in name.split(".")}
 
 
 def _build(config: dict[str, Any], **options: Any) -> VAE:

@@ -6,7 +6,9 @@ from torch import Tensor
 __all__ = ["free_bits"]
 
 
-def free_bits(kl: Float[Tensor, "*B D"], floor: float) -> Float[Tensor, "*B"]:
+def free_bits(
+    kl: Float[Tensor, "*B D"], floor: float, of_prior: Float[Tensor, "*B D"] | None = None
+) -> Float[Tensor, "*B"]:
     r"""Sums the KL of the latents, each of which counts at least `floor` nats.
 
     .. math:: \sum_d \max(\lambda, \overline{\mathrm{KL}}_d)
@@ -18,6 +20,8 @@ def free_bits(kl: Float[Tensor, "*B D"], floor: float) -> Float[Tensor, "*B"]:
     Arguments:
         kl: KL of each latent, in nats.
         floor: λ ≥ 0, in nats per latent; 0 leaves the KL as it is.
+        of_prior: The same KL with q held still. Below the floor its gradient is kept, so that a
+            prior that learns goes on following q, which is free there.
 
     Reference: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow,
     2016, eq. 15, each latent being a group.
@@ -30,4 +34,5 @@ def free_bits(kl: Float[Tensor, "*B D"], floor: float) -> Float[Tensor, "*B"]:
     if floor == 0:
         return kl.sum(-1)
     mean = kl.detach().flatten(0, -2).mean(0) if kl.ndim > 1 else kl.detach()
-    return kl.where(mean > floor, floor).sum(-1)
+    below = 0.0 if of_prior is None else of_prior - of_prior.detach()
+    return kl.where(mean > floor, floor + below).sum(-1)
