@@ -159,6 +159,7 @@ def _partition_error(model: VAE) -> float | None:
     return None if error is None else float(error)
 
 
+@torch.enable_grad()
 def judge(data: Splits) -> tuple[torch.nn.Module, float]:
     """A classifier of real training images, and its accuracy on the test images."""
     torch.manual_seed(0)
@@ -171,7 +172,7 @@ def judge(data: Splits) -> tuple[torch.nn.Module, float]:
     else:
         optimiser = torch.optim.Adam(classifier.parameters(), 2e-3, fused=True)
         rows = torch.arange(len(data.train))
-        epochs = 3
+        epochs = 2
         rates = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, 4e-3, total_steps=epochs * -(-len(rows) // 100)
         )

@@ -76,7 +76,8 @@ def imputed(frame: pd.DataFrame, seed: int) -> dict[str, Any]:
     assert index[0] is not None
     columns = learn_columns(holes.iloc[index[0].numpy()])
     x, truth = (read_rows(table, columns).examples.x for table in (holes, frame))
-    splits = Splits("table", *(Examples(x[part]) for part in index))
+    train_rows, validation, test = (Examples(x[part]) for part in index)
+    splits = Splits("table", train_rows, validation, test)
     torch.manual_seed(seed)
     model = DiscreteVAE(
         (len(columns),),

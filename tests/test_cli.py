@@ -445,7 +445,8 @@ def test_help_names_and_explains_every_option(
     for name, parameter in inspect.signature(COMMANDS[command]).parameters.items():
         required = parameter.default is inspect.Parameter.empty
         shown = name.upper() if required else f"--{name.replace('_', '-')}"
-        after = text.partition(f"  {shown}")[2]
+        short = "  -o X, " if name == "output" else "  "
+        after = text.partition(f"{short}{shown}")[2]
         words = after.replace(" X", "", 1).replace(" N [N ...]", "", 1).split()
         assert words[0][0].isalnum(), f"{shown} is not explained"
 

@@ -36,7 +36,8 @@ def data_for(name: str, folder: Path) -> list[str]:
         return [sentences(folder / "lines.txt"), "--limit", "40", "--widths", "16"]
     if name == "table":
         return [table(folder / "table.csv"), "--limit", "40", "--widths", "8"]
-    return ["digits", "--limit", "40"]
+    few = ["--labelled", "10"] if name == "semi-supervised" else []
+    return ["digits", "--limit", "60", *few]
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -316,7 +316,7 @@ def estimators() -> None:
     table = table_of("Estimators of E_q[f(z)] and its gradient")
     for column in ("name", "unbiased", "relaxed", "uses ∇f", "calls f"):
         table.add_column(column, no_wrap=True)
-    table.add_column("what it does")
+    table.add_column("what it does", overflow="fold")
     for name, cls in ESTIMATORS.items():
         line = (cls.__doc__ or "").strip().splitlines()[0].replace("**", "")
         row = [_yes(cls.unbiased), _yes(cls.relaxed), _yes(cls.needs_gradient_of_f)]
@@ -327,7 +327,7 @@ def estimators() -> None:
     bounds = table_of("Another objective: estimators of the S-sample bound, log mean w")
     for column in ("name", "calls log w"):
         bounds.add_column(column, no_wrap=True)
-    bounds.add_column("what it does")
+    bounds.add_column("what it does", overflow="fold")
     for name, kind in MULTISAMPLE_ESTIMATORS.items():
         line = (kind.__doc__ or "").strip().splitlines()[0]
         bounds.add_row(name, str(kind().evaluations(4, 8)), line)

@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64, Real
+from jaxtyping import Bool, Float, Int64, Real
 from torch import Tensor
 
-__all__ = ["END", "PADDING", "SPECIAL", "UNKNOWN", "Vocabulary", "token_counts"]
+__all__ = ["END", "PADDING", "SPECIAL", "UNKNOWN", "Vocabulary", "inside", "token_counts"]
 
 PADDING, END, UNKNOWN = range(3)
 SPECIAL = 3
@@ -200,12 +200,22 @@ class Vocabulary:
         return pieces
 
 
+def inside(x: Real[Tensor, "*B T"]) -> Bool[Tensor, "*B T"]:
+    """Marks the tokens of each sentence, its end included; what follows the end is ignored.
+
+    Example:
+        >>> inside(torch.tensor([4, 3, 1, 0])).tolist()
+        [True, True, True, False]
+    """
+    end = (x == END).long()
+    return end.cumsum(-1) - end == 0
+
+
 def token_counts(x: Real[Tensor, "*B T"]) -> Int64[Tensor, "*B"]:
-    """Counts the tokens of each sentence, its end included; what follows the end is ignored.
+    """Counts the tokens of each sentence, its end included.
 
     Example:
         >>> token_counts(torch.tensor([[4.0, 3, 1, 0], [1, 0, 0, 0]]))
         tensor([3, 1])
     """
-    ended = (x == END).cumsum(-1) > 0
-    return (~ended).sum(-1).add(1).clamp(max=x.shape[-1])
+    return inside(x).sum(-1)

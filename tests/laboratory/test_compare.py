@@ -110,7 +110,8 @@ def test_a_budget_of_seconds_becomes_epochs_once(
 
     train = compare.train
     monkeypatch.setattr(compare, "train", history)
-    assert compare._epochs(options, compare.data_from_options(options), 2.0) == 4
+    resolved = compare._settings(options, "rloo")
+    assert compare._epochs(resolved, compare.data_from_options(resolved), 2.0) == 4
     monkeypatch.setattr(compare, "train", train)
     first = compare_estimators(options, ["rloo"], [0], tmp_path / "c", seconds=0.05)
     again = compare_estimators(options, ["rloo"], [0, 1], tmp_path / "c", seconds=0.05)

@@ -1,19 +1,10 @@
 import pytest
 
 from discretevae.assemble import resolve_options
+from discretevae.cli import study_options
 from discretevae.study.plan import PIXELS, SWEPT, Plan
 
-BASE = {
-    "data": "digits", "model": "discrete", "num_latents": 4, "num_categories": 10,
-    "network": "tutorial", "widths": None, "channels": None, "activation": None,
-    "likelihood": None, "estimator": "auto", "samples": None, "baseline": None,
-    "temperature": None, "beta": "1", "contrastive": "0", "contrastive_temperature": 0.1,
-    "similarity": "cosine", "one_sided": False, "balance": "0", "binarize": None,
-    "validation": 0.1, "test": 0.2, "limit": None, "epochs": 50, "batch_size": 50,
-    "optimizer": "adam", "learning_rate": 1e-3, "decay": "cosine", "patience": 20,
-    "test_curve": True, "importance_samples": 0, "seed": 0, "accelerator": "cpu",
-    "precision": "32-true",
-}  # fmt: skip
+BASE = {**study_options("digits"), "epochs": 50, "batch_size": 50, "importance_samples": 0}
 
 
 def plan(images: bool = True, contrastive: float = 0.0) -> Plan:

@@ -96,7 +96,7 @@ def compare_estimators(
     _require_names(estimators, seeds, seconds)
     settings = {name: _settings(options, name) for name in estimators}
     plan = _Plan.open(Path(folder), options, seconds)
-    data = data_from_options(options)
+    data = data_from_options(next(iter(settings.values())))
     for resolved in settings.values():
         build(resolved, data)  # whatever is wrong shows before anything is trained
     plan.write()
@@ -111,7 +111,7 @@ def compare_estimators(
         if run.metrics.exists():
             continue
         if seed != data_seed:  # a run's splits are those of its own seed, the same for all
-            data, data_seed = data_from_options({**options, "seed": seed}), seed
+            data, data_seed = data_from_options({**settings[name], "seed": seed}), seed
         run_experiment({**settings[name], "seed": seed, "epochs": plan.epochs[name]}, data, run)
     return _collect(plan, estimators, seeds)
 

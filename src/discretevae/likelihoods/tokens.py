@@ -14,7 +14,7 @@ from discretevae.categorical import gumbel
 from discretevae.likelihoods.base import Likelihood
 from discretevae.names import resolve
 from discretevae.networks.text import WRITERS
-from discretevae.vocabulary import END, PADDING, UNKNOWN, Vocabulary, token_counts
+from discretevae.vocabulary import END, PADDING, UNKNOWN, Vocabulary, inside
 
 __all__ = ["SentenceDistribution", "TokenLikelihood"]
 
@@ -123,15 +123,10 @@ class TokenLikelihood(Likelihood):
                 f"`x` must hold whole token ids in [0, {self.vocabulary.size}), "
                 f"got {float(x[~known][0]):g}."
             )
-        inside = self.inside(x)
         if not bool((x == END).any(-1).all()):
             raise ValueError("`x` must hold an end (id 1) in every sentence, got one without.")
-        if not bool((inside == (x != PADDING)).all()):
+        if not bool((inside(x) == (x != PADDING)).all()):
             raise ValueError("`x` must have padding (id 0) after each end and only there.")
-
-    def inside(self, x: Tensor) -> Bool[Tensor, "*B T"]:
-        """Marks the tokens of each sentence, its end included."""
-        return torch.arange(x.shape[-1], device=x.device) < token_counts(x)[..., None]
 
     def next_logits(self, features: Float[Tensor, "*B W"]) -> Float[Tensor, "*B V"]:
         """Gives the unnormalised log-probabilities of the ids 1, …, V − 1, in float32 at least."""
@@ -158,14 +153,14 @@ class SentenceDistribution(Distribution):
         self.likelihood, self.h = likelihood, h
 
     def log_prob(self, value: Float[Tensor, "*B T"]) -> Float[Tensor, "*SB"]:
-        inside = self.likelihood.inside(value)
-        x = value.long().masked_fill(~inside, PADDING)
+        scored = inside(value)
+        x = value.long().masked_fill(~scored, PADDING)
         inputs = self.likelihood.inputs(x)
         shape = torch.broadcast_shapes(self.batch_shape, x.shape[:-1])
         of_h, of_x = (_rows(batch, shape, x.device) for batch in (self.batch_shape, x.shape[:-1]))
-        h, x, inside, inputs = (t.reshape(-1, t.shape[-1]) for t in (self.h, x, inside, inputs))
+        h, x, scored, inputs = (t.reshape(-1, t.shape[-1]) for t in (self.h, x, scored, inputs))
         parts = [
-            self._log_prob(h[i], x[j], inside[j], inputs[j])
+            self._log_prob(h[i], x[j], scored[j], inputs[j])
             for i, j in zip(of_h.split(ROWS), of_x.split(ROWS), strict=True)
         ]
         return torch.cat(parts).view(shape)
@@ -174,18 +169,18 @@ class SentenceDistribution(Distribution):
         self,
         h: Float[Tensor, "N H"],
         x: Int64[Tensor, "N T"],
-        inside: Bool[Tensor, "N T"],
+        scored: Bool[Tensor, "N T"],
         inputs: Int64[Tensor, "N n"],
     ) -> Float[Tensor, " N"]:
         # The network sees no further than the longest sentence, the head no padding at all; the
         # end at position T is certain.
-        inside = inside[:, : inputs.shape[1]]
-        longest = max(1, int(inside.any(0).sum()))
-        x, inside, inputs = (t[:, :longest] for t in (x, inside, inputs))
+        scored = scored[:, : inputs.shape[1]]
+        longest = max(1, int(scored.any(0).sum()))
+        x, scored, inputs = (t[:, :longest] for t in (x, scored, inputs))
         features, _ = self.likelihood.writer(h, inputs)
-        logits = self.likelihood.next_logits(features[inside])
-        terms = -cross_entropy(logits, x[inside] - 1, reduction="none")
-        return terms.new_zeros(x.shape).masked_scatter(inside, terms).sum(-1)
+        logits = self.likelihood.next_logits(features[scored])
+        terms = -cross_entropy(logits, x[scored] - 1, reduction="none")
+        return terms.new_zeros(x.shape).masked_scatter(scored, terms).sum(-1)
 
     @torch.no_grad()
     def sample(

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from discretevae.names import resolve
 from discretevae.networks.base import Network, Unflatten, require_widths
 from discretevae.networks.mlp import perceptron
-from discretevae.vocabulary import SPECIAL, token_counts
+from discretevae.vocabulary import PADDING, SPECIAL, inside
 
 __all__ = ["READERS", "WRITERS", "Reader", "TextNetwork", "TransformerBlock", "Writer"]
 
@@ -64,26 +64,29 @@ class Reader(nn.Module, ABC):
     """Maps a sentence to features: (*B, T) → (*B, F), whatever follows its end."""
 
     def forward(self, x: Float[Tensor, "*B T"]) -> Float[Tensor, "*B F"]:
-        tokens = x.reshape(-1, x.shape[-1]).long()
-        counts = token_counts(tokens)
-        longest = int(counts.max()) if len(counts) else 1
-        features = self.read(tokens[:, :longest], counts)
+        seen = inside(x).reshape(-1, x.shape[-1])
+        longest = max(1, int(seen.any(0).sum()))
+        tokens = x.long().reshape(seen.shape).masked_fill(~seen, PADDING)
+        features = self.read(tokens[:, :longest], seen[:, :longest])
         return features.reshape(*x.shape[:-1], features.shape[-1])
 
     @abstractmethod
-    def read(self, tokens: Int64[Tensor, "N n"], counts: Int64[Tensor, " N"]) -> Tensor:
-        """Maps the first `counts` tokens of each row to features, (N, F)."""
+    def read(self, tokens: Int64[Tensor, "N n"], seen: Bool[Tensor, "N n"]) -> Tensor:
+        """Maps the tokens of each row that are to be seen to features, (N, F)."""
 
 
-def mean_before(x: Float[Tensor, "N n W"], inside: Bool[Tensor, "N n"]) -> Float[Tensor, "N W"]:
+def mean_of_seen(x: Float[Tensor, "N n W"], seen: Bool[Tensor, "N n"]) -> Float[Tensor, "N W"]:
     """Averages over the positions of a sentence."""
-    weights = inside.to(x.dtype) / inside.sum(-1, keepdim=True)
+    weights = seen.to(x.dtype) / seen.sum(-1, keepdim=True)
     return torch.einsum("nt,ntw->nw", weights, x)
 
 
-def positions_inside(tokens: Int64[Tensor, "N n"], counts: Int64[Tensor, " N"]) -> Tensor:
-    """Marks the first `counts` positions of each row, (N, n)."""
-    return torch.arange(tokens.shape[1], device=tokens.device) < counts[:, None]
+def embeddings(tokens: int, length: int, width: int) -> tuple[nn.Embedding, nn.Embedding]:
+    """Makes the vectors of tokens and of positions that a transformer adds, small at first."""
+    both = nn.Embedding(tokens, width), nn.Embedding(length, width)
+    for embedding in both:
+        nn.init.normal_(embedding.weight, std=0.02)
+    return both
 
 
 class GRUReader(Reader):
@@ -97,15 +100,15 @@ class GRUReader(Reader):
         self.gru = nn.GRU(width, width, layers, batch_first=True, bidirectional=True)
         self.head = nn.Linear(4 * width, features)
 
-    def read(self, tokens: Int64[Tensor, "N n"], counts: Int64[Tensor, " N"]) -> Tensor:
+    def read(self, tokens: Int64[Tensor, "N n"], seen: Bool[Tensor, "N n"]) -> Tensor:
         if not len(tokens):
             return self.head.weight.new_zeros(0, self.head.out_features)
         packed = pack_padded_sequence(
-            self.embed(tokens), counts.cpu(), batch_first=True, enforce_sorted=False
+            self.embed(tokens), seen.sum(-1).cpu(), batch_first=True, enforce_sorted=False
         )
         outputs, last = self.gru(packed)
         states, _ = pad_packed_sequence(outputs, batch_first=True)
-        mean = mean_before(states, positions_inside(tokens, counts))
+        mean = mean_of_seen(states, seen)
         return self.head(torch.cat([last[-2], last[-1], mean], -1))
 
 
@@ -116,21 +119,15 @@ class TransformerReader(Reader):
         self, vocabulary_size: int, length: int, width: int, layers: int, features: int
     ) -> None:
         super().__init__()
-        self.embed, self.position = (
-            nn.Embedding(vocabulary_size, width),
-            nn.Embedding(length, width),
-        )
-        for embedding in (self.embed, self.position):
-            nn.init.normal_(embedding.weight, std=0.02)
+        self.embed, self.position = embeddings(vocabulary_size, length, width)
         self.blocks = nn.ModuleList(TransformerBlock(width) for _ in range(layers))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, features)
 
-    def read(self, tokens: Int64[Tensor, "N n"], counts: Int64[Tensor, " N"]) -> Tensor:
-        inside = positions_inside(tokens, counts)
+    def read(self, tokens: Int64[Tensor, "N n"], seen: Bool[Tensor, "N n"]) -> Tensor:
         x = self.embed(tokens) + self.position.weight[: tokens.shape[1]]
         for block in self.blocks:
-            x, _ = block(x, inside[:, None, None])
-        return self.head(mean_before(self.norm(x), inside))
+            x, _ = block(x, seen[:, None, None])
+        return self.head(mean_of_seen(self.norm(x), seen))
 
 
 READERS: dict[str, type[GRUReader] | type[TransformerReader]] = {
@@ -184,12 +181,7 @@ class TransformerWriter(Writer):
         self, vocabulary_size: int, length: int, features: int, width: int, layers: int
     ) -> None:
         super().__init__()
-        self.embed, self.position = (
-            nn.Embedding(vocabulary_size, width),
-            nn.Embedding(length, width),
-        )
-        for embedding in (self.embed, self.position):
-            nn.init.normal_(embedding.weight, std=0.02)
+        self.embed, self.position = embeddings(vocabulary_size, length, width)
         self.about = nn.Linear(features, width)
         self.blocks = nn.ModuleList(TransformerBlock(width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
