@@ -91,7 +91,7 @@ def imputed(frame: pd.DataFrame, seed: int) -> dict[str, Any]:
     train(model, splits, TrainingOptions(**OPTIONS, progress_bar=False, seed=seed))
     new = index[2]
     assert new is not None
-    found = _scores(columns, truth[new], x[new], impute(model, x[new]), splits.train.x)
+    found = _scores(columns, truth[new], x[new], impute(model, x[new]), x[index[0]])
     return {"seconds": round(time.perf_counter() - started, 1), **found}
 
 

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from discretevae.draws import draw
+
 __all__ = [
     "entropy",
     "gumbel",
@@ -23,8 +25,7 @@ def gumbel(
     The exponential is kept above the smallest normal number: −log(−log u) of a uniform u that
     rounds to 0 or 1 would be infinite.
     """
-    exponential = torch.empty(shape, dtype=like.dtype, device=like.device)
-    exponential.exponential_(generator=generator)
+    exponential = draw(lambda x: x.exponential_(generator=generator), shape, -3, like, generator)
     return -exponential.clamp_min_(torch.finfo(like.dtype).tiny).log_()
 
 

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discretevae.command_parser import Commands, OptionsError, parse, typed_options
 from discretevae.commands.codes import compress, decode, decompress, encode
+from discretevae.commands.explore import explore
 from discretevae.commands.export import export
 from discretevae.commands.prior import prior
+from discretevae.commands.share import share
 from discretevae.commands.tables import impute, score
+from discretevae.processes import process_rank
 
 if TYPE_CHECKING:
     from discretevae.data import Splits
@@ -72,6 +75,7 @@ def train(
     validation: float = 0.1,
     test: float = 0.1,
     limit: int | None = None,
+    stream: bool = False,
     epochs: int = 100,
     batch_size: int = 100,
     optimizer: str = "adam",
@@ -82,6 +86,8 @@ def train(
     importance_samples: int = 1000,
     seed: int = 0,
     accelerator: str = "auto",
+    devices: int = 1,
+    num_nodes: int = 1,
     precision: str = "32-true",
     output: str | None = None,
     overwrite: bool = False,
@@ -151,6 +157,8 @@ def train(
         validation: Fraction of the training examples held out to decide when to stop.
         test: Fraction held out for the report, where the data bring no test set.
         limit: Most examples to take of each part, for a quick try.
+        stream: Leave the training examples on disk, for a .npy or .parquet file or a folder of
+            images larger than memory; 256 MiB of them at most are in memory at a time.
         epochs: Most passes over the training examples.
         batch_size: Examples a step.
         optimizer: adam, radam, or muon (best with batches of some hundred and 5 to 10 times the
@@ -162,6 +170,9 @@ def train(
         importance_samples: S of the importance-weighted log-likelihood; 0 leaves it out.
         seed: Of everything random.
         accelerator: auto, cpu or gpu.
+        devices: Devices of each machine, a process each (on the CPU: processes); each takes its
+            rows of every batch.
+        num_nodes: Machines, on each of which the same command is started by torchrun or SLURM.
         precision: 32-true, bf16-mixed or 16-mixed.
         output: Folder of the run; by default a new one under runs/.
         overwrite: Replace the run that is in --output.
@@ -169,7 +180,7 @@ def train(
     """
     options = {k: v for k, v in locals().items() if k not in NOT_STORED}
     from discretevae.assemble import resolve_options
-    from discretevae.runs import Run, free_folder
+    from discretevae.runs import Run, free_folder, held
 
     _require_at_least("importance_samples", importance_samples, 0)
     if overwrite and output is None:
@@ -177,7 +188,11 @@ def train(
     options = resolve_options(options)
     parts = _assemble(options)  # whatever is wrong shows before a folder is touched
     folder = output or free_folder(Path("runs"), _name(parts.data, options))
-    _train(Run.create(folder, options, overwrite), options, parts, resume=False)
+    if process_rank(parts.training.processes):
+        _take_part(parts, Path(folder), resume=False)
+        return
+    with held(folder):
+        _train(Run.create(folder, options, overwrite), options, parts, resume=False)
 
 
 def evaluate(run: str, *, importance_samples: int | None = None, seed: int | None = None) -> None:
@@ -191,17 +206,18 @@ def evaluate(run: str, *, importance_samples: int | None = None, seed: int | Non
     """
     from discretevae.assemble import data_from_options
     from discretevae.publish import publish
-    from discretevae.runs import Run
+    from discretevae.runs import Run, held
 
     given = {"importance_samples": importance_samples, "seed": seed}
     for name, value in given.items():
         _require_at_least(name, 0 if value is None else value, 0)
     opened = Run.open(run)
-    options = _stored_options(opened)
-    model = _saved_model(opened, **_as_trained(opened, options))
-    data = data_from_options(options)
-    options |= {name: value for name, value in given.items() if value is not None}
-    publish(opened, model, data, options)
+    with held(opened.folder):
+        options = _stored_options(opened)
+        model = _saved_model(opened, **_as_trained(opened, options))
+        data = data_from_options(options)
+        options |= {name: value for name, value in given.items() if value is not None}
+        publish(opened, model, data, options)
 
 
 def sample(
@@ -550,6 +566,8 @@ COMMANDS: Commands = {
     "impute": impute,
     "score": score,
     "export": export,
+    "explore": explore,
+    "share": share,
     "gradients": gradients,
     "compare": compare,
     "study": study,
@@ -568,6 +586,8 @@ def main(arguments: list[str] | None = None) -> None:
         return
     except (ValueError, OSError, MemoryError) as error:
         message = " ".join(str(error).split()) or "not enough memory."
+    except RecursionError:
+        message = "a file must not be nested deeper than Python can read."
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
@@ -586,16 +606,27 @@ class _Parts(NamedTuple):
 
 def _resume(resume: str, **given: Any) -> None:
     """Goes on with a run: what is given besides must be what the run has, but for the epochs."""
-    from discretevae.runs import Run
+    from discretevae.runs import Run, held
 
     run = Run.open(resume)
     stored = _stored_options(run)
-    options = _resumed(stored, given)
-    parts = _assemble(options, run.folder)
-    if options != stored:
-        run.write_options(options)
-    run.remove_leftovers()
-    _train(run, options, parts, resume=True)
+    if process_rank(stored["devices"] * stored["num_nodes"]):
+        parts = _assemble(_resumed(stored, given), run.folder)
+        _take_part(parts, run.folder, resume=True)
+        return
+    with held(run.folder):
+        stored = _stored_options(run)
+        options = _resumed(stored, given)
+        if run.model.is_dir() and not (run.folder / "checkpoints").is_dir():
+            raise ValueError(
+                f"`resume` must be a run that was trained, with its checkpoints, got {resume!r}, "
+                "which holds a finished model without: to go on would train it anew."
+            )
+        parts = _assemble(options, run.folder)
+        if options != stored:
+            run.write_options(options)
+        run.remove_leftovers()
+        _train(run, options, parts, resume=True)
 
 
 def _assemble(options: dict[str, Any], folder: Path | None = None) -> _Parts:
@@ -605,6 +636,14 @@ def _assemble(options: dict[str, Any], folder: Path | None = None) -> _Parts:
 
     data = data_from_options(options)
     return _Parts(data, *build(options, data, folder))
+
+
+def _take_part(parts: _Parts, folder: Path, resume: bool) -> None:
+    """Trains beside the first process, which alone writes."""
+    from discretevae.training import train as fit
+
+    data, model, training = parts
+    fit(model, data, training, folder, resume=resume)
 
 
 def _train(run: "Run", options: dict[str, Any], parts: _Parts, resume: bool) -> None:
@@ -743,7 +782,7 @@ def _as_trained(run: "Run", options: dict[str, Any]) -> dict[str, Any]:
     from discretevae.assemble import estimator_from_options
     from discretevae.training import best_row
 
-    history = run.read_history()
+    history = run.read_history("epoch") if run.history.exists() else []
     row = best_row(history) if history else {}
     beta = {"beta": row["beta"]} if "beta" in row else {}
     estimator = estimator_from_options(options)

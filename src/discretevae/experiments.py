@@ -10,7 +10,7 @@ from discretevae.assemble import model_from_options, training_from_options
 from discretevae.data import Splits
 from discretevae.evaluation import evaluate
 from discretevae.models import VAE
-from discretevae.runs import Run
+from discretevae.runs import Run, held
 from discretevae.training import TrainingOptions, check, train
 
 __all__ = ["build", "run_experiment"]
@@ -44,10 +44,11 @@ def run_experiment(options: Mapping[str, Any], data: Splits, run: Run) -> None:
     """
     if run.metrics.exists():
         return
-    if not run.config.exists():
-        Run.create(run.folder, options, overwrite=False)
-    run.remove_leftovers()
-    model, training = build(options, data, progress_bar=False)
-    train(model, data, training, run.folder, resume=True)
-    model.save_pretrained(run.model)
-    run.write_metrics(evaluate(model, data, options["importance_samples"], options["seed"]))
+    with held(run.folder):
+        if not run.config.exists():
+            Run.create(run.folder, options, overwrite=False)
+        run.remove_leftovers()
+        model, training = build(options, data, progress_bar=False)
+        train(model, data, training, run.folder, resume=True)
+        model.save_pretrained(run.model)
+        run.write_metrics(evaluate(model, data, options["importance_samples"], options["seed"]))

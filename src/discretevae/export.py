@@ -146,8 +146,8 @@ def _write_program(module: nn.Module, example: Tensor, path: Path) -> Path:
     program = torch.export.export(module, (example,), dynamic_shapes=shapes)
     for size in BATCHES:
         _require_alike(module, example[:size], program.module()(example[:size]), path)
-    with atomic_path(path) as temporary:
-        torch.export.save(program, temporary)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.export.save(program, file)
     return path
 
 

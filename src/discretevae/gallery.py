@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 from discretevae.assemble import Shown, contexts_of, shown
-from discretevae.columns import Column
 from discretevae.data import BINARIZERS, Batches, Examples, Splits
-from discretevae.data.mixed_tables import table_rows
 from discretevae.evaluation import code_health
 from discretevae.evaluation.text import interpolate
 from discretevae.figures import (
@@ -30,6 +28,7 @@ from discretevae.models import VAE, DiscreteVAE, GaussianVAE, HierarchicalVAE
 from discretevae.report import ReportFigure, ReportTable
 from discretevae.runs import Run
 from discretevae.vocabulary import Vocabulary
+from discretevae.writing import as_cells
 
 __all__ = ["draw_gallery", "draw_reconstructions", "draw_samples", "write_tables"]
 
@@ -66,7 +65,7 @@ def write_tables(model: VAE, data: Splits, seed: int) -> list[ReportTable]:
         assert isinstance(model, DiscreteVAE)
         return _sentences(model, likelihood.vocabulary, shown(data).examples, seed)
     if isinstance(likelihood, ColumnsLikelihood):
-        return _rows(model, likelihood.columns, shown(data).examples, seed)
+        return _rows(model, shown(data).examples, seed)
     return []
 
 
@@ -100,30 +99,17 @@ def _sentences(
     ]
 
 
-def _rows(
-    model: VAE, columns: Sequence[Column], examples: Examples, seed: int
-) -> list[ReportTable]:
+def _rows(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
     x = examples.values(slice(0, SHOWN))
-    names = tuple(column.name for column in columns)
     drawn = model.sample(SHOWN, torch.Generator().manual_seed(seed))
     return [
-        ReportTable(title, caption, names, _cells(rows, columns))
+        ReportTable(title, caption, *as_cells(rows, model.likelihood))
         for title, caption, rows in (
             ("Rows", "Rows not trained on; – where a cell is missing.", x),
             ("Reconstructions", "The same rows, from their code alone.", model.reconstruct(x)),
             ("Samples from the prior", "Codes drawn from the prior, and the row of each.", drawn),
         )
     ]
-
-
-def _cells(x: Tensor, columns: Sequence[Column]) -> list[list[str]]:
-    return [[_cell(cell) for cell in row] for row in table_rows(x, columns)]
-
-
-def _cell(cell: str | float | None) -> str:
-    if cell is None:
-        return "–"
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
 def _top_categories(path: Path, model: HierarchicalVAE, examples: Examples) -> ReportFigure:

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from discretevae.names import require_count
+
 __all__ = [
     "DEFAULT_BUDGET",
     "EnumerationError",
@@ -39,6 +41,8 @@ def require_sizes(num_latents: int, num_categories: int) -> None:
             "`num_latents` must be at least 1 and `num_categories` at least 2, "
             f"got {num_latents} and {num_categories}."
         )
+    require_count("num_latents", num_latents)
+    require_count("num_categories", num_categories)
 
 
 def num_codes(num_latents: int, num_categories: int) -> int:
@@ -61,7 +65,7 @@ def is_enumerable(num_latents: int, num_categories: int, budget: int = DEFAULT_B
     """
     require_sizes(num_latents, num_categories)
     # K^D ≥ 2^D: beyond the budget's bits there is nothing to compute.
-    return num_latents <= budget.bit_length() and num_categories**num_latents <= budget
+    return num_latents <= int(budget).bit_length() and num_categories**num_latents <= budget
 
 
 def require_enumerable(num_latents: int, num_categories: int, budget: int = DEFAULT_BUDGET) -> int:
@@ -98,7 +102,10 @@ def enumerate_codes(
         >>> enumerate_codes(2, 3, stop=4).tolist()
         [[0, 0], [0, 1], [0, 2], [1, 0]]
     """
+    require_sizes(num_latents, num_categories)
     stop = num_codes(num_latents, num_categories) if stop is None else stop
+    if not 0 <= start <= stop:
+        raise ValueError(f"`stop` must be at least `start`, and that 0, got {stop} and {start}.")
     number = torch.arange(start, stop, device=device)
     place = num_categories ** torch.arange(num_latents - 1, -1, -1, device=device)
     return number[:, None] // place % num_categories
@@ -141,6 +148,7 @@ def to_one_hot(
         tensor([[0., 0., 1.],
                 [1., 0., 0.]])
     """
+    require_count("num_categories", num_categories)
     if codes.numel() and not (int(codes.min()) >= 0 and int(codes.max()) < num_categories):
         raise ValueError(
             f"`codes` must lie in [0, {num_categories}), "

@@ -1,12 +1,15 @@
-"""Names become objects through tables; an unknown name gets the nearest known one."""
+"""Names become objects through tables; numbers are refused where they are out of range."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TypeVar
 
-__all__ = ["UnknownNameError", "resolve"]
+__all__ = ["UnknownNameError", "require_count", "resolve"]
 
 T = TypeVar("T")
+
+MOST = 2**31 - 1
+"""No dimension of a tensor is larger in earnest."""
 
 
 class UnknownNameError(ValueError):
@@ -32,3 +35,20 @@ def resolve(argument: str, value: str | T, table: Mapping[str, T]) -> T:
     near = get_close_matches(value, table, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise UnknownNameError(f"`{argument}` must be one of {', '.join(table)}, got {value!r}{hint}.")
+
+
+def require_count(argument: str, value: int, least: int = 1, why: str = "") -> None:
+    """Refuses a number of things below `least`, or beyond what a tensor can hold.
+
+    Raises:
+        ValueError: Naming the argument.
+
+    Example:
+        >>> require_count("samples", 0)
+        Traceback (most recent call last):
+        ValueError: `samples` must be at least 1, got 0.
+    """
+    if not value >= least:
+        raise ValueError(f"`{argument}` must be at least {least}{why}, got {value}.")
+    if value > MOST:
+        raise ValueError(f"`{argument}` must be at most {MOST}, got {value}.")

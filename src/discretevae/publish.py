@@ -6,6 +6,7 @@ from typing import Any
 from discretevae.assemble import shown
 from discretevae.data import Batch, Splits
 from discretevae.evaluation import code_health, collapse_warnings, evaluate
+from discretevae.explorer import precompute
 from discretevae.gallery import draw_gallery, write_tables
 from discretevae.models import (
     VAE,
@@ -36,6 +37,7 @@ def publish(run: Run, model: VAE, data: Splits, options: Mapping[str, Any]) -> N
         config={**options, "versions": versions(), "command": command_line()},
         figures=figures,
         tables=write_tables(model, data, options["seed"]),
+        explorer=precompute(model, data, options["seed"]),
         notes=[data.note] if data.note else [],
         warnings=_warnings(model, data),
     )

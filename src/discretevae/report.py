@@ -11,9 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from discretevae.files import write_text
-from discretevae.html import render
+from discretevae.html import render, script
 
-__all__ = ["ReportFigure", "ReportTable", "format_value", "picture", "write_report"]
+__all__ = [
+    "ReportExplorer",
+    "ReportFigure",
+    "ReportTable",
+    "format_value",
+    "picture",
+    "write_report",
+]
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -56,6 +63,26 @@ class ReportTable:
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class ReportExplorer:
+    """Decoded codes that a reader of the page can choose among, with a title and a caption.
+
+    Arguments:
+        data: What `templates/explorer.js` reads: `every` says whether all codes are decoded, or
+            single changes of the `bases`; `latents` and `categories` may be changed; `bases` are
+            codes to start from; `decoded` and `inputs` are rows of cells under a `header`, or
+            pictures on one sheet.
+
+    Example:
+        >>> ReportExplorer("Explore", "All codes.", {"every": True}).title
+        'Explore'
+    """
+
+    title: str
+    caption: str
+    data: Mapping[str, Any]
 
 
 def _special(number: float | None) -> str:
@@ -212,6 +239,7 @@ def write_report(
     config: Mapping[str, Any],
     figures: Sequence[ReportFigure],
     tables: Sequence[ReportTable] = (),
+    explorer: ReportExplorer | None = None,
     warnings: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Path:
@@ -226,6 +254,7 @@ def write_report(
         config: The resolved options, nested; "command" and "versions" get places of their own.
         figures: PNG files in the order of the page.
         tables: Rows of text, below the figures.
+        explorer: Codes to change by hand, above the figures; the one part that needs JavaScript.
         warnings: Shown above the numbers, in plain words.
 
     Raises:
@@ -250,6 +279,8 @@ def write_report(
         headline=_headline(metrics),
         figures=_pictures(figures),
         texts=tables,
+        explorer=explorer,
+        script=script("explorer.js"),
         splits=_splits(metrics),
         table=_table(metrics),
         per_latent=_per_latent(metrics),

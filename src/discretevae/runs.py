@@ -2,11 +2,13 @@
 
 import csv
 import json
+import os
 import platform
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,9 +16,9 @@ from typing import Any
 
 import yaml
 
-from discretevae.files import write_text
+from discretevae.files import take_lock, write_text
 
-__all__ = ["Run", "RunError", "command_line", "free_folder", "versions"]
+__all__ = ["Run", "RunError", "command_line", "free_folder", "held", "versions"]
 
 
 ENTRIES = (
@@ -42,7 +44,9 @@ ENTRIES = (
     "config.yaml",
 )
 """What a run may leave in its folder; nothing else is ever removed."""
-LEFTOVER = re.compile(r"\.[\w-]+-\w{8}\.(ckpt|csv|dvae|html|json|npy|npz|png|safetensors|yaml)$")
+LEFTOVER = re.compile(
+    r"\..+-\w{8}\.(ckpt|csv|dvae|html|json|md|npy|npz|onnx|png|pt2|safetensors|yaml)$"
+)
 
 
 class RunError(ValueError):
@@ -144,35 +148,69 @@ class Run:
     def _read_config(self) -> dict[str, Any]:
         try:
             options = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = str(error).splitlines()[0]
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            reason = _in_short(error)
             raise RunError(f"`{self.config}` must be readable YAML, got: {reason}.") from None
         if not isinstance(options, dict):
             raise RunError(f"`{self.config}` must hold options, got {type(options).__name__}.")
         return options
 
-    def read_history(self) -> list[dict[str, float]]:
+    def read_history(self, *columns: str) -> list[dict[str, float]]:
         """Reads one row an epoch; none where the run has not come so far.
 
+        Arguments:
+            columns: What the caller needs of every row.
+
         Raises:
-            RunError: If the file holds something else.
+            RunError: If the file holds something else, or columns that are needed are not there.
         """
-        if not self.history.exists():
+        if not self.history.exists() and not columns:
             return []
         try:
             with self.history.open(newline="", encoding="utf-8") as file:
-                return [
-                    {name: float(value) for name, value in row.items()}
-                    for row in csv.DictReader(file, strict=True)
-                ]
-        except (TypeError, ValueError, csv.Error) as error:
+                reader = csv.DictReader(file, strict=True)
+                rows = [{name: float(value) for name, value in row.items()} for row in reader]
+            if not rows:
+                raise ValueError("no row")
+            if missing := [name for name in columns if name not in rows[0]]:
+                raise ValueError(f"no column {missing[0]}")
+        except (OSError, TypeError, ValueError, csv.Error) as error:
             raise RunError(
                 f"`{self.history}` must hold one row of numbers an epoch, got: {error}."
             ) from None
+        return rows
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Writes the evaluation as JSON, as a whole."""
         write_text(self.metrics, json.dumps(metrics, indent=2, allow_nan=True) + "\n")
+
+    def read_metrics(self, *needed: tuple[str, str]) -> dict[str, dict[str, Any]]:
+        """Reads the evaluation: part of the data → name → figure.
+
+        Arguments:
+            needed: Parts and names of what the caller needs.
+
+        Raises:
+            RunError: If the file cannot be read, or holds something else.
+        """
+        try:
+            found: dict[str, dict[str, Any]] = json.loads(self.metrics.read_text(encoding="utf-8"))
+            figures = [figure for part in found.values() for figure in part.values()]
+            for figure in (*figures, *(found[part][name] for part, name in needed)):
+                if not isinstance(figure["value"], (int, float, list)):
+                    raise TypeError(f"a figure of {figure['value']!r}")
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            raise RunError(
+                f"`{self.metrics}` must hold the evaluation of a run, got: {_in_short(error)}."
+            ) from None
+        return found
 
     def _is_empty(self) -> bool:
         """Whether nothing is there but what a kill has left of a first file."""
@@ -189,8 +227,9 @@ class Run:
                 f"`--output` must be a new folder, got {str(self.folder)!r}, which holds a run: "
                 "choose another, or add --overwrite to replace it."
             )
-        for name in ENTRIES:  # the mark of a run goes last
-            _remove(self.folder / name)
+        for name in ENTRIES:  # the mark of a run stays until the new one replaces it
+            if name != self.config.name:
+                _remove(self.folder / name)
 
     def _is_run(self) -> bool:
         try:
@@ -200,10 +239,17 @@ class Run:
         return isinstance(versions, dict) and "discretevae" in versions
 
     def remove_leftovers(self) -> None:
-        """Removes the temporary files of a run that was killed while it wrote."""
+        """Removes the temporary files of commands that were killed while they wrote."""
         for path in self.folder.rglob(".*"):
-            if LEFTOVER.match(path.name):
-                path.unlink()
+            if LEFTOVER.match(path.name) and not _is_locked(path):
+                path.unlink(missing_ok=True)
+
+
+def _in_short(error: Exception) -> str:
+    """What an error says, in its first line; a key alone says nothing."""
+    if isinstance(error, KeyError):
+        return f"nothing named {error}"
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _remove(path: Path) -> None:
@@ -211,6 +257,45 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(folder: str | Path) -> Iterator[None]:
+    """Keeps other commands from writing into the folder of a run while this one does.
+
+    The folder is made if need be.
+
+    Raises:
+        RunError: If another command is writing there.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folder
+        yield
+        return
+    try:
+        if not take_lock(handle):
+            raise RunError(
+                f"`--output` must be a folder that no other command is writing to, "
+                f"got {str(folder)!r}: wait until that one is done."
+            )
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process that is alive is writing a temporary file."""
+    try:
+        with path.open("rb") as file:
+            return not take_lock(file.fileno())
+    except FileNotFoundError:
+        return True
 
 
 def free_folder(parent: Path, name: str) -> Path:

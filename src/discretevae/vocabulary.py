@@ -105,7 +105,9 @@ class Vocabulary:
             )
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), "isolated")
-        trainer = trainers.BpeTrainer(vocab_size=size - SPECIAL, show_progress=False)
+        most = sum(map(len, sentences))  # each piece beyond the characters joins two
+        pieces = min(size - SPECIAL, characters + most)
+        trainer = trainers.BpeTrainer(vocab_size=pieces, show_progress=False)
         tokenizer.train_from_iterator(sentences, trainer)
         learned = json.loads(tokenizer.to_str())["model"]
         return cls(sorted(learned["vocab"], key=learned["vocab"].get), learned["merges"])

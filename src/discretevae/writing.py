@@ -10,9 +10,11 @@ from torch import Tensor
 from discretevae.data.mixed_tables import table_rows
 from discretevae.likelihoods import ColumnsLikelihood, Likelihood, TokenLikelihood
 
-__all__ = ["Written", "as_csv", "as_text", "writes"]
+__all__ = ["MISSING", "ReadableRows", "Written", "as_cells", "as_csv", "as_text", "writes"]
 
 Cell = str | float | int | None
+MISSING = "–"
+"""How a missing cell is written to be read."""
 
 
 class Written(NamedTuple):
@@ -39,6 +41,29 @@ def as_text(x: Tensor, likelihood: Likelihood) -> Written:
         names = tuple(column.name for column in likelihood.columns)
         return Written(names, table_rows(x.float(), likelihood.columns))
     raise ValueError(f"`likelihood` must be of tokens or columns, got {likelihood.label}.")
+
+
+class ReadableRows(NamedTuple):
+    """The names of the columns, and the text of every cell."""
+
+    header: tuple[str, ...]
+    rows: list[list[str]]
+
+
+def as_cells(x: Tensor, likelihood: Likelihood) -> ReadableRows:
+    """Writes observations (N, *shape) to be read: numbers rounded, a dash for a missing cell.
+
+    Raises:
+        ValueError: If the likelihood is neither of tokens nor of columns.
+    """
+    header, rows = as_text(x, likelihood)
+    return ReadableRows(header, [[_cell(cell) for cell in row] for row in rows])
+
+
+def _cell(cell: Cell) -> str:
+    if cell is None:
+        return MISSING
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
 def as_csv(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:

@@ -4,11 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from discretevae.data import BINARIZERS, Splits
+from discretevae.data import BINARIZERS, Splits, load
 from discretevae.models import DiscreteVAE
 from discretevae.networks import MLP
 from discretevae.training import TrainingError, TrainingOptions, best_row, check, train
@@ -157,3 +158,20 @@ def test_every_example_is_checked_against_the_likelihood(
     bad = replace(bad, train=digits.validation)
     with pytest.raises(ValueError, match="0 or 1"):
         check(make_model(), bad, options)
+
+
+def test_a_run_from_disk_is_repeated_and_resumed(tmp_path: Path, make_model: Make) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (400, 8, 8)).astype(np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    data = load(tmp_path / "x.npy", binarize="fresh", stream=True)
+    whole = TrainingOptions(epochs=3, batch_size=50, decay="constant", progress_bar=False)
+
+    def histories(*options: TrainingOptions, folder: str) -> list[dict[str, float]]:
+        for i, some in enumerate(options):
+            found = train(make_model(), data, some, tmp_path / folder, resume=i > 0)
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in found]
+
+    once = histories(whole, folder="once")
+    assert once == histories(whole, folder="again")
+    assert once == histories(replace(whole, epochs=1), whole, folder="resumed")
+    assert once[-1]["step"] == 3 * -(-len(data.train) // 50)

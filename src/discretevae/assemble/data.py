@@ -30,6 +30,7 @@ def _observations(options: Mapping[str, Any]) -> Splits:
         condition=options["condition"],
         labelled=options["labelled"],
         limit=options["limit"],
+        stream=options["stream"],
         **_split(options),
     )
 

@@ -101,8 +101,8 @@ def _require_fits_data(options: Mapping[str, Any]) -> None:
             )
     if likelihood not in LOADERS:
         return
-    for name, other in (("condition", "none"), ("labelled", None), ("activation", None)):
-        if options[name] != other:
+    for name in ("condition", "labelled", "activation", "stream"):
+        if options[name] not in ("none", None, False):
             raise ValueError(
                 f"`{name}` must be left out with --likelihood {likelihood}, got {options[name]!r}."
             )

@@ -106,8 +106,11 @@ def _contexts_of_file(path: str, shape: tuple[int, ...]) -> Contexts:
     try:
         array = np.load(path, allow_pickle=False)
         values = torch.from_numpy(np.asarray(array, dtype=np.float32))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"`context` must be a .npy file of numbers, got {path}: {error}") from None
+    except Exception as error:  # a damaged file raises whatever its reader met
+        reason = (str(error).splitlines() or ["nothing"])[0]
+        raise ValueError(
+            f"`context` must be a .npy file of numbers, got {path}: {reason}"
+        ) from None
     values = values[None] if tuple(values.shape) == shape else values
     if tuple(values.shape[1:]) != shape or not bool(values.isfinite().all()):
         raise ValueError(
@@ -122,4 +125,5 @@ def shown(data: Splits) -> Shown:
     if len(data.test):
         return Shown(data.test if data.originals is None else data.originals, data.test)
     stream = generator("observed", 0)
-    return Shown(data.train, data.binarizer.prepare_evaluation(data.train, stream))
+    seen = data.train.take(slice(None))
+    return Shown(seen, data.binarizer.prepare_evaluation(seen, stream))

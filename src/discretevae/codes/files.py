@@ -1,10 +1,11 @@
 """Codes as a `.npz` file, which says whose they are."""
 
 import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from discretevae.data.binarize import BINARIZERS, Binarizer
 from discretevae.data.blocks import Blocks
 from discretevae.files import atomic_path
 from discretevae.models import DiscreteVAE
+from discretevae.processes import Processes
 
 __all__ = ["decode_file", "decoded", "encode_file", "encoded", "require_same_model"]
 
+ALONE = Processes()
 FORMAT = 1
 SCALARS = ("format", "model", "num_categories", "batch_size")
 TYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
@@ -34,6 +37,7 @@ def encode_file(
     binarizer: Binarizer = BINARIZERS["none"],
     generator: torch.Generator | None = None,
     progress: Progress = lambda steps, what: steps,
+    processes: Processes = ALONE,
 ) -> None:
     """Writes the most probable code of each observation; a batch at a time is in memory.
 
@@ -47,6 +51,8 @@ def encode_file(
         binarizer: What makes the data binary, as the model has seen them.
         generator: Of its draws.
         progress: Wraps the batches, for a progress bar.
+        processes: Those that take the batches in turns; each calls this function, and the first
+            writes the file, which is the same for any number.
 
     Raises:
         CodesError: If model and data do not go together.
@@ -66,18 +72,57 @@ def encode_file(
     require_fit(model, blocks)
     size = batch_size(model)
     dtype = _smallest(model.num_categories)
+    header = header_of(blocks.count, (model.num_latents,), dtype)
     about = (FORMAT, model_identity(model), model.num_categories, size)
-    batches = encoded(model, blocks.seen(size, binarizer, generator))
+    steps = progress(range(0, blocks.count, size), "encoding")
+    seen = zip(blocks.seen(size, binarizer, generator), steps, strict=True)
+    mine = islice((x for x, _ in seen), processes.rank, None, processes.count)
+    parts = (part.astype(dtype).tobytes() for part in encoded(model, mine))
+    with _joined(parts, Path(path), processes) as batches:
+        if processes.rank == 0:
+            _write(path, dict(zip(SCALARS, about, strict=True)), batches, header)
+
+
+def _write(
+    path: str | Path, about: dict[str, Any], batches: Iterable[bytes], header: dict[str, object]
+) -> None:
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, value in zip(SCALARS, about, strict=True):
+        for name, value in about.items():
             with _member(archive, name) as file:
                 np.lib.format.write_array(file, np.array(value))
         with _member(archive, "codes") as file:
-            header = header_of(blocks.count, (model.num_latents,), dtype)
             np.lib.format.write_array_header_1_0(file, header)
-            steps = progress(range(0, blocks.count, size), "encoding")
-            for _, part in zip(steps, batches, strict=True):
-                file.write(part.astype(dtype).tobytes())
+            for part in batches:
+                file.write(part)
+
+
+@contextmanager
+def _joined(parts: Iterator[bytes], path: Path, processes: Processes) -> Iterator[Iterator[bytes]]:
+    """Gives the first process all batches in order; each leaves its own beside the file."""
+    if processes.count == 1:
+        yield parts
+        return
+    names = [path.with_name(f".{path.stem}-part{i:04}.npz") for i in range(processes.count)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with names[processes.rank].open("wb") as file:
+            for part in parts:
+                file.write(len(part).to_bytes(8, "little") + part)
+        processes.wait()
+        with ExitStack() as stack:
+            files = [stack.enter_context(name.open("rb")) for name in names]
+            yield _in_turns(files)
+        processes.wait()
+    finally:
+        names[processes.rank].unlink(missing_ok=True)
+
+
+def _in_turns(files: Sequence[BinaryIO]) -> Iterator[bytes]:
+    for file in cycle(files):
+        size = file.read(8)
+        if not size:  # the first that has no more is where the batches end
+            return
+        yield file.read(int.from_bytes(size, "little"))
 
 
 def decode_file(

@@ -14,23 +14,35 @@ if TYPE_CHECKING:
 __all__ = ["compress", "decode", "decompress", "encode"]
 
 
-def encode(run: str, data: str | None = None, *, output: str | None = None) -> None:
+def encode(
+    run: str,
+    data: str | None = None,
+    *,
+    devices: int = 1,
+    num_nodes: int = 1,
+    output: str | None = None,
+) -> None:
     """Write the most probable code of every example; the data need not fit in memory.
 
     Args:
         run: Folder of the run.
         data: Data as for `train`, given as the second argument; by default the test examples of
             the run.
+        devices: Processes of each machine, which take the batches in turns.
+        num_nodes: Machines, on each of which the same command is started by torchrun or SLURM.
         output: A .npz file of `codes`, one row an example; by default RUN/codes.npz.
     """
     from discretevae.codes import encode_file
+    from discretevae.processes import start_processes
     from discretevae.progress import track
 
     opened, model = _opened(run)
     path = _output(output or opened.folder / "codes.npz", ".npz")
     found = _data(opened, data, model)
-    encode_file(model, found.blocks, path, found.binarizer, found.draws, track)
-    print(path)
+    processes = start_processes(devices, num_nodes)
+    encode_file(model, found.blocks, path, found.binarizer, found.draws, track, processes)
+    if processes.rank == 0:
+        print(path)
 
 
 def decode(run: str, codes: str, *, output: str | None = None) -> None:

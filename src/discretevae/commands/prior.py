@@ -39,7 +39,7 @@ def prior(
     from discretevae.names import resolve
     from discretevae.priors import PRIORS, prior_from_config
     from discretevae.publish import publish
-    from discretevae.runs import Run
+    from discretevae.runs import Run, held
     from discretevae.training.prior import draw_codes, fit_prior
 
     resolve("kind", kind, PRIORS)
@@ -66,7 +66,8 @@ def prior(
     if importance_samples is not None:
         options["importance_samples"] = importance_samples
     folder = Path(output) if output else opened.folder.with_name(f"{opened.folder.name}-{kind}")
-    created = Run.create(folder, options, overwrite)
-    model.save_pretrained(created.model)
-    print(f"log p(z) of new codes: {history[0]:.2f} before, {max(history):.2f} nats after")
-    publish(created, model, data, options)
+    with held(folder):
+        created = Run.create(folder, options, overwrite)
+        model.save_pretrained(created.model)
+        print(f"log p(z) of new codes: {history[0]:.2f} before, {max(history):.2f} nats after")
+        publish(created, model, data, options)

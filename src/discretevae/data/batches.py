@@ -1,18 +1,19 @@
-"""One pass over examples in memory."""
+"""One pass over examples."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from .binarize import Binarizer
 from .errors import DataError
 from .examples import Examples
 from .seeding import generator
+from .streams import Stream
 
-__all__ = ["Batch", "Batches", "as_batch"]
+__all__ = ["Batch", "Batches", "as_batch", "share_of"]
 
 
 class Batch(NamedTuple):
@@ -30,6 +31,16 @@ def as_batch(batch: Tensor | tuple[Tensor, Tensor | None]) -> Batch:
         True
     """
     return Batch(batch) if isinstance(batch, Tensor) else Batch(*batch)
+
+
+def share_of(rows: int, process: int, processes: int) -> tuple[int, int]:
+    """Gives the first of the rows that a process takes, and the first that it does not.
+
+    Example:
+        >>> [share_of(7, process, 3) for process in range(3)]
+        [(0, 2), (2, 4), (4, 7)]
+    """
+    return process * rows // processes, (process + 1) * rows // processes
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +61,8 @@ class Batches:
         epoch: Which pass this is.
         shuffle: Whether the order is random; else it is that of `examples`.
         device: Where batches are made; examples elsewhere are copied there once an epoch.
+        share: (i, n): of n processes that have the same batches, the i-th, which takes its rows
+            as `share_of` has it; a row of another's where it has none.
 
     Raises:
         DataError: If `batch_size` is less than 1.
@@ -62,13 +75,14 @@ class Batches:
         [(2, 3), (2, 3), (1, 3)]
     """
 
-    examples: Examples
+    examples: Examples | Stream
     batch_size: int
     binarizer: Binarizer
     seed: int = 0
     epoch: int = 0
     shuffle: bool = True
     device: torch.device | str | None = None
+    share: tuple[int, int] = (0, 1)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -79,22 +93,15 @@ class Batches:
 
     def __iter__(self) -> Iterator[Tensor | Batch]:
         examples = self.examples if self.device is None else self.examples.to(self.device)
-        x, context = examples.x, examples.context
-        if not len(x):
-            return
-        draws = generator("draws", self.seed, self.epoch, device=x.device)
-        if context is None:
-            for batch in self._parts(x):
-                yield self.binarizer.draw(batch, draws)
-            return
-        for batch, c in zip(self._parts(x), self._parts(context), strict=True):
-            yield Batch(self.binarizer.draw(batch, draws), c)
+        draws = generator("draws", self.seed, self.epoch, device=examples.device)
+        for x, context in self._parts(examples):
+            x = self.binarizer.draw(x, draws)
+            first, end = share_of(len(x), *self.share)
+            mine = slice(first, max(end, first + 1))
+            yield x[mine] if context is None else Batch(x[mine], context[mine])
 
-    def _parts(self, x: Tensor) -> Iterator[Tensor]:
+    def _parts(self, examples: Examples | Stream) -> Iterator[tuple[Tensor, Tensor | None]]:
         if not self.shuffle:
-            return iter(x.split(self.batch_size))
-        return (x.index_select(0, index) for index in self._order(x).split(self.batch_size))
-
-    def _order(self, x: Tensor) -> Tensor:
-        orders: Generator = generator("order", self.seed, self.epoch, device=x.device)
-        return torch.randperm(len(x), generator=orders, device=x.device)
+            return examples.in_order(self.batch_size)
+        orders = generator("order", self.seed, self.epoch, device=examples.device)
+        return examples.shuffled(self.batch_size, orders)

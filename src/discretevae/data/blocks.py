@@ -4,7 +4,8 @@ import csv
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ __all__ = ["Blocks", "as_stored", "open_blocks"]
 
 SCAN = 2**22
 """Bytes, about, that are looked at together to tell bits from levels."""
+PART = 2**22
+"""Bytes, about, of a part of rows of one size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,8 @@ class Blocks:
         dtype: The type of a number as it is stored.
         read: Iterates over arrays (n, *row_shape) of about so many rows.
         ready: Whether rows are what :class:`Examples` hold, and not what a file may hold.
+        parts: Rows of each part that can be read by itself; none where all must be read in order.
+        read_part: Gives a part, (parts[i], *row_shape).
 
     Example:
         >>> blocks = Blocks.of(np.eye(5, dtype=np.uint8))
@@ -53,6 +58,8 @@ class Blocks:
     dtype: np.dtype
     read: Callable[[int], Iterator[np.ndarray]]
     ready: bool = False
+    parts: tuple[int, ...] = ()
+    read_part: Callable[[int], np.ndarray] | None = None
 
     @classmethod
     def of(cls, x: np.ndarray | Examples, where: str = "`x`") -> "Blocks":
@@ -67,7 +74,12 @@ class Blocks:
         def read(size: int) -> Iterator[np.ndarray]:
             return (rows[start : start + size] for start in range(0, len(rows), size))
 
-        return cls(where, len(rows), rows.shape[1:], rows.dtype, read, isinstance(x, Examples))
+        def read_part(part: int) -> np.ndarray:
+            return rows[part * size : (part + 1) * size]
+
+        size = _rows_a_part(rows.shape[1:], rows.dtype)
+        ready, parts = isinstance(x, Examples), _parts(len(rows), size)
+        return cls(where, len(rows), rows.shape[1:], rows.dtype, read, ready, parts, read_part)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -109,11 +121,25 @@ class Blocks:
             DataError: If `rows` raises it, or a value is no finite number.
         """
         for start, rows in zip(range(0, self.count, size), self.rows(size), strict=False):
-            if self.ready or self.one == 255:
-                yield Examples(torch.from_numpy(np.array(self.laid_out(rows), order="C")))
-            else:
-                where = f"{self.where}, rows from {start}"
-                yield examples_from_arrays(np.asarray(rows), where=where)[0]
+            yield self._as_examples(rows, start)
+
+    def part(self, index: int) -> Examples:
+        """Gives one of `parts` as `examples` would.
+
+        Raises:
+            DataError: If the file is damaged, has changed, or a value is no finite number.
+        """
+        assert self.read_part is not None
+        rows = self.read_part(index)
+        if (rows.shape, rows.dtype) != ((self.parts[index], *self.row_shape), self.dtype):
+            raise DataError(f"{self.where} must not change while it is read, but it did.")
+        return self._as_examples(rows, sum(self.parts[:index]))
+
+    def _as_examples(self, rows: np.ndarray, start: int) -> Examples:
+        if self.ready or self.one == 255:
+            return Examples(torch.from_numpy(np.array(self.laid_out(rows), order="C")))
+        where = f"{self.where}, rows from {start}"
+        return examples_from_arrays(np.asarray(rows), where=where)[0]
 
     def seen(
         self,
@@ -170,22 +196,33 @@ def open_blocks(path: str | os.PathLike[str]) -> Blocks:
 
 
 def _npy(path: Path) -> Blocks:
+    blocks = Blocks.of(_mapped(path), str(path))
+    size = blocks.parts[0]
+
+    def read_part(part: int) -> np.ndarray:
+        # Mapped anew each time: pages that were read count as memory for as long as the map lives.
+        return np.array(_mapped(path)[part * size : (part + 1) * size])
+
+    return replace(blocks, read_part=read_part)
+
+
+def _mapped(path: Path) -> np.ndarray:
     with path.open("rb") as file:
         if file.read(6) != b"\x93NUMPY":
             raise DataError(f"{path} must be a NumPy array file, got other content.")
     try:
-        x = np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged header raises whatever its reader met
         if "Python objects" in str(error):
             raise DataError(
                 f"{path} must hold plain numbers, got Python objects, which are never loaded."
             ) from None
         raise DataError(f"{path} is truncated or damaged: NumPy cannot read it.") from error
-    return Blocks.of(x, str(path))
 
 
 def _npz(path: Path) -> Blocks:
-    return Blocks.of(read_file(path)[0].x.numpy(), str(path))
+    whole = Blocks.of(read_file(path)[0].x.numpy(), str(path))
+    return replace(whole, parts=(), read_part=None)
 
 
 def _images(folder: Path) -> Blocks:
@@ -204,7 +241,14 @@ def _images(folder: Path) -> Blocks:
         for start in range(0, len(paths), size):
             yield np.stack([pixels(path) for path in paths[start : start + size]])
 
-    return Blocks(str(folder), len(paths), first.shape, first.dtype, read)
+    def read_part(part: int) -> np.ndarray:
+        return np.stack([pixels(path) for path in paths[part * few : (part + 1) * few]])
+
+    few = _rows_a_part(first.shape, first.dtype)
+    parts = _parts(len(paths), few)
+    return Blocks(
+        str(folder), len(paths), first.shape, first.dtype, read, parts=parts, read_part=read_part
+    )
 
 
 def _parquet(path: Path) -> Blocks:
@@ -215,19 +259,28 @@ def _parquet(path: Path) -> Blocks:
         raise DataError(f"{path}: to read Parquet, install discretevae[tables].") from None
 
     def read(size: int) -> Iterator[np.ndarray]:
+        with whole_file() as file:
+            for batch in file.iter_batches(size, columns=features(file)):
+                yield numbers(pyarrow.Table.from_batches([batch]))
+
+    def read_part(part: int) -> np.ndarray:
+        with whole_file() as file:
+            return numbers(file.read_row_group(groups[part], columns=features(file)))
+
+    @contextmanager
+    def whole_file() -> Iterator[Any]:
         try:
             with pyarrow.parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(size, columns=features(file)):
-                    table = pyarrow.Table.from_batches([batch])
-                    yield _columns(
-                        [
-                            _arrow_numbers(values, f"{path}, column '{name}'")
-                            for name, values in zip(table.column_names, table.columns, strict=True)
-                        ],
-                        len(table),
-                    )
+                yield file
         except (pyarrow.ArrowException, OSError):
             raise DataError(f"{path} must be a whole Parquet file, got one damaged.") from None
+
+    def numbers(table: Any) -> np.ndarray:
+        columns = [
+            _arrow_numbers(values, f"{path}, column '{name}'")
+            for name, values in zip(table.column_names, table.columns, strict=True)
+        ]
+        return _columns(columns, len(table))
 
     def features(file: Any) -> list[str]:
         names = [name for name in file.schema_arrow.names if not name.startswith(INDEX)]
@@ -235,12 +288,22 @@ def _parquet(path: Path) -> Blocks:
         return [name for i, name in enumerate(names) if i != label]
 
     try:
-        count = pyarrow.parquet.read_metadata(path).num_rows
+        metadata = pyarrow.parquet.read_metadata(path)
+        rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
     except (pyarrow.ArrowException, OSError):
         raise DataError(f"{path} must be a whole Parquet file, got one damaged.") from None
     first = next(read(1), np.empty((0, 1)))
     _check_shape(first, str(path))
-    return Blocks(str(path), count, first.shape[1:], first.dtype, read)
+    groups = [i for i, size in enumerate(rows) if size]
+    return Blocks(
+        str(path),
+        metadata.num_rows,
+        first.shape[1:],
+        first.dtype,
+        read,
+        parts=tuple(rows[i] for i in groups),
+        read_part=read_part,
+    )
 
 
 def _csv(path: Path) -> Blocks:
@@ -290,6 +353,15 @@ OPENERS: dict[str, Callable[[Path], Blocks]] = {
     ".csv": _csv,
     ".parquet": _parquet,
 }
+
+
+def _rows_a_part(row_shape: tuple[int, ...], dtype: np.dtype) -> int:
+    return max(1, PART // max(1, int(np.prod(row_shape)) * dtype.itemsize))
+
+
+def _parts(count: int, size: int) -> tuple[int, ...]:
+    """Rows of each part: `size`, fewer only at the end."""
+    return tuple(min(size, count - start) for start in range(0, count, size))
 
 
 def _regrouped(arrays: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:

@@ -7,10 +7,13 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from discretevae.names import require_count
+
 from .errors import DataError, unknown_name
 from .examples import Examples
 from .seeding import generator
 from .splits import Splits
+from .streams import in_memory
 
 __all__ = ["CONDITIONS", "class_context", "conditioned", "num_classes", "partly_labelled"]
 
@@ -40,7 +43,7 @@ def conditioned(splits: Splits, condition: str) -> Splits:
     give = CONDITIONS[condition](splits)
     return replace(
         splits,
-        train=give(splits.train),
+        train=give(in_memory(splits.train)),
         validation=give(splits.validation),
         test=give(splits.test),
         originals=None if splits.originals is None else give(splits.originals),
@@ -74,11 +77,17 @@ def class_context(
         tensor([[0., 1., 0.],
                 [1., 0., 0.]])
     """
+    if labels.ndim != 1 or labels.dtype != torch.int64:
+        raise DataError(
+            f"{where} must be int64 of one dimension, got {labels.dtype} of shape "
+            f"{tuple(labels.shape)}."
+        )
     if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         raise DataError(
             f"{where} must lie in [0, {classes}), the classes of the training examples, got "
             f"values from {int(labels.min())} to {int(labels.max())}."
         )
+    require_count("classes", classes)
     return torch.nn.functional.one_hot(labels, classes).float()
 
 
@@ -123,7 +132,7 @@ def partly_labelled(splits: Splits, labelled: int, seed: int = 0) -> Splits:
     context[kept, 0] = labels[kept].float()
     times = round(LABELLED_SHARE * len(labels) / labelled)
     rows = torch.cat([torch.arange(len(labels)), kept.repeat(max(0, times - 1))])
-    train = replace(splits.train, context=context).take(rows)
+    train = replace(in_memory(splits.train), context=context).take(rows)
     hidden = (replace(e, context=torch.full((len(e), 1), UNKNOWN)) for e in _others(splits))
     validation, test, originals = hidden
     return replace(splits, train=train, validation=validation, test=test, originals=originals)

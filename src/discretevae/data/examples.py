@@ -1,10 +1,12 @@
 """Observations in memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import torch
 from jaxtyping import Float32, Int64, Shaped
-from torch import Tensor
+from torch import Generator, Tensor
 
 from .errors import DataError
 
@@ -50,8 +52,10 @@ class Examples:
     def __post_init__(self) -> None:
         if self.x.dtype not in (torch.uint8, torch.float32):
             raise DataError(f"`x` must be uint8 or float32, got {self.x.dtype}.")
+        if self.x.ndim < 1:
+            raise DataError("`x` must have one observation a row, got a single number.")
         if self.context is not None and (
-            self.context.dtype != torch.float32 or len(self.context) != len(self)
+            self.context.dtype != torch.float32 or self.context.shape[:1] != self.x.shape[:1]
         ):
             raise DataError(
                 f"`context` must be float32 of shape ({len(self)}, …), "
@@ -72,6 +76,24 @@ class Examples:
     def shape(self) -> tuple[int, ...]:
         """The shape of one observation."""
         return tuple(self.x.shape[1:])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the observations are."""
+        return self.x.device
+
+    def in_order(self, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Iterates over all, `size` at a time: stored observations and their contexts."""
+        contexts = repeat(None) if self.context is None else self.context.split(size)
+        return zip(self.x.split(size), contexts, strict=False) if len(self) else iter(())
+
+    def shuffled(self, size: int, orders: Generator) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Iterates over all in random order, `size` at a time."""
+        x, context = self.x, self.context
+        for index in torch.randperm(len(self), generator=orders, device=self.device).split(size):
+            if len(index):
+                chosen = None if context is None else context.index_select(0, index)
+                yield x.index_select(0, index), chosen
 
     def values(
         self, index: Int64[Tensor, " n"] | slice | None = None

@@ -7,13 +7,15 @@ from pathlib import Path
 import torch
 
 from .binarize import BINARIZERS, Binarizer
+from .blocks import open_blocks
 from .conditions import conditioned, partly_labelled
 from .errors import DataError, unknown_name
 from .examples import Examples
 from .files import READERS, read_file
 from .seeding import generator
 from .sources import DATASETS
-from .splits import Splits, split
+from .splits import Splits, split, stream_split
+from .streams import Stream, in_memory
 
 __all__ = ["load"]
 
@@ -28,6 +30,7 @@ def load(
     limit: int | None = None,
     condition: str = "none",
     labelled: int | None = None,
+    stream: bool = False,
 ) -> Splits:
     """Returns a data set, split once by seed and made binary as its option says.
 
@@ -42,6 +45,7 @@ def load(
         limit: At most how many examples to keep of each part, chosen at random.
         condition: A name in `CONDITIONS`: what a conditional model is told of each example.
         labelled: How many labels a semi-supervised model is given, as `partly_labelled` has it.
+        stream: Whether the training examples stay on disk, as `stream_split` has it.
 
     Raises:
         DataError: If a name is unknown, a file cannot be used, a download fails, the values
@@ -56,11 +60,18 @@ def load(
         raise unknown_name("binarize", binarize, BINARIZERS)
     if limit is not None and limit < 1:
         raise DataError(f"`limit` must be at least 1, got {limit}.")
+    if stream:
+        _require_plain(data, limit=limit, condition=condition, labelled=labelled)
+        splits = _streamed(data, validation, test, seed)
+        train = splits.train.prepared(BINARIZERS[binarize], seed)  # type: ignore[union-attr]
+        return _prepared(splits, train, BINARIZERS[binarize], seed)
     splits = conditioned(_read(data, validation, test, seed), condition)
     splits = _limited(splits, limit, seed)
     if labelled is not None:
         splits = partly_labelled(splits, labelled, seed)
-    return _prepared(splits, BINARIZERS[binarize], seed)
+    kept = generator("binarize", "train", seed)
+    train = BINARIZERS[binarize].prepare(in_memory(splits.train), kept)
+    return _prepared(splits, train, BINARIZERS[binarize], seed)
 
 
 def _read(data: str | os.PathLike[str], validation: float, test: float, seed: int) -> Splits:
@@ -72,6 +83,20 @@ def _read(data: str | os.PathLike[str], validation: float, test: float, seed: in
     examples, classes = read_file(data)
     name = Path(data).expanduser().resolve().stem
     return split(examples, validation=validation, test=test, seed=seed, name=name, classes=classes)
+
+
+def _streamed(data: str | os.PathLike[str], validation: float, test: float, seed: int) -> Splits:
+    blocks, name = open_blocks(data), Path(data).expanduser().resolve().stem
+    return stream_split(blocks, validation=validation, test=test, seed=seed, name=name)
+
+
+def _require_plain(data: str | os.PathLike[str], **options: object) -> None:
+    """Refuses what needs all examples in memory, or their labels."""
+    if isinstance(data, str) and data in DATASETS:
+        raise DataError(f"`stream` must go with a file or a folder of images, got {data!r}.")
+    for name, value in options.items():
+        if value not in (None, "none"):
+            raise DataError(f"`{name}` must be left out with `stream`, got {value!r}.")
 
 
 def _read_named(name: str, validation: float, test: float, seed: int) -> Splits:
@@ -107,13 +132,13 @@ def _limited(splits: Splits, limit: int | None, seed: int) -> Splits:
     )
 
 
-def _prepared(splits: Splits, binarizer: Binarizer, seed: int) -> Splits:
+def _prepared(splits: Splits, train: Examples | Stream, binarizer: Binarizer, seed: int) -> Splits:
     def once(examples: Examples, part: str) -> Examples:
         return binarizer.prepare_evaluation(examples, generator("binarize", part, seed))
 
     return replace(
         splits,
-        train=binarizer.prepare(splits.train, generator("binarize", "train", seed)),
+        train=train,
         validation=once(splits.validation, "validation"),
         test=once(splits.test, "test"),
         binarizer=binarizer,

@@ -62,7 +62,8 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
         with loaded:
-            return dict(loaded)
+            # What is no array, in an archive of another kind, comes as bytes.
+            return {name: a for name, a in loaded.items() if isinstance(a, np.ndarray)}
     except Exception as error:  # a damaged archive raises whatever its decoder met
         if "allow_pickle" in str(error):
             raise DataError(

@@ -1,16 +1,25 @@
 """Training, validation and test sets."""
 
+import random
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from .binarize import BINARIZERS, Binarizer
+from .blocks import Blocks
 from .errors import DataError
 from .examples import Examples
 from .seeding import generator
+from .streams import Stream
 
-__all__ = ["Splits", "split"]
+__all__ = ["Splits", "split", "stream_split"]
+
+HELD_OUT = 10_000
+"""The most examples to validate on, and the most to test on, where a file stays on disk."""
+FIRST = 5_000
+"""Training examples of it, taken at random, that are in memory as well, to be measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +28,7 @@ class Splits:
 
     Arguments:
         name: What the data set is called in tables and reports.
-        train: Examples to fit, as the binarizer's `prepare` left them.
+        train: Examples to fit, as the binarizer's `prepare` left them; in memory or on disk.
         validation: Examples to decide when to stop; may be empty.
         test: Examples to report; may be empty.
         classes: The name of each label, where labels have names.
@@ -31,7 +40,7 @@ class Splits:
     """
 
     name: str
-    train: Examples
+    train: Examples | Stream
     validation: Examples
     test: Examples
     classes: tuple[str, ...] | None = None
@@ -79,7 +88,58 @@ def split(
     return Splits(name, train, valid, held_out, classes)
 
 
+def stream_split(
+    blocks: Blocks, *, validation: float = 0.1, test: float = 0.1, seed: int = 0, name: str = "data"
+) -> Splits:
+    """Parts rows at random; those to train on stay where they are.
+
+    The fractions are of all rows, but at most 10,000 examples each. All rows are read once, so
+    that a value that is no finite number shows before training.
+
+    Arguments:
+        blocks: Rows in parts that can be read by themselves.
+        validation: The fraction in [0, 1) to validate on.
+        test: The fraction in (0, 1) to test on.
+        seed: Which of the random splits.
+        name: What the data set is called.
+
+    Raises:
+        DataError: If the rows cannot be read by parts, a fraction is out of range, or a part that
+            is asked for gets no example.
+
+    Example:
+        >>> splits = stream_split(Blocks.of(np.ones((50, 3))), validation=0.2)
+        >>> len(splits.train), len(splits.validation), len(splits.test)
+        (35, 10, 5)
+    """
+    if not blocks.parts:
+        raise DataError(
+            f"{blocks.where} must be a .npy or .parquet file or a folder of images, of which parts "
+            "can be read by themselves, for examples that stay on disk."
+        )
+    if test == 0:
+        raise DataError("`test` must be above 0 for examples that stay on disk, got 0.")
+    sizes = [min(size, HELD_OUT) for size in _sizes(blocks.count, validation, test)[1:]]
+    chosen = _chosen(blocks.count, sum(sizes) + FIRST, seed)
+    held_out, first = chosen[: sum(sizes)], np.sort(chosen[sum(sizes) :])
+    wanted = np.sort(chosen)
+    found, start = [], 0
+    for part in range(len(blocks.parts)):
+        examples = blocks.part(part)
+        low, high = np.searchsorted(wanted, [start, start + len(examples)])
+        found.append(examples.take(torch.from_numpy(wanted[low:high] - start)))
+        start += len(examples)
+    rows = Examples(torch.cat([examples.x for examples in found]))
+
+    def at(index: np.ndarray) -> Examples:
+        return rows.take(torch.from_numpy(np.searchsorted(wanted, index)))
+
+    train = Stream(blocks, np.sort(held_out), at(first))
+    return Splits(name, train, at(held_out[: sizes[0]]), at(held_out[sizes[0] :]))
+
+
 def _sizes(n: int, validation: float, test: float) -> list[int]:
+    """Gives how many of n examples to train, to validate and to test on."""
     for argument, fraction in (("validation", validation), ("test", test)):
         if not 0 <= fraction < 1:
             raise DataError(f"`{argument}` must be a fraction in [0, 1), got {fraction}.")
@@ -92,3 +152,10 @@ def _sizes(n: int, validation: float, test: float) -> list[int]:
             f"leave {sizes[0]} to train, {sizes[1]} to validate and {sizes[2]} to test on."
         )
     return sizes
+
+
+def _chosen(count: int, most: int, seed: int) -> np.ndarray:
+    """Draws different rows, in random order, in memory that does not grow with `count`."""
+    stream = generator("split", seed)
+    draw = random.Random(int(torch.randint(2**62, (), generator=stream)))
+    return np.array(draw.sample(range(count), min(most, count)), dtype=np.int64)

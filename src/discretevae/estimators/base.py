@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from discretevae.names import require_count
+
 __all__ = [
     "Estimator",
     "evaluate",
@@ -97,8 +99,7 @@ def value_and_gradient(
 
 def require_samples(samples: int, least: int, why: str = "") -> None:
     """Refuses fewer samples than the method needs."""
-    if samples < least:
-        raise ValueError(f"`samples` must be at least {least}{why}, got {samples}.")
+    require_count("samples", samples, least, why)
 
 
 def require_binary(num_categories: int) -> None:

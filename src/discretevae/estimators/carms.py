@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
+from discretevae.draws import draw
 from discretevae.estimators.base import Estimator, evaluate, inject, require_samples
 
 __all__ = ["CARMS"]
@@ -104,11 +105,19 @@ def _coupled_codes(
 ) -> Int[Tensor, "S *B D"]:
     """Draws S classes for each latent, each with law p, negatively dependent."""
     shape = p.shape[:-1]
-    exponential = p.new_empty(samples, *shape).exponential_(generator=generator)
+    exponential = draw(
+        lambda x: x.exponential_(generator=generator), (samples, *shape), -2, p, generator
+    )
     total = exponential.sum(0)  # normalised, they are uniform on the simplex
     u = ((total - exponential) / total).pow(samples - 1)
 
-    drawn = torch.randint(len(orders), shape, generator=generator, device=p.device)
+    drawn = draw(
+        lambda x: torch.randint(len(orders), x.shape, generator=generator, device=x.device),
+        shape,
+        -2,
+        p,
+        generator,
+    )
     order = orders[drawn]
     inner_edges = p.gather(-1, order).cumsum(-1)[..., :-1]
     position = (u[..., None] >= inner_edges).sum(-1, keepdim=True)

@@ -1,5 +1,7 @@
 """Gumbel-perturbed log-probabilities given their argmax, and a gradient averaged over them."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -7,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from discretevae.categorical import gumbel
+from discretevae.draws import successor
+from discretevae.names import require_count
 
 __all__ = ["conditional_gumbel", "require_perturbations", "with_averaged_gradient"]
 
@@ -75,7 +79,8 @@ def with_averaged_gradient(
     """
     device = "cpu" if generator is None else generator.device
     seed = int(torch.randint(2**63 - 1, (), generator=generator, device=device))
-    return _WithAveragedGradient.apply(z, logits, log_p.detach(), temperature, perturbations, seed)
+    noise = partial(successor, generator, seed)
+    return _WithAveragedGradient.apply(z, logits, log_p.detach(), temperature, perturbations, noise)
 
 
 class _WithAveragedGradient(torch.autograd.Function):
@@ -83,7 +88,12 @@ class _WithAveragedGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        z: Tensor, logits: Tensor, log_p: Tensor, temperature: float, perturbations: int, seed: int
+        z: Tensor,
+        logits: Tensor,
+        log_p: Tensor,
+        temperature: float,
+        perturbations: int,
+        noise: Callable[[torch.device], torch.Generator],
     ) -> Tensor:
         return z.clone()
 
@@ -95,8 +105,8 @@ class _WithAveragedGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         (v,), (z, log_p) = grad_outputs, ctx.saved_tensors
-        temperature, perturbations, seed = ctx.how
-        generator = torch.Generator(v.device).manual_seed(seed)
+        temperature, perturbations, noise = ctx.how
+        generator = noise(v.device)
         gradient = torch.zeros_like(v)
         for _ in range(perturbations):
             y = (conditional_gumbel(log_p, z, generator) / temperature).softmax(-1)
@@ -106,5 +116,4 @@ class _WithAveragedGradient(torch.autograd.Function):
 
 def require_perturbations(perturbations: int) -> None:
     """Refuses to average over nothing."""
-    if perturbations < 1:
-        raise ValueError(f"`perturbations` must be at least 1, got {perturbations}.")
+    require_count("perturbations", perturbations)

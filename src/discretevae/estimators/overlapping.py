@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from discretevae.draws import draw
 from discretevae.estimators.base import evaluate, require_binary
 from discretevae.estimators.tempered import Tempered
 
@@ -60,7 +61,8 @@ class OverlappingExponential(Tempered):
     ) -> Float[Tensor, "*B"]:
         require_binary(logits.shape[-1])
         log_q = logits.log_softmax(-1)
-        rho = log_q.new_empty(self.samples, *logits.shape[:-1]).uniform_(generator=generator)
+        shape = (self.samples, *logits.shape[:-1])
+        rho = draw(lambda x: x.uniform_(generator=generator), shape, -2, log_q, generator)
         zeta = smooth(log_q, rho, 1 / self.temperature)
         return evaluate(f, torch.stack([1 - zeta, zeta], -1)).mean(0)
 

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.data import Batch, as_batch
+from discretevae.data import Batch
+from discretevae.evaluation.batches import batches_for
 from discretevae.models import VAE
+from discretevae.names import require_count
 
 __all__ = ["Bounds", "evaluate_bounds", "evaluate_log_likelihood"]
 
@@ -38,9 +40,10 @@ def evaluate_bounds(
     """Computes the terms of the ELBO and, beside them, the trained surrogate.
 
     Raises:
-        ValueError: If the data lie outside the support of the likelihood.
+        ValueError: If there are no batches, or the data lie outside the support of the likelihood.
     """
-    parts = [_bounds(model, *as_batch(batch), generator, samples) for batch in batches]
+    require_count("samples", samples)
+    parts = [_bounds(model, *batch, generator, samples) for batch in batches_for(model, batches)]
     return Bounds(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Bounds)))
 
 
@@ -74,4 +77,4 @@ def evaluate_log_likelihood(
         estimate = lambda x, c: exact.exact_log_likelihood(x, context=c)  # noqa: E731
     else:
         estimate = lambda x, c: model.log_likelihood(x, samples, generator, c)  # noqa: E731
-    return torch.cat([estimate(*as_batch(batch)) for batch in batches])
+    return torch.cat([estimate(*batch) for batch in batches_for(model, batches)])

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from discretevae import categorical
-from discretevae.data import Batch, as_batch
+from discretevae.data import Batch
+from discretevae.evaluation.batches import batches_for
 from discretevae.models import DiscreteVAE
 from discretevae.priors import FactorisedPrior
 
@@ -71,7 +72,7 @@ def code_health(model: DiscreteVAE, batches: Iterable[Tensor | Batch]) -> CodeHe
         (torch.Size([2, 3]), 10)
     """
     parts, kls = [], []
-    for x, context in map(as_batch, batches):
+    for x, context in batches_for(model, batches):
         parts.append(model.logits(x, context))
         if isinstance(model.prior, FactorisedPrior):
             features = model.describe_context(context, (len(x),))

@@ -13,6 +13,7 @@ from jaxtyping import Float, Float64, Int, Shaped
 
 from discretevae.evaluation.representations import draw_rows, require_rows
 from discretevae.files import atomic_path
+from discretevae.names import require_count
 
 __all__ = ["NotInstalledError", "cached_array", "embedded_rows", "tsne", "umap", "umap_installed"]
 
@@ -45,6 +46,7 @@ def embedded_rows(rows: int, seed: int = 0) -> Int[np.ndarray, " n"]:
         >>> len(embedded_rows(60_000))
         5000
     """
+    require_count("rows", rows, 0)
     return draw_rows(rows, EMBEDDED, "embedding", seed)
 
 

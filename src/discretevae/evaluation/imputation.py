@@ -206,7 +206,7 @@ def _codes(
             z = to_one_hot(codes, model.num_categories, x.dtype)[:, None].expand(-1, rows, -1, -1)
             yield z, z.new_zeros(())
         return
-    logits, samples = model.logits(x, context), samples or SAMPLES
+    logits, samples = model.logits(x, context), int(samples or SAMPLES)
     for size in [chunk] * (samples // chunk) + [samples % chunk] * (samples % chunk > 0):
         z = categorical.sample(logits, size, generator)
         yield z, categorical.log_prob(z, logits) + math.log(samples)

@@ -92,7 +92,7 @@ class _Labelled:
 def _figures(
     model: VAE, batches: _Labelled, split: str, samples: int, seed: int
 ) -> dict[str, Figure]:
-    generator = torch.Generator(model.device).manual_seed(seed)
+    generator = torch.Generator(model.device).manual_seed(int(seed))
     figures = _bound_figures(model, batches, generator)
     if split == "test" and samples:
         values = evaluate_log_likelihood(

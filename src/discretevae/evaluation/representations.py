@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
-from discretevae.data import Batch, as_batch, generator
+from discretevae.data import Batch, generator
+from discretevae.evaluation.batches import batches_for
 from discretevae.latents import to_one_hot
 from discretevae.models import DiscreteVAE, GaussianVAE
 
@@ -35,9 +36,7 @@ def representations(
         >>> {name: x.shape for name, x in found.items()}
         {'codes': (10, 6), 'probabilities': (10, 6)}
     """
-    parts = [model.posterior(*as_batch(batch)).cpu() for batch in batches]
-    if not parts:
-        raise ValueError("`batches` must hold at least one batch, got none.")
+    parts = [model.posterior(*batch).cpu() for batch in batches_for(model, batches)]
     posterior = torch.cat(parts)
     broken = int(posterior.isnan().flatten(1).any(1).sum())
     if broken:

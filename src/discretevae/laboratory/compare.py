@@ -138,7 +138,7 @@ class _Plan:
         try:
             found = json.loads(plan.path.read_text(encoding="utf-8"))
             stored, plan.epochs = dict(found["options"]), dict(found["epochs"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"`{plan.path}` must hold a comparison's plan: {error}.") from None
         for name in {**stored, **shared}:
             if stored.get(name) != shared.get(name):
@@ -191,8 +191,8 @@ def _collect(plan: _Plan, estimators: Sequence[str], seeds: Sequence[int]) -> Co
     split = "validation" if plan.shared["validation"] else "train"
     for name in estimators:
         runs = [plan.run(name, seed) for seed in seeds]
-        histories = [run.read_history() for run in runs]
-        metrics = [json.loads(run.metrics.read_text(encoding="utf-8")) for run in runs]
+        histories = [run.read_history("seconds", f"{split}_elbo") for run in runs]
+        metrics = [run.read_metrics(("train", "elbo")) for run in runs]
         rows.append(
             ComparisonRow(
                 estimator=name,

@@ -187,8 +187,10 @@ def measure_gradients(
     """
     if replicates < 2 * GROUPS:
         raise ValueError(f"`replicates` must be at least {2 * GROUPS}, got {replicates}.")
-    if len(x) == 0:
-        raise ValueError("`x` must hold at least one example, got none.")
+    if x.ndim != len(model.shape) + 1 or len(x) == 0:
+        raise ValueError(
+            f"`x` must hold at least one example of shape {model.shape}, got {tuple(x.shape)}."
+        )
     estimators = suitable_estimators(model) if estimators is None else copy.deepcopy(estimators)
     for estimator in estimators.values():
         require_suitable(estimator, model)

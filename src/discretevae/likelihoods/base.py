@@ -84,7 +84,7 @@ class LinearLikelihood(Likelihood):
     ) -> Float[Tensor, "S *B"]:
         at_zero = self(h).log_prob(torch.zeros_like(h)).unsqueeze(1)
         h, x, batch = self._flatten(h, x)
-        return (h @ x.T + at_zero).reshape(-1, *batch)
+        return (h @ x.T + at_zero).reshape(len(h), *batch)
 
 
 def value_range(x: Tensor) -> str:

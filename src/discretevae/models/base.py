@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from discretevae.likelihoods import Likelihood, likelihood_from_config
-from discretevae.names import resolve
+from discretevae.names import require_count, resolve
 from discretevae.networks import NETWORKS, Network, network_from_config
 from discretevae.networks.conditioned import ConditionedEncoder, context_network, with_context
 from discretevae.objectives import ELBO, importance_weighted_bound
@@ -211,6 +211,8 @@ class VAE(nn.Module, ABC):
         Raises:
             ValueError: If `x` lies outside the support of the likelihood.
         """
+        require_count("samples", samples)
+        self._require_some(x)
         self.likelihood.check(x)
         return self.elbo_terms(x, samples, generator, context).elbo
 
@@ -232,10 +234,9 @@ class VAE(nn.Module, ABC):
 
         Reference: Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2016, eq. 8.
         """
-        samples = 1000 if samples is None else samples
-        if samples < 1:
-            raise ValueError(f"`samples` must be at least 1, got {samples}.")
-        self._require_shape(x)
+        samples = 1000 if samples is None else int(samples)
+        require_count("samples", samples)
+        self._require_some(x)
         self.likelihood.check(x)
         rows = max(1, x.numel() // math.prod(self.shape))
         chunk = max(1, ROWS // rows)
@@ -263,6 +264,7 @@ class VAE(nn.Module, ABC):
             generator: Of the draws.
             context: Of a conditional model: one for all, (*context_shape), or one each.
         """
+        require_count("count", count, 0)
         if context is not None and tuple(context.shape) == self.context_shape:
             context = context.expand(count, *context.shape)
         codes = self.sample_codes(count, generator, context)
@@ -322,6 +324,13 @@ class VAE(nn.Module, ABC):
     def _require_shape(self, x: Tensor) -> None:
         if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
             raise ValueError(f"`x` must end in shape {self.shape}, got {tuple(x.shape)}.")
+        if x.dtype != self.dtype:
+            raise ValueError(f"`x` must be {self.dtype}, as the model is, got {x.dtype}.")
+
+    def _require_some(self, x: Tensor) -> None:
+        self._require_shape(x)
+        if not x.numel():
+            raise ValueError(f"`x` must hold an observation, got none: shape {tuple(x.shape)}.")
 
 
 def _require_positive(name: str, shape: Sequence[int]) -> None:

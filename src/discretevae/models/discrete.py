@@ -22,7 +22,7 @@ from discretevae.latents import (
 from discretevae.likelihoods import Likelihood
 from discretevae.models.base import ROWS, VAE, float32_island
 from discretevae.multisample import MULTISAMPLE_ESTIMATORS, MultiSampleEstimator
-from discretevae.names import resolve
+from discretevae.names import require_count, resolve
 from discretevae.networks import Network, network_from_config
 from discretevae.networks.conditioned import LatentEmbedding, context_network
 from discretevae.objectives import ELBO, beta_elbo, free_bits
@@ -96,6 +96,8 @@ class DiscreteVAE(VAE):
     ) -> None:
         require_sizes(num_latents, num_categories)
         features = num_latents * num_categories
+        if embedding_size is not None:
+            require_count("embedding_size", embedding_size)
         decoded = features if embedding_size is None else num_latents * embedding_size
         super().__init__(shape, network, likelihood, beta, features, decoded, context_shape)
         self.num_latents, self.num_categories = num_latents, num_categories
@@ -159,6 +161,7 @@ class DiscreteVAE(VAE):
             ValueError: If `beta` is not 1 or `free_bits` not 0 with a multi-sample estimator.
         """
         self._require_trainable()
+        self._require_some(x)
         logits = self.logits(x, context)
         f = self._log_likelihood_of(x, context)
         if isinstance(self.estimator, MultiSampleEstimator):
@@ -305,6 +308,7 @@ class DiscreteVAE(VAE):
         generator: torch.Generator | None = None,
         context: Tensor | None = None,
     ) -> Int[Tensor, "count D"]:
+        require_count("count", count, 0)
         return self.prior.sample(count, generator, self.describe_context(context, (count,)))
 
     def architecture(self) -> dict[str, Any]:

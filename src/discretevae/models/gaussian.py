@@ -8,8 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
+from discretevae.draws import draw
 from discretevae.likelihoods import Likelihood
 from discretevae.models.base import VAE, float32_island
+from discretevae.names import require_count
 from discretevae.networks import Network
 from discretevae.objectives import ELBO, beta_elbo
 
@@ -80,6 +82,7 @@ class GaussianVAE(VAE):
         context: Tensor | None = None,
     ) -> Float[Tensor, "*B"]:
         """Estimates E_q[log p(x|z)] − β KL by one reparameterised sample; to be maximised."""
+        self._require_some(x)
         terms = self.elbo_terms(x, 1, generator, context)
         return beta_elbo(terms.reconstruction, terms.kl, self.beta)
 
@@ -135,6 +138,7 @@ class GaussianVAE(VAE):
         generator: torch.Generator | None = None,
         context: Tensor | None = None,
     ) -> Float[Tensor, "count L"]:
+        require_count("count", count, 0)
         shape = (count, self.num_latents)
         return torch.randn(shape, dtype=self.dtype, device=self.device, generator=generator)
 
@@ -152,7 +156,6 @@ def _normal(parameters: Float[Tensor, "*B L 2"]) -> Normal:
 
 
 def _draw(q: Normal, samples: int, generator: torch.Generator | None) -> Tensor:
-    noise = torch.randn(
-        (samples, *q.mean.shape), dtype=q.mean.dtype, device=q.mean.device, generator=generator
-    )
+    shape = (samples, *q.mean.shape)
+    noise = draw(lambda x: x.normal_(generator=generator), shape, -2, q.mean, generator)
     return q.mean + q.stddev * noise

@@ -25,7 +25,7 @@ from discretevae.likelihoods import Likelihood
 from discretevae.models.base import ROWS, VAE, at_least_float32, float32_island
 from discretevae.models.discrete import estimator_kind
 from discretevae.multisample import MultiSampleEstimator
-from discretevae.names import resolve
+from discretevae.names import require_count, resolve
 from discretevae.networks import Network
 from discretevae.networks.conditioned import TRUNK_FEATURES
 from discretevae.networks.mlp import perceptron
@@ -214,6 +214,7 @@ class HierarchicalVAE(VAE):
         context: Tensor | None = None,
     ) -> Float[Tensor, "*B"]:
         """Estimates E_q[log p(x|z)] − β KL with the estimators' gradient, one inside the other."""
+        self._require_some(x)
         return self._expectation(x, self._features(x, context), {}, generator)
 
     def _expectation(
@@ -415,6 +416,7 @@ class HierarchicalVAE(VAE):
         generator: torch.Generator | None = None,
         context: Tensor | None = None,
     ) -> Int[Tensor, "count D"]:
+        require_count("count", count, 0)
         self.describe_context(context, (count,))
         top = self.prior.sample(count, generator)
         z = {self.top: to_one_hot(top, self.num_categories[-1], self.dtype)}

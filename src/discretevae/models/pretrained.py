@@ -1,5 +1,6 @@
 """A model as two files, `config.json` and `model.safetensors`: no pickle, no code."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,9 @@ from discretevae.names import resolve
 __all__ = ["ModelError", "from_pretrained", "save_pretrained"]
 
 FORMAT = 1
+CHECKSUM = "sha256"
+"""Where config.json says what it and the weights add up to."""
+BLOCK = 2**20
 MODELS: dict[str, type[VAE]] = {
     kind.kind: kind
     for kind in (DiscreteVAE, GaussianVAE, HierarchicalVAE, JointVAE, SemiSupervisedVAE)
@@ -33,7 +37,11 @@ class ModelError(ValueError):
 
 
 def save_pretrained(model: VAE, folder: str | Path) -> None:
-    """Writes the architecture and the weights; what training alone needs is left out."""
+    """Writes the architecture and the weights; what training alone needs is left out.
+
+    `config.json` holds a checksum of itself and of the weights, so that files that are damaged, or
+    are not a pair, are refused.
+    """
     folder = Path(folder)
     weights = {name: value.contiguous().cpu() for name, value in _weights(model).items()}
     config = {"format": FORMAT, "model": model.kind, **model.architecture()}
@@ -42,8 +50,9 @@ def save_pretrained(model: VAE, folder: str | Path) -> None:
         atomic_path(folder / "config.json") as config_file,
         atomic_path(folder / "model.safetensors") as weights_file,
     ):
-        config_file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         save_file(weights, weights_file)
+        config[CHECKSUM] = _checksum(config, weights_file)
+        config_file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def from_pretrained(folder: str | Path, **options: Any) -> VAE:
@@ -54,7 +63,8 @@ def from_pretrained(folder: str | Path, **options: Any) -> VAE:
         options: What training needs and files do not hold: `estimator`, `beta`.
 
     Raises:
-        ModelError: If a file is missing or damaged, or the weights do not fit the configuration.
+        ModelError: If a file is missing or damaged, or the weights do not fit the configuration;
+            files that were edited by hand, if the checksum is still there.
     """
     folder = Path(folder)
     config = _read_config(folder / "config.json")
@@ -64,13 +74,31 @@ def from_pretrained(folder: str | Path, **options: Any) -> VAE:
             expected = {
                 name: tuple(value.shape) for name, value in _weights(_build(config)).items()
             }
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise ModelError(f"`{folder / 'config.json'}` must describe a model: {error}") from None
+    except Exception as error:  # a damaged description fails in many ways
+        missing = "nothing named " * isinstance(error, KeyError)
+        raise ModelError(
+            f"`{folder / 'config.json'}` must describe a model: {missing}{error}"
+        ) from None
     _require_fit(expected, shapes, folder)
+    if config.get(CHECKSUM) not in (None, _checksum(config, folder / "model.safetensors")):
+        raise ModelError(
+            f"`{folder}` is damaged: config.json and model.safetensors do not have the checksum "
+            f"with which they were saved (`{CHECKSUM}` in config.json)."
+        )
     model, weights = _build(config, **options), load_file(folder / "model.safetensors")
     model.to(next(w.dtype for w in weights.values() if w.is_floating_point()))
     model.load_state_dict(weights, strict=False)
     return model.eval()
+
+
+def _checksum(config: Mapping[str, Any], weights: Path) -> str:
+    """Gives the SHA-256 of a configuration and of the file of its weights."""
+    plain = {key: value for key, value in config.items() if key != CHECKSUM}
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    with weights.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _weights(model: VAE) -> Mapping[str, Tensor]:
@@ -83,7 +111,7 @@ def _build(config: dict[str, Any], **options: Any) -> VAE:
     for key in ("shape", "num_latents", "network", "likelihood"):
         if key not in config:
             raise ValueError(f"`{key}` is missing.")
-    architecture = {k: v for k, v in config.items() if k not in ("format", "model")}
+    architecture = {k: v for k, v in config.items() if k not in ("format", "model", CHECKSUM)}
     if not isinstance(architecture["likelihood"], dict):
         architecture["likelihood"] = str(architecture["likelihood"])
     return kind.from_architecture(architecture, **options)
@@ -94,7 +122,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"`{path}` must exist: the folder holds no saved model.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"`{path}` must be readable JSON, got: {error}") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         found = config.get("format") if isinstance(config, dict) else type(config).__name__

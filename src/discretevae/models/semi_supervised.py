@@ -22,7 +22,7 @@ from discretevae.likelihoods import Likelihood
 from discretevae.models.base import ROWS, VAE, at_least_float32, float32_island
 from discretevae.models.discrete import ConditionalLogLikelihood, DiscreteVAE, LogJoint
 from discretevae.multisample import MultiSampleEstimator
-from discretevae.names import resolve
+from discretevae.names import require_count, resolve
 from discretevae.networks import NETWORKS, Network, network_from_config
 from discretevae.networks.conditioned import ConditionedEncoder, with_context
 from discretevae.objectives import ELBO
@@ -311,6 +311,7 @@ class SemiSupervisedVAE(VAE):
         context: Tensor | None = None,
     ) -> Int[Tensor, "count D_and_1"]:
         """Draws z from its prior, and the labels that are not given uniformly."""
+        require_count("count", count, 0)
         observed = self._observed(context, (count,))
         logits = torch.zeros(count, 1, self.num_classes, dtype=self.dtype, device=self.device)
         y = categorical.sample(_certain(logits, observed), 1, generator)[0].argmax(-1)

@@ -156,7 +156,7 @@ class Analyst:
             note = json.loads(path.read_text(encoding="utf-8"))
             if note["of"] == key:
                 return note["found"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pass  # missing or damaged: measured again
         found = measure(from_pretrained(run.model))
         path.parent.mkdir(parents=True, exist_ok=True)

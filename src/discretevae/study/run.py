@@ -193,7 +193,7 @@ class Work:
         """Gives the validation ELBO of each number of latents, or the train ELBO without one."""
         found = {}
         for experiment in experiments:
-            row = best_row(self.run(experiment).read_history())
+            row = best_row(self.run(experiment).read_history("epoch", "train_elbo"))
             latents = experiment.options["num_latents"]
             found[latents] = row.get("validation_elbo", row["train_elbo"])
         return found
@@ -201,8 +201,9 @@ class Work:
     def bound(self, experiment: Experiment, samples: int) -> Bound:
         """Collects the bounds of a finished run."""
         run = self.run(experiment)
-        history = run.read_history()
-        metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+        history = run.read_history("seconds")
+        of_test = [("test", name) for name in ("elbo", "kl", "objective_gap")]
+        metrics = run.read_metrics(("train", "elbo"), *of_test)
         test = metrics["test"]
         likelihood = None
         if samples:
@@ -238,8 +239,9 @@ class Work:
         run, data = self.run(experiment), self.data(experiment)
         model = from_pretrained(run.model)
         assert isinstance(model, DiscreteVAE)
-        row = run.read_history()[-1]
-        metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+        terms = "train_objective", "train_contrast", "train_mutual_information"
+        row = run.read_history(*terms)[-1]
+        metrics = run.read_metrics(("test", "elbo"))
         found = {
             "seed": experiment.options["seed"],
             "objective": row["train_objective"],
@@ -286,7 +288,7 @@ def _within_0_and_1(data: Splits) -> bool:
 def _require_same(asked: dict[str, Any], path: Path) -> None:
     try:
         stored = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"`{path}` must hold a study's plan: {error}.") from None
     for name, value in asked.items():
         if stored.get(name, value) != value:  # an older plan lacks what came later

@@ -1,5 +1,7 @@
 """Checkpoints that are whole or not there at all."""
 
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        with atomic_path(path) as temporary:
-            torch.save(checkpoint, temporary)
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)  # to a path, it would not say that the disk is full
 
 
 class BestAndLast(ModelCheckpoint):
@@ -62,6 +64,13 @@ def _moved(value: Any, old: str, new: str) -> Any:
     return value
 
 
+def _require_whole(path: Path) -> None:
+    """Compares the checksums of all parts of a checkpoint, which torch does not when it loads."""
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise ValueError(f"{damaged} does not have its checksum.")
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Loads a checkpoint without running code from it.
 
@@ -69,7 +78,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: If the file is missing, cut short or no checkpoint of a run.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        _require_whole(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file that is refused in a moment
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"`{path}` must exist to go on from it.") from None
     except Exception as error:  # torch raises many kinds for a damaged file

@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import nn
 
 from discretevae.data import Splits
 from discretevae.files import atomic_path
@@ -79,7 +80,10 @@ def _fit(
     module = TrainingModule(model, data, options)
     start = _checked_start(model, options, folder) if resume else None
     with _quiet(), _interruptible():
-        _trainer(data, options, folder, log).fit(module, ckpt_path=start, weights_only=True)
+        trainer = _trainer(data, options, folder, log)
+        trainer.fit(module, ckpt_path=start, weights_only=True)
+    if not trainer.is_global_zero:
+        return module.history
     write_history(folder / "metrics.csv", module.history)  # a finished run is not trained again
     best = folder / "checkpoints" / "best.ckpt"
     if best.exists():
@@ -101,6 +105,9 @@ def _checked_start(model: VAE, options: TrainingOptions, folder: Path) -> Path |
         return None
     checkpoint = read_checkpoint(path)
     _require_fits(checkpoint, model, path)
+    best = path.with_name("best.ckpt")
+    if best.exists():  # needed at the end, and refused now
+        _require_fits(read_checkpoint(best), model, best)
     done = len(checkpoint["history"])
     if done > options.epochs:
         raise TrainingError(
@@ -123,6 +130,8 @@ def _trainer(data: Splits, options: TrainingOptions, folder: Path, log: bool) ->
         max_epochs=options.epochs,
         accelerator=options.accelerator,
         devices=options.devices,
+        num_nodes=options.num_nodes,
+        use_distributed_sampler=False,  # each process takes its rows of every batch
         precision=options.precision,  # type: ignore[arg-type]
         logger=_logger(folder) if log else False,
         callbacks=callbacks,
@@ -187,10 +196,11 @@ class MetricsCSV(Callback):
         self.path = path
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
-        write_history(self.path, pl_module.history)
+        if trainer.is_global_zero:
+            write_history(self.path, pl_module.history)
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
-        write_history(self.path, pl_module.history)
+        self.on_train_epoch_start(trainer, pl_module)
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:
@@ -236,6 +246,8 @@ def check(
             f"`data` must have shape {model.shape} to suit the model, got {tuple(data.shape)}."
         )
     _require_support(model, data)
+    if options.processes > 1:
+        _require_rows_apart(model, options)
     _require_device(options)
     TrainingModule(model, data, options)
     if folder is not None:
@@ -245,10 +257,31 @@ def check(
 def _require_support(model: VAE, data: Splits) -> None:
     draws = torch.Generator().manual_seed(0)
     for examples in (data.train, data.validation, data.test):
-        for x in examples.x.split(CHUNK):
+        for x, _ in examples.in_order(CHUNK):
             model.likelihood.check(data.binarizer.draw(x, draws))
             if data.binarizer.binary:  # all alike
                 break
+
+
+def _require_rows_apart(model: VAE, options: TrainingOptions) -> None:
+    """Refuses what looks at a whole batch, of which each process has only some rows."""
+    for name in ("contrastive", "balance"):
+        if getattr(options, name) not in (0, 0.0, "0"):
+            raise TrainingError(
+                f"`devices` must be 1 with {name.replace('_', ' ')}, which compares the rows of a "
+                f"batch with each other, got {options.processes}."
+            )
+    if getattr(model, "free_bits", 0.0):
+        raise TrainingError(
+            "`devices` must be 1 with `free_bits`, whose floor is for the mean of a batch, "
+            f"got {options.processes}."
+        )
+    estimator = getattr(model, "estimator", None)
+    if isinstance(estimator, nn.Module):
+        raise TrainingError(
+            f"`devices` must be 1 with {type(estimator).__name__}, which learns from whole "
+            f"batches, got {options.processes}."
+        )
 
 
 def _require_device(options: TrainingOptions) -> None:
@@ -262,11 +295,12 @@ def _require_device(options: TrainingOptions) -> None:
             Trainer(
                 accelerator=options.accelerator,
                 devices=options.devices,
+                num_nodes=options.num_nodes,
                 precision=options.precision,  # type: ignore[arg-type]
                 logger=False,
                 enable_checkpointing=False,
             )
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, TypeError, ValueError) as error:
         raise TrainingError(
             f"`accelerator` must be one that works here with {options.devices} device(s) and "
             f"{options.precision}, got {options.accelerator!r}: {error}"

@@ -13,8 +13,9 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from discretevae.data import Batch, Batches, Examples, Splits, as_batch
+from discretevae.data import Batch, Batches, Examples, Splits, Stream, as_batch, share_of
 from discretevae.data.seeding import generator
+from discretevae.draws import SharedGenerator
 from discretevae.evaluation.code_health import code_health, collapse_warnings
 from discretevae.models import VAE, DiscreteVAE
 from discretevae.models.hierarchical import LayerEstimators
@@ -33,6 +34,8 @@ GRACE = 1_000
 """Steps before the code is looked at for collapse."""
 TRIED = 100
 """Examples on which added terms are tried before the run."""
+MEASURED = 1_000
+"""Examples of which the true ELBO is measured together."""
 CURVE_EXAMPLES = 5_000
 """Training examples, the first of the set, on which the curve's train ELBO is measured."""
 
@@ -93,9 +96,7 @@ class TrainingModule(LightningModule):
         return self._batches(self.data.train, self.options.batch_size, self.current_epoch, True)
 
     def on_train_epoch_start(self) -> None:
-        self.generator = generator(
-            "estimator", self.options.seed, self.current_epoch, device=self.device
-        )
+        self.generator = self._stream("estimator", self.current_epoch)
         self._objective = torch.zeros((), device=self.device)
         self._sums = {name: torch.zeros((), device=self.device) for name in self.terms}
         self._started = time.perf_counter()
@@ -113,10 +114,15 @@ class TrainingModule(LightningModule):
 
     def training_step(self, batch: Tensor | Batch, batch_idx: int) -> Tensor:
         x, context = as_batch(batch)
+        size = self.options.batch_size
+        total = min(size, len(self.data.train) - batch_idx * size)
+        counted, draws = self._mine(self.generator, total)
         with self.model.encoded_once(x, context) if self.terms else nullcontext():
-            objective = self.model.objective(x, self.generator, context).mean()
+            # Gradients are averaged over processes: the sum of all rows over all rows, in the end.
+            weight = self.trainer.world_size / total
+            objective = self.model.objective(x, draws, context).sum() * weight * (counted > 0)
             for name, term in self.terms.items():
-                value = term(self.model, x, self.generator, context)
+                value = term(self.model, x, draws, context)
                 self._sums[name] += value.detach()
                 objective = objective + self.schedules[name](self.global_step) * value
         self._objective += objective.detach()
@@ -131,7 +137,7 @@ class TrainingModule(LightningModule):
             "epoch": self.current_epoch + 1,
             "step": self.global_step,
             "seconds": round(self._seconds, 3),
-            "train_objective": float(self._objective) / self.trainer.num_training_batches,
+            "train_objective": self._mean_objective(int(self.trainer.num_training_batches)),
             **self._mean_terms(),
             **self._true_elbos(),
             **{name: value(self.global_step) for name, value in self.schedules.items()},
@@ -189,7 +195,7 @@ class TrainingModule(LightningModule):
             sets["test"] = self.data.test
         self.model.eval()
         elbos = {
-            f"{name}_elbo": float(self._elbo(examples).mean())
+            f"{name}_elbo": self._mean_elbo(examples)
             for name, examples in sets.items()
             if len(examples)
         }
@@ -197,13 +203,46 @@ class TrainingModule(LightningModule):
         return elbos
 
     @torch.no_grad()
-    def _elbo(self, examples: Examples) -> Tensor:
-        draws = generator("curve", self.options.seed, 0, device=self.device)
-        batches = self._batches(examples, 1000, 0, False)
-        pairs = map(as_batch, batches)
-        return torch.cat([self.model.elbo_terms(x, 1, draws, c).elbo for x, c in pairs])
+    def _mean_elbo(self, examples: Examples) -> float:
+        draws, sum_ = self._stream("curve", 0), torch.zeros((), device=self.device)
+        for i, batch in enumerate(self._batches(examples, MEASURED, 0, False)):
+            x, context = as_batch(batch)
+            counted, mine = self._mine(draws, min(MEASURED, len(examples) - i * MEASURED))
+            sum_ += self.model.elbo_terms(x, 1, mine, context).elbo[:counted].sum()
+        return self._summed(sum_) / len(examples)
 
-    def _batches(self, examples: Examples, size: int, epoch: int, shuffle: bool) -> Batches:
+    def _mean_objective(self, batches: int) -> float:
+        return self._summed(self._objective) / (batches * self.trainer.world_size)
+
+    def _summed(self, value: Tensor) -> float:
+        """Adds up what the processes have."""
+        return float(self.trainer.strategy.reduce(value.clone(), reduce_op="sum"))
+
+    def _stream(self, name: str, epoch: int) -> torch.Generator:
+        """Draws of an epoch, the same for every number of processes."""
+        stream = generator(name, self.options.seed, epoch, device=self.device)
+        if self.trainer.world_size == 1:
+            return stream
+        shared = SharedGenerator(self.device)
+        shared.manual_seed(stream.initial_seed())
+        return shared
+
+    def _mine(
+        self, stream: torch.Generator | None, total: int
+    ) -> tuple[int, torch.Generator | None]:
+        """How many rows of a batch this process counts, and the draws for those it has."""
+        first, end = share_of(total, *self._share)
+        if isinstance(stream, SharedGenerator):
+            stream.take(first, max(end - first, 1), total)
+        return end - first, stream
+
+    @property
+    def _share(self) -> tuple[int, int]:
+        return self.trainer.global_rank, self.trainer.world_size
+
+    def _batches(
+        self, examples: Examples | Stream, size: int, epoch: int, shuffle: bool
+    ) -> Batches:
         return Batches(
             examples,
             size,
@@ -212,6 +251,7 @@ class TrainingModule(LightningModule):
             epoch=epoch,
             shuffle=shuffle,
             device=self.device,
+            share=self._share,
         )
 
     def _warn_of_collapse(self) -> None:
@@ -219,7 +259,14 @@ class TrainingModule(LightningModule):
         if not isinstance(self.model, DiscreteVAE) or self.global_step < GRACE:
             return
         examples = self.data.validation if len(self.data.validation) else self.data.train
-        batches = self._batches(examples.take(slice(0, CURVE_EXAMPLES)), 1000, 0, False)
+        batches = Batches(
+            examples.take(slice(0, CURVE_EXAMPLES)),
+            MEASURED,
+            self.data.binarizer,
+            self.options.seed,
+            shuffle=False,
+            device=self.device,
+        )
         for message in collapse_warnings(code_health(self.model, batches)):
             kind = re.sub(r"\d+", "", message)
             if kind not in self.warned:
@@ -229,9 +276,10 @@ class TrainingModule(LightningModule):
                 )
 
     def _require_finite(self, batch_idx: int) -> None:
-        if not bool(self._objective.isfinite()):
+        objective = self._summed(self._objective)
+        if not math.isfinite(objective):
             step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx + 1
-            self._refuse("the objective", float(self._objective), step)
+            self._refuse("the objective", objective, step)
 
     def _require_finite_elbos(self, row: dict[str, float]) -> None:
         for name, value in row.items():

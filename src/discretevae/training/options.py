@@ -37,7 +37,8 @@ class TrainingOptions:
         test_curve: Also write the test ELBO of every epoch; nothing is decided by it.
         seed: Of everything random.
         accelerator: auto, cpu, gpu, …, as Lightning has it.
-        devices: How many devices, or "auto".
+        devices: How many devices of each machine, a process each; every batch is parted among them.
+        num_nodes: How many machines.
         precision: 32-true, bf16-mixed or 16-mixed.
         progress_bar: Whether to show one.
 
@@ -61,18 +62,25 @@ class TrainingOptions:
     test_curve: bool = False
     seed: int = 0
     accelerator: str = "auto"
-    devices: int | str = 1
+    devices: int = 1
+    num_nodes: int = 1
     precision: str = "32-true"
     progress_bar: bool = True
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 0), ("seed", 0)):
+        leasts = {"epochs": 1, "batch_size": 1, "patience": 0, "seed": 0}
+        for name, least in {**leasts, "devices": 1, "num_nodes": 1}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"`{name}` must be at least {least}, got {getattr(self, name)}.")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"`learning_rate` must be positive, got {self.learning_rate}.")
         if self.seed >= 2**63:
             raise ValueError(f"`seed` must be less than 2^63, got {self.seed}.")
+        if self.processes > self.batch_size:
+            raise ValueError(
+                f"`batch_size` must be at least {self.processes}, a row for each process, "
+                f"got {self.batch_size}."
+            )
         resolve("optimizer", self.optimizer, OPTIMIZERS)
         resolve("decay", self.decay, DECAYS)
         resolve("precision", self.precision, dict.fromkeys(PRECISIONS))
@@ -85,3 +93,8 @@ class TrainingOptions:
             )
         if self.temperature is not None:
             require_range("temperature", self.temperature, positive=True)
+
+    @property
+    def processes(self) -> int:
+        """How many there are in all."""
+        return self.devices * self.num_nodes

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from discretevae.data import Batches, Examples, as_batch
+from discretevae.data import Batches, Examples, Stream, as_batch
 from discretevae.data.binarize import Binarizer
 from discretevae.data.seeding import generator
 from discretevae.models import DiscreteVAE
@@ -82,7 +82,7 @@ def fit_prior(
         prior.train()
         orders = generator("prior", seed, epoch, device=device)
         order = torch.randperm(len(codes), generator=orders, device=device)
-        for index in order.split(batch_size):
+        for index in order.split(int(batch_size)):
             optimizer.zero_grad()
             (-prior.log_prob_of_codes(codes[index]).mean()).backward()
             optimizer.step()
@@ -97,7 +97,11 @@ def fit_prior(
 
 @torch.no_grad()
 def draw_codes(
-    model: DiscreteVAE, examples: Examples, binarizer: Binarizer, draws: int = 1, seed: int = 0
+    model: DiscreteVAE,
+    examples: Examples | Stream,
+    binarizer: Binarizer,
+    draws: int = 1,
+    seed: int = 0,
 ) -> Int[Tensor, "N D"]:
     """Draws codes from the posterior of every example, as many times as `draws`.
 

@@ -1,0 +1,196 @@
+"""Bad options of every command: each is refused in one line and with status 2."""
+
+import inspect
+import os
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import Any, get_args
+
+import hypothesis
+from children import Outcome, each, said
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from scenes import SMALL, Scene
+from tally import Tally
+
+__all__ = ["mistype"]
+
+NUMBERS = st.one_of(
+    st.sampled_from(["-1", "0", "1e9", "nan", "inf", "-inf", "1.5", "", "x", "9" * 25, "0x10"]),
+    st.sampled_from(["1e400", "-0", "1_0", "٣", "true", "null", "[1]", "{}", "'1'", "1 ", "2**3"]),
+    st.integers(-(2**70), 2**70).map(str),
+    st.floats().map(str),
+)
+WORDS = st.one_of(
+    st.sampled_from(
+        ["", " ", "nonsense", "none", "None", "null", "true", "1", "-1", "a,b", ",", "~"]
+    ),
+    st.sampled_from(
+        ["0:1", "1:0", ":", "0:1:0", "nan:1", "1:2:3:4", "../..", "/", "/dev/null", "\n"]
+    ),
+    st.sampled_from(
+        ["no/such.npy", "x.docx", "*", "${HOME}", "!!python/object:os.system", "&a", "|"]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
+)
+SHAPES = st.sampled_from(
+    [
+        ["--no-such-option", "1"],
+        ["--"],
+        ["-x"],
+        ["one", "too", "many"],
+        ["--seed"],
+        ["--config", "no.yaml"],
+    ]
+)
+
+
+def mistype(scene: Scene, count: int, seed: int) -> Tally:
+    """Types bad options, one, two or three at a time; what is right stops before training.
+
+    Arguments:
+        scene: Where there is a run.
+        count: Command lines of each command.
+        seed: Of the options.
+    """
+    from discretevae.cli import COMMANDS
+
+    tally = Tally("bad command lines")
+    folder = scene.folder / "commands"
+    folder.mkdir()
+    names = [n for n in COMMANDS if n not in ("datasets", "estimators", "explore")]
+    cases = [_case(name, COMMANDS.get(name), scene, folder, count, seed) for name in (*names, "")]
+    results = each(cases, limit=900.0, before=lambda: _stop_short(folder))
+    for name, found in zip((*names, ""), results, strict=True):
+        if isinstance(found, Outcome):
+            tally.count(name or "any", found.fault() or "no result", name)
+            continue
+        seen = set()
+        for words, outcome in found:
+            fault = outcome.fault()
+            key = fault and fault[-120:]
+            shown = " ".join(map(repr, words))[:300]
+            tally.count(name or "any", None if key in seen else fault, shown, outcome.status == 2)
+            seen.add(key)
+    return tally.done()
+
+
+def _case(
+    name: str,
+    command: Callable[..., None] | None,
+    scene: Scene,
+    folder: Path,
+    count: int,
+    seed: int,
+) -> Callable[[], list[tuple[list[str], Outcome]]]:
+    def case() -> list[tuple[list[str], Outcome]]:
+        results: list[tuple[list[str], Outcome]] = []
+
+        @hypothesis.seed(f"{seed} {name}")
+        @settings(
+            max_examples=count,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @hypothesis.given(_lines(name, command, scene, folder))
+        def attempt(words: list[str]) -> None:
+            results.append((words, said(words)))
+
+        attempt()
+        return results
+
+    return case
+
+
+def _lines(
+    name: str, command: Callable[..., None] | None, scene: Scene, folder: Path
+) -> st.SearchStrategy[list[str]]:
+    if command is None or not name:
+        return st.lists(WORDS, min_size=1, max_size=3)
+    usual = _usual(name, scene, folder)
+    parameters = inspect.signature(command).parameters.values()
+    options = [p for p in parameters if p.default is not inspect.Parameter.empty]
+    positional = [p.name for p in parameters if p.default is inspect.Parameter.empty]
+    one = st.sampled_from(options).flatmap(_option)
+    several = st.lists(one, min_size=1, max_size=3).map(lambda parts: list(chain(*parts)))
+
+    def words(given: tuple[list[str], list[str] | None, str | None]) -> list[str]:
+        bad, shape, place = given
+        first = [*usual[0]] if place is None or not positional else [place, *usual[0][1:]]
+        return [name, *first, *usual[1], *bad, *(shape or [])]
+
+    rarely = st.one_of(st.none(), st.none(), st.none(), SHAPES)
+    places = st.one_of(st.none(), st.none(), st.none(), WORDS)
+    return st.tuples(several, rarely, places).map(words)
+
+
+def _option(parameter: inspect.Parameter) -> st.SearchStrategy[list[str]]:
+    flag = "--" + parameter.name.replace("_", "-")
+    kinds = get_args(parameter.annotation) or (parameter.annotation,)
+    if bool in kinds:
+        return st.sampled_from([[flag], [flag, "3"], [f"{flag}=x"]])
+    if list[int] in kinds:
+        return st.lists(NUMBERS, max_size=3).map(lambda words: [flag, *words])
+    values = NUMBERS if {int, float} & set(kinds) else st.one_of(WORDS, NUMBERS)
+    return values.map(lambda word: [f"{flag}={word}"])
+
+
+def _usual(name: str, scene: Scene, folder: Path) -> tuple[list[str], list[str]]:
+    """What the command is given besides: its positional words, and options that make it quick."""
+    run = str(scene.runs["whole"])
+    small = [*SMALL]
+    match name:
+        case "train":
+            return ["digits"], small
+        case "compare":
+            return ["digits"], ["--limit", "30", "--num-latents", "2", "--epochs", "1"]
+        case "study":
+            return ["digits"], ["--limit", "60"]
+        case "gradients":
+            return [run], []
+        case "decode":
+            return [run, f"{run}/given.npz"], ["--output", str(folder / "d.npy")]
+        case "decompress":
+            return [run, f"{run}/given.dvae"], ["--output", str(folder / "e.npy")]
+        case "encode":
+            return [run], ["--output", str(folder / "c.npz")]
+        case "compress":
+            return [run], ["--output", str(folder / "c.dvae")]
+        case "impute" | "score":
+            return [run, "no/such.csv"], []
+        case _:
+            return [run], []
+
+
+def _stop_short(folder: Path) -> None:
+    """Does nothing where all arguments have been found right, and writes nowhere else."""
+    import discretevae.cli
+    import discretevae.commands.prior
+    import discretevae.export
+    import discretevae.laboratory
+    import discretevae.laboratory.compare
+    import discretevae.publish
+    import discretevae.study.run
+    import discretevae.training.prior
+    from discretevae.runs import Run
+
+    def done(*_: Any, **__: Any) -> Any:
+        raise SystemExit(0)
+
+    os.chdir(folder)
+    os.environ["DISCRETEVAE_DATA"] = str(folder)
+    for module, what in (
+        (discretevae.cli, "_train"),
+        (discretevae.publish, "publish"),
+        (discretevae.export, "export"),
+        (discretevae.laboratory, "measure_gradients"),
+        (discretevae.laboratory.compare, "run_experiment"),
+        (discretevae.laboratory.compare, "train"),
+        (discretevae.study.run.Work, "train"),
+        (discretevae.training.prior, "fit_prior"),
+    ):
+        setattr(module, what, done)
+    Run.create = classmethod(done)  # type: ignore[assignment]

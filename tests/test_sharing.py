@@ -1,0 +1,162 @@
+"""What is shared is the model and the run's own figures, and nothing else."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+import torch
+
+from discretevae.cli import main
+from discretevae.codes.identity import model_identity
+from discretevae.models import from_pretrained
+from discretevae.report import format_value
+from discretevae.runs import Run
+from discretevae.sharing import FILES, ShareError, push_to_hub
+
+
+@pytest.fixture(scope="module")
+def shared(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shared") / "model"
+    main(["share", str(run_folder), str(folder)])
+    return folder
+
+
+def test_three_files_and_the_same_model(shared: Path, run_folder: Path) -> None:
+    assert sorted(path.name for path in shared.iterdir()) == sorted(FILES)
+    one, other = from_pretrained(shared), from_pretrained(run_folder / "model")
+    assert model_identity(one) == model_identity(other)
+    assert model_identity(one) in (shared / "README.md").read_text("utf-8")
+
+
+def test_every_figure_of_the_card_is_the_runs(shared: Path, run_folder: Path) -> None:
+    card = (shared / "README.md").read_text("utf-8")
+    metrics = json.loads((run_folder / "metrics.json").read_text("utf-8"))
+    lines = [line for line in card.splitlines() if line.startswith("| ")]
+    splits = [cell.strip() for cell in lines[0].split("|")[2:-2]]
+    assert splits == ["test", "validation", "train"]
+    figures = {
+        format_value(figure["value"], figure["se"])
+        for part in metrics.values()
+        for figure in part.values()
+        if not isinstance(figure["value"], list)
+    }
+    cells = [cell.strip() for line in lines[1:] for cell in line.split("|")[2:-2]]
+    assert set(cells) <= figures | {"–"}
+    elbo = metrics["test"]["elbo"]
+    assert (
+        f"| ELBO, a true lower bound on log p(x) | {format_value(elbo['value'], elbo['se'])}"
+        in card
+    )
+
+
+def test_the_card_says_what_the_model_is(shared: Path, run_folder: Path) -> None:
+    card = (shared / "README.md").read_text("utf-8")
+    assert card.startswith("---\nlibrary_name: discretevae\n")
+    assert "2 categorical latents of 3 classes" in card
+    assert "on digits (1×8×8, fresh): 60 training" in card
+    weights = sum(p.numel() for p in from_pretrained(shared).parameters())
+    assert f"{weights:,} parameters" in card
+    assert str(run_folder) not in card
+    assert not re.search(r"\{[{%]|None|nan", card)
+
+
+def test_the_example_of_the_card_runs(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (shared / "README.md").read_text("utf-8"), re.S)
+    shutil.copytree(shared, tmp_path / "path/to/this/folder")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"x": torch.zeros(2, 1, 8, 8)}
+    exec(compile(example, "README.md", "exec"), names)
+    assert names["codes"].shape == (2, 2)
+
+
+def test_it_may_be_written_again_but_replaces_nothing_else(
+    shared: Path, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["share", str(run_folder), str(shared)])
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(SystemExit) as exit_:
+        main(["share", str(run_folder), str(tmp_path)])
+    assert exit_.value.code == 2
+    error = capsys.readouterr().err
+    assert "`FOLDER` must be new, empty or hold a shared model" in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--push", "no-owner"], "`push` must be a repository as OWNER/NAME, got 'no-owner'"),
+        (["--public"], "`public` must go with --push, which was not given"),
+    ],
+)
+def test_a_mistake_shows_before_anything_is_written(
+    words: list[str],
+    message: str,
+    run_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["share", str(run_folder), str(tmp_path / "new"), *words])
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_without_figures_is_refused(run_folder: Path, tmp_path: Path) -> None:
+    copied = Run(shutil.copytree(run_folder, tmp_path / "run"))
+    copied.metrics.unlink()
+    with pytest.raises(SystemExit):
+        main(["share", str(copied.folder), str(tmp_path / "new")])
+    assert not (tmp_path / "new").exists()
+
+
+class Hub:
+    """Stands for the client of a hub, and keeps what it is asked to do."""
+
+    def __init__(self, **_: object) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        Hub.last = self
+
+    def create_repo(self, repo_id: str, **options: Any) -> str:
+        self.calls.append((repo_id, options))
+        return f"https://hub/{repo_id}"
+
+    def upload_folder(self, *, repo_id: str, **options: Any) -> None:
+        self.calls.append((repo_id, options))
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_the_three_files_are_uploaded(
+    public: bool,
+    shared: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(huggingface_hub, "HfApi", Hub)
+    assert push_to_hub(shared, "me/digits", public=public) == "https://hub/me/digits"
+    (created, how), (sent, what) = Hub.last.calls
+    assert created == sent == "me/digits"
+    assert how["private"] is not public
+    assert what["folder_path"] == str(shared)
+    assert sorted(what["allow_patterns"]) == sorted(FILES)
+
+
+def test_only_a_whole_folder_is_uploaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub, "HfApi", Hub)
+    with pytest.raises(ShareError, match=r"`folder` must hold README\.md, config\.json"):
+        push_to_hub(tmp_path, "me/digits")
+
+
+def test_without_the_client_it_is_said_in_a_line(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ShareError, match=r'pip install "discretevae\[share\]"'):
+        push_to_hub(shared, "me/digits")

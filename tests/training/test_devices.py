@@ -1,0 +1,94 @@
+"""Two processes train to what one does."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from discretevae.cli import main
+from discretevae.training import TrainingOptions
+
+OPTIONS = [
+    *("--limit", "65", "--batch-size", "16", "--network", "mlp", "--widths", "16"),
+    *("--num-latents", "2", "--num-categories", "3", "--importance-samples", "0"),
+    *("--accelerator", "cpu", "--estimator", "reinmax", "--test-curve"),
+    *("--epochs", "8", "--learning-rate", "0.05", "--decay", "constant", "--patience", "2"),
+]
+"""A last batch of a single row, which leaves one process without, and an end before eight epochs:
+the rate is too high to go on getting better."""
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+    script = Path(arguments[0])
+    script.write_text("from discretevae.cli import main\nmain()\n")
+    environment = {k: v for k, v in os.environ.items() if k not in ("RANK", "LOCAL_RANK")}
+    command = [sys.executable, "-W", "ignore", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env=environment, check=False
+    )
+
+
+def test_two_processes_are_one_up_to_the_order_of_sums(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    main(["train", "digits", *OPTIONS, "--output", str(one)])
+    done = start(
+        str(tmp_path / "run.py"),
+        "train",
+        "digits",
+        *OPTIONS,
+        "--devices",
+        "2",
+        "--output",
+        str(two),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    alone, together = history(one), history(two)
+    assert len(alone) == len(together) < 8  # both stopped early, in the same epoch
+    for ours, theirs in zip(together, alone, strict=True):
+        assert ours["step"] == theirs["step"]
+        for name in ("train_objective", "train_elbo", "validation_elbo", "test_elbo"):
+            # Independent draws would differ by more than 0.1 in each.
+            assert ours[name] == pytest.approx(theirs[name], abs=5e-3), name
+    weights, expected = (load_file(f / "model" / "model.safetensors") for f in (two, one))
+    for name, value in expected.items():
+        assert float((weights[name] - value).abs().max()) < 5e-3, name
+    # What only the first process writes is there once, and whole.
+    assert sorted(p.name for p in one.iterdir()) == sorted(p.name for p in two.iterdir())
+    assert not list(two.rglob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (["--free-bits", "0.1"], "`devices` must be 1 with `free_bits`"),
+        (["--balance", "1"], "`devices` must be 1 with balance"),
+        (["--estimator", "nvil"], "`devices` must be 1 with NVIL, which learns"),
+        (["--batch-size", "1"], "`batch_size` must be at least 2, a row for each process"),
+    ],
+)
+def test_what_needs_whole_batches_is_refused(
+    wrong: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--limit", "20", "--accelerator", "cpu", "--devices", "2", *wrong]
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "digits", *options, "--output", str(tmp_path / "run")])
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_numbers_of_processes_are_checked() -> None:
+    for name in ("devices", "num_nodes"):
+        with pytest.raises(ValueError, match=f"`{name}` must be at least 1, got 0"):
+            TrainingOptions(**{name: 0})
