@@ -95,7 +95,7 @@ OPTIONS = [
     ("--prior conditional", "`prior` conditional must go with a --condition, got none"),
     ("--free-bits -1", "`free_bits` must be a finite number of at least 0, got -1"),
     ("--free-bits 1 --prior autoregressive", "`free_bits` must be 0 where the objective has no KL"),
-    ("--embedding-size 0", "`embedding` must be at least 1, got 0"),
+    ("--embedding-size 0", "`embedding_size` must be at least 1, got 0"),
     ("--model joint", "`continuous` must be given with --model joint"),
     ("--model joint --continuous 0", "`num_continuous` must be at least 1, got 0"),
     ("--model hierarchical", "`upper_latents` must be given with --model hierarchical"),

@@ -46,6 +46,7 @@ ENTRIES = (
 """What a run may leave in its folder; nothing else is ever removed."""
 LEFTOVER = re.compile(
     r"\..+-\w{8}\.(ckpt|csv|dvae|html|json|md|npy|npz|onnx|png|pt2|safetensors|yaml)$"
+    r"|\.tmp\w{6}$"  # of safetensors
 )
 
 

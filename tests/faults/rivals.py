@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from children import Outcome, command
@@ -9,17 +10,17 @@ from scenes import OTHER, TRAINING, Scene
 from tally import Tally
 from wholeness import broken, contents
 
-__all__ = ["compete"]
+__all__ = ["PAIRS", "compete"]
 
 SAME = ("config.yaml", "model/config.json", "model/model.safetensors", "metrics.json")
 
 
-def compete(scene: Scene, count: int, seed: int) -> Tally:
+def compete(scene: Scene, names: Sequence[str], count: int) -> Tally:
     """Starts two commands at once: one is refused, or both are safe; never a mix of both."""
     tally = Tally("two at once")
     for number in range(count):
         delay = 0.0 if number % 2 == 0 else 0.05 * number
-        for name in PAIRS:
+        for name in names:
             folder = scene.fresh(STARTS[name])
             first, second = (_words(words, folder) for words in PAIRS[name])
             outcomes = _both(first, second, delay)

@@ -7,7 +7,7 @@ from command_lines import mistype
 from damage import damage
 from disks import fill, forbid
 from kills import kill
-from rivals import compete
+from rivals import PAIRS, compete
 from scenes import Scene
 from strange_data import puzzle
 from tally import Tally
@@ -15,39 +15,40 @@ from tally import Tally
 __all__ = ["SECTIONS"]
 
 KILLS = {
-    "train": {"moment": 30, "operation": 48, "byte": 16},
-    "train --overwrite": {"moment": 6, "operation": 20},
-    "evaluate": {"moment": 12, "operation": 12, "byte": 8},
-    "encode": {"moment": 8, "operation": 6, "byte": 4},
-    "decode": {"moment": 4, "operation": 6, "byte": 4},
-    "compress": {"moment": 8, "operation": 6, "byte": 4},
-    "compress --lossy": {"moment": 4, "operation": 6, "byte": 4},
-    "decompress": {"moment": 4, "operation": 6, "byte": 4},
-    "sample": {"moment": 3, "operation": 4},
-    "reconstruct": {"moment": 3, "operation": 4},
-    "prior": {"moment": 6, "operation": 12},
-    "export": {"moment": 3, "operation": 3},
+    "train": {"moment": 16, "operation": 40, "byte": 12},
+    "train --overwrite": {"moment": 4, "operation": 14},
+    "evaluate": {"moment": 8, "operation": 10, "byte": 6},
+    "encode": {"moment": 4, "operation": 6, "byte": 4},
+    "decode": {"moment": 3, "operation": 6, "byte": 3},
+    "compress": {"moment": 4, "operation": 6, "byte": 4},
+    "compress --lossy": {"moment": 2, "operation": 6, "byte": 3},
+    "decompress": {"moment": 2, "operation": 6, "byte": 3},
+    "sample": {"moment": 2, "operation": 4},
+    "reconstruct": {"moment": 2, "operation": 4},
+    "prior": {"moment": 4, "operation": 10, "byte": 3},
+    "export": {"moment": 1, "operation": 2},
 }
 FEW_KILLS = {
-    "train": {"moment": 2, "operation": 3, "byte": 1},
-    "evaluate": {"moment": 1, "operation": 1},
+    "train": {"moment": 1, "operation": 3, "byte": 1},
     "encode": {"operation": 2},
-    "compress": {"operation": 2, "byte": 1},
+    "compress": {"byte": 1},
 }
 DISKS = {
-    "train": 12,
-    "evaluate": 8,
-    "encode": 3,
-    "decode": 3,
-    "compress": 3,
-    "compress --lossy": 3,
-    "decompress": 3,
-    "sample": 3,
-    "reconstruct": 3,
-    "prior": 4,
+    "train": 8,
+    "evaluate": 5,
+    "encode": 2,
+    "decode": 2,
+    "compress": 2,
+    "compress --lossy": 2,
+    "decompress": 2,
+    "sample": 2,
+    "reconstruct": 2,
+    "prior": 3,
     "export": 1,
 }
-FEW_DISKS = {"train": 2, "encode": 1, "compress": 1}
+FEW_DISKS = {"train": 1, "encode": 1}
+
+FEW_PAIRS = ("train, train", "encode, resume")
 
 
 def _kills(scene: Scene, short: bool, seed: int) -> Tally:
@@ -63,19 +64,19 @@ def _read_only(scene: Scene, short: bool, seed: int) -> Tally:
 
 
 def _rivals(scene: Scene, short: bool, seed: int) -> Tally:
-    return compete(scene, 1 if short else 4, seed)
+    return compete(scene, FEW_PAIRS if short else tuple(PAIRS), 1 if short else 3)
 
 
 def _damaged(scene: Scene, short: bool, seed: int) -> Tally:
-    return damage(scene, 2 if short else 25, seed)
+    return damage(scene, 1 if short else 25, seed)
 
 
 def _arguments(scene: Scene, short: bool, seed: int) -> Tally:
-    return misuse(scene, 2 if short else 52, seed)
+    return misuse(scene, 1 if short else 52, seed)
 
 
 def _commands(scene: Scene, short: bool, seed: int) -> Tally:
-    return mistype(scene, 5 if short else 160, seed)
+    return mistype(scene, 3 if short else 160, seed)
 
 
 def _strange(scene: Scene, short: bool, seed: int) -> Tally:

@@ -10,13 +10,13 @@ import pytest
 
 BENCH = Path(__file__).parent
 LEAST = {
-    "kills": 8,
-    "full disks and quotas": 3,
-    "read-only folders": 3,
+    "kills": 5,
+    "full disks and quotas": 2,
+    "read-only folders": 2,
     "two at once": 2,
-    "damaged files": 50,
-    "bad arguments": 300,
-    "bad command lines": 60,
+    "damaged files": 25,
+    "bad arguments": 150,
+    "bad command lines": 40,
     "strange data": 20,
 }
 """Sort of fault → how many the short form tries at least."""

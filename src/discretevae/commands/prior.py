@@ -34,6 +34,8 @@ def prior(
     """
     from pathlib import Path
 
+    import torch
+
     from discretevae.assemble import data_from_options
     from discretevae.cli import _discrete, _require_at_least, _saved_model, _stored_options
     from discretevae.names import resolve
@@ -50,6 +52,7 @@ def prior(
     if model.context_shape is not None:
         raise ValueError("`RUN` must be of a model without a condition, got one with.")
     data = data_from_options(options)
+    torch.manual_seed(options["seed"])
     fitted = prior_from_config({"kind": kind}, model.num_latents, model.num_categories)
     validation = data.validation if len(data.validation) else data.train
     history = fit_prior(
