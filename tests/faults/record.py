@@ -4,6 +4,7 @@ import json
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 from tally import Tally
 
@@ -39,6 +40,30 @@ PROMISES = {
     "reconstructed by a run with other data.",
 }
 """Sort of fault → what was done and what must hold."""
+MENDED = (
+    "A full disk in the middle of a checkpoint, of weights or of an exported program ended with a "
+    "traceback: the libraries that write hide the disk's error in one of their own.",
+    "Two commands could train into one folder, and left a mix of both runs; `train --resume` "
+    "removed the temporary files of a command that was writing them.",
+    "A flipped bit in saved weights, or a pair of files of two models, loaded without a word: "
+    "`config.json` now has a checksum of both files, which is compared where it is there.",
+    "A flipped bit in a checkpoint went on into training: the checksums in the file are compared.",
+    "A damaged `best.ckpt` ended a resumed run with a traceback, after all its epochs.",
+    "`train --resume` on a run without checkpoints, such as one that `prior` made, would have "
+    "trained it anew over its model.",
+    "`prior` drew the first weights of a prior from PyTorch's global state, not from the seed.",
+    "Temporary files of exported programs, of safetensors, and of files with spaces in their names "
+    "were left behind by a kill, and a folder with one was no empty folder.",
+    "A kill while a run was being replaced could leave a folder that was no run any more, to which "
+    "`--overwrite` was refused if a file of the user's was there.",
+    "Tracebacks: an empty or foreign `metrics.csv` or `metrics.json` under `compare` and `study`, "
+    "a `config.json` without its prior, a damaged context, files nested very deep.",
+    "A gzipped data set was unpacked as a whole, whatever it unpacked to.",
+    "Sizes below zero, beyond 2^31, or of no example, data of another floating-point type, and "
+    "batches without the dimension of a batch were refused in PyTorch's words, or not at all; a "
+    "vocabulary of very many pieces ended the process.",
+)
+"""Defects that the bench has found."""
 
 
 def print_table(tallies: list[Tally]) -> None:
@@ -54,7 +79,7 @@ def print_table(tallies: list[Tally]) -> None:
 
 
 def write_record(tallies: list[Tally], folder: Path, seed: int, command: str) -> None:
-    """Writes faults.json and faults.md."""
+    """Writes faults.json and, from it, faults.md."""
     from discretevae.runs import versions
 
     record = {
@@ -65,37 +90,37 @@ def write_record(tallies: list[Tally], folder: Path, seed: int, command: str) ->
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "faults.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    (folder / "faults.md").write_text(_page(tallies, record), encoding="utf-8")
+    (folder / "faults.md").write_text(page(record), encoding="utf-8")
 
 
-def _page(tallies: list[Tally], record: dict[str, object]) -> str:
-    machine = record["machine"]
-    assert isinstance(machine, dict)
-    failed = sum(len(tally.failures) for tally in tallies)
+def page(record: dict[str, Any]) -> str:
+    """Words and tables for a record."""
+    machine, faults = record["machine"], record["faults"]
     lines = [
         "# Faults",
         "",
         f"What was tried by `{record['command']}` (seed {record['seed']}) on "
         f"{machine['processor']} ({machine['cores']} cores, one used), Python "
-        f"{machine['python']}, torch {machine['torch']}. Failed: **{failed}**.",
+        f"{machine['python']}, torch {machine['torch']}. "
+        f"Failed: **{sum(found['failed'] for found in faults.values())}**.",
         "",
         "| | tried | refused | failed | seconds |",
         "|---|---:|---:|---:|---:|",
     ]
-    for tally in tallies:
-        tried, refused = sum(tally.tried.values()), sum(tally.refused.values())
-        lines.append(
-            f"| {tally.sort} | {tried:,} | {refused:,} | {len(tally.failures)} | "
-            f"{tally.seconds:,.0f} |"
-        )
-    for tally in tallies:
-        lines += ["", f"## {tally.sort.capitalize()}", "", PROMISES[tally.sort], ""]
+    for sort, found in faults.items():
+        numbers = [f"{found[name]:,.0f}" for name in ("tried", "refused", "failed", "seconds")]
+        lines.append(f"| {sort} | {' | '.join(numbers)} |")
+    lines += ["", "The rest was accepted, or, of the kills, has nothing to refuse."]
+    for sort, found in faults.items():
+        lines += ["", f"## {sort.capitalize()}", "", PROMISES[sort], ""]
         lines += ["| | tried | refused |", "|---|---:|---:|"]
-        for kind, count in tally.tried.items():
-            lines.append(f"| {kind} | {count:,} | {tally.refused[kind]:,} |")
-        lines += ["", *(f"- {note}" for note in tally.notes)] if tally.notes else []
-        if tally.failures:
-            lines += ["", "Failed:", "", *(f"- {failure[:300]}" for failure in tally.failures)]
+        for kind, count in found["kinds"].items():
+            lines.append(f"| {kind} | {count['tried']:,} | {count['refused']:,} |")
+        for title, items in (("Notes", found["notes"]), ("Failed", found["failures"])):
+            if items:
+                lines += ["", f"{title}:", "", *(f"- {item[:300]}" for item in items)]
+    lines += ["", "## Found and mended", "", "A case of each is in `tests/faults/test_defects.py`."]
+    lines += ["", *(f"- {what}" for what in MENDED)]
     return "\n".join(lines) + "\n"
 
 

@@ -142,11 +142,11 @@ def _one_code(found: Study) -> Section:
         for network in ("MLP", "CNN")
         if {f"{network}, exact", f"{network}, relaxed"} <= by_name.keys()
     ]
-    gaps = "; ".join(
+    gaps = [
         f"{network}: {format_value(relaxed.surrogate)} relaxed, {format_value(relaxed.elbo)} true, "
-        f"{format_value(exact.elbo)} with the exact gradient"
+        f"{format_value(exact.elbo)} with the exact gradient."
         for network, exact, relaxed in pairs
-    )
+    ]
     return Section(
         "One latent, honestly",
         [
@@ -154,7 +154,7 @@ def _one_code(found: Study) -> Section:
             f"{found.num_categories} = {most:.2f} nats about an example. Decoding relaxed samples, "
             "which are points inside the simplex, passes more through it than the KL counts: the "
             "value is no bound on log p(x).",
-            f"{gaps}.",
+            *gaps,
         ],
         [
             Table(
