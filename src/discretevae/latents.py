@@ -102,8 +102,9 @@ def enumerate_codes(
         >>> enumerate_codes(2, 3, stop=4).tolist()
         [[0, 0], [0, 1], [0, 2], [1, 0]]
     """
-    require_sizes(num_latents, num_categories)
-    stop = num_codes(num_latents, num_categories) if stop is None else stop
+    if num_latents:  # without a latent there is one code, of no classes
+        require_sizes(num_latents, num_categories)
+    stop = num_categories**num_latents if stop is None else stop
     if not 0 <= start <= stop:
         raise ValueError(f"`stop` must be at least `start`, and that 0, got {stop} and {start}.")
     number = torch.arange(start, stop, device=device)

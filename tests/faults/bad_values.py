@@ -41,8 +41,10 @@ SEQUENCES = st.one_of(
 )
 OBJECTS = st.sampled_from([None, 3, -1.5, "x", (), [None], {}, {"kind": "x"}, b"x", object, print])
 PATHS = st.one_of(
-    st.sampled_from(["", "/", "/dev/null", "no/such/x.npy", "x" * 300, "a\0b", "/proc/self/mem"]),
-    st.sampled_from(["ünïcode.csv", ".", "..", "/etc", "x.npy/y", "a.docx", " "]),
+    st.sampled_from(
+        ["", "/dev", "/dev/null", "no/such/x.npy", "x" * 300, "a\0b", "/proc/self/mem"]
+    ),
+    st.sampled_from(["ünïcode.csv", "/etc", "x.npy/y", "a.docx", " "]),
     st.text(max_size=12),
 )
 FILLS = (float("nan"), float("inf"), float("-inf"), -1.0, 0.5, 1e38, 2.0)

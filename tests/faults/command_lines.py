@@ -24,10 +24,10 @@ NUMBERS = st.one_of(
 )
 WORDS = st.one_of(
     st.sampled_from(
-        ["", " ", "nonsense", "none", "None", "null", "true", "1", "-1", "a,b", ",", "~"]
+        ["", " ", "nonsense", "none", "None", "null", "true", "1", "-1", "a,b", ",", "~x"]
     ),
     st.sampled_from(
-        ["0:1", "1:0", ":", "0:1:0", "nan:1", "1:2:3:4", "../..", "/", "/dev/null", "\n"]
+        ["0:1", "1:0", ":", "0:1:0", "nan:1", "1:2:3:4", "../..", "/dev", "/dev/null", "\n"]
     ),
     st.sampled_from(
         ["no/such.npy", "x.docx", "*", "${HOME}", "!!python/object:os.system", "&a", "|"]
@@ -159,6 +159,8 @@ def _usual(name: str, scene: Scene, folder: Path) -> tuple[list[str], list[str]]
             return [run], ["--output", str(folder / "c.npz")]
         case "compress":
             return [run], ["--output", str(folder / "c.dvae")]
+        case "share":
+            return [run, str(folder / "shared")], []
         case "impute" | "score":
             return [run, "no/such.csv"], []
         case _:
@@ -173,6 +175,7 @@ def _stop_short(folder: Path) -> None:
     import discretevae.laboratory
     import discretevae.laboratory.compare
     import discretevae.publish
+    import discretevae.sharing
     import discretevae.study.run
     import discretevae.training.prior
     from discretevae.runs import Run
@@ -186,6 +189,7 @@ def _stop_short(folder: Path) -> None:
         (discretevae.cli, "_train"),
         (discretevae.publish, "publish"),
         (discretevae.export, "export"),
+        (discretevae.sharing, "push_to_hub"),
         (discretevae.laboratory, "measure_gradients"),
         (discretevae.laboratory.compare, "run_experiment"),
         (discretevae.laboratory.compare, "train"),

@@ -42,7 +42,8 @@ PROMISES = {
 """Sort of fault → what was done and what must hold."""
 MENDED = (
     "A full disk in the middle of a checkpoint, of weights or of an exported program ended with a "
-    "traceback: the libraries that write hide the disk's error in one of their own.",
+    "traceback: the libraries that write hide the disk's error in one of their own. Another came "
+    "from the thread that writes TensorBoard's log.",
     "Two commands could train into one folder, and left a mix of both runs; `train --resume` "
     "removed the temporary files of a command that was writing them.",
     "A flipped bit in saved weights, or a pair of files of two models, loaded without a word: "

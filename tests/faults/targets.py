@@ -29,7 +29,16 @@ EXEMPT = {
     ),
     "a record that holds what it is given": (
         *("Batch", "Binarizer", "DatasetInfo", "MixedTable", "Splits", "TextSplits", "Rows"),
-        *("AnomalyScores", "Bounds", "Clustering", "CodeHealth", "Figure", "ELBO", "Output"),
+        *(
+            "AnomalyScores",
+            "Bounds",
+            "Clustering",
+            "CodeHealth",
+            "Figure",
+            "ELBO",
+            "Output",
+            "Stream",
+        ),
         *("GradientReport", "GradientRow", "Sentences", "TextCounts", "Blocks"),
     ),
     "takes one of the records alone, or nothing": (
@@ -41,7 +50,15 @@ EXEMPT = {
             "suitable_estimators",
             "num_classes",
         ),
-        *("model_identity", "batch_size", "is_available", "as_batch", "Encoder", "Decoder"),
+        *(
+            "model_identity",
+            "batch_size",
+            "is_available",
+            "as_batch",
+            "in_memory",
+            "Encoder",
+            "Decoder",
+        ),
     ),
     "an error": (
         *("DataError", "NotInstalledError", "CodesError", "ModelError", "TrainingError"),
@@ -173,13 +190,16 @@ def _small() -> list[Row]:
     from discretevae.data import (
         BINARIZERS,
         Batches,
+        Blocks,
         Examples,
         class_context,
         conditioned,
         examples_from_arrays,
         generator,
         partly_labelled,
+        share_of,
         split,
+        stream_split,
         table_rows,
         text_examples,
     )
@@ -390,6 +410,11 @@ def _small() -> list[Row]:
                 lambda **k: split(examples(), **k),
                 {"validation": 0.1, "test": 0.1, "seed": 0, "name": "x"},
             ),
+            stream_split=(
+                lambda **k: stream_split(Blocks.of(x), **k),
+                {"validation": 0.1, "test": 0.1, "seed": 0, "name": "x"},
+            ),
+            share_of=(share_of, {"rows": 7, "process": 1, "processes": 3}),
             text_examples=(
                 text_examples,
                 {

@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ from discretevae.models import (
 from discretevae.networks import MLP
 from discretevae.runs import Run, RunError, held
 from discretevae.training.checkpoints import CheckpointError, read_checkpoint
+from discretevae.training.fit import _quiet
 from discretevae.vocabulary import Vocabulary
 
 SMALL = MLP((4,))
@@ -75,6 +77,17 @@ def test_a_full_disk_is_an_os_error_whatever_a_library_calls_it(tmp_path: Path) 
     with pytest.raises(FullDisk), atomic_path(tmp_path / "x"):
         raise FullDisk("of another kind")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_thread_of_a_log_is_quiet_about_a_full_disk(capsys: pytest.CaptureFixture[str]) -> None:
+    def write() -> None:
+        raise OSError(28, "No space left on device")
+
+    with _quiet():
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert capsys.readouterr().err == ""
 
 
 # Two at once
@@ -275,6 +288,11 @@ def test_models_refuse_what_has_no_figure(kind: str) -> None:
             "`samples` must be at least 1",
         ),
         (lambda: code_health(DiscreteVAE((3,)), [torch.zeros(3)]), "`batches` must have shape"),
+        (lambda: code_health(DiscreteVAE((3,)), [torch.zeros(0, 3)]), "`batches` must have shape"),
+        (
+            lambda: GaussianVAE((3,), 2).decode(torch.zeros(4, 2, dtype=torch.float64)),
+            "`codes` must be torch.float32",
+        ),
     ],
 )
 def test_a_bad_value_is_a_value_error(call: Callable[[], object], words: str) -> None:

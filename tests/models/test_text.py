@@ -168,3 +168,14 @@ def test_training_tells_sentences_apart_and_writes_them_back(tmp_path: Path) -> 
     per_token = float(cost.sum()) / (6 + 7)
     assert bits_per_token(elbo, token_counts(x)) == pytest.approx(per_token / math.log(2), abs=0.03)
     assert perplexity(elbo, token_counts(x)) == pytest.approx(math.exp(per_token), abs=0.03)
+
+
+def test_the_codes_of_sentences_are_summed_over_only_where_they_are_few() -> None:
+    """Each pair of a code and a sentence is a pass of the network: 4,096 would take hours."""
+    vocabulary = Vocabulary.of_characters(["to be"])
+    likelihood = TokenLikelihood(vocabulary, 6, width=4, features=4)
+    network = TextNetwork(vocabulary.size, width=4, widths=(4,))
+    few, many = (DiscreteVAE((6,), d, 8, network, likelihood) for d in (2, 4))
+    assert (few.enumerable, many.enumerable) == (True, False)
+    x = vocabulary.to_rows(["be"], 6)
+    assert many.exact_log_likelihood(x).shape == (1,)  # where it is asked for

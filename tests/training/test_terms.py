@@ -27,7 +27,7 @@ def state(model: DiscreteVAE) -> list[Tensor]:
 def step_gradients(module: TrainingModule, x: Tensor) -> list[Tensor]:
     module.generator = torch.Generator().manual_seed(5)
     module._sums = {name: torch.zeros(()) for name in module.terms}
-    module._trainer = type("T", (), {"global_step": 0})()  # type: ignore[assignment]
+    module._trainer = type("T", (), {"global_step": 0, "global_rank": 0, "world_size": 1})()  # type: ignore[assignment]
     loss = module.training_step(x, 0)
     return list(torch.autograd.grad(loss, list(module.model.parameters())))
 

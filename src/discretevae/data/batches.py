@@ -36,10 +36,18 @@ def as_batch(batch: Tensor | tuple[Tensor, Tensor | None]) -> Batch:
 def share_of(rows: int, process: int, processes: int) -> tuple[int, int]:
     """Gives the first of the rows that a process takes, and the first that it does not.
 
+    Raises:
+        DataError: If a number is out of range.
+
     Example:
         >>> [share_of(7, process, 3) for process in range(3)]
         [(0, 2), (2, 4), (4, 7)]
     """
+    if rows < 0 or not 0 <= process < processes:
+        raise DataError(
+            "`process` must be one of `processes`, and `rows` at least 0, "
+            f"got {process} of {processes} and {rows}."
+        )
     return process * rows // processes, (process + 1) * rows // processes
 
 

@@ -25,9 +25,10 @@ def batches_for(model: VAE, batches: Iterable[Tensor | Batch]) -> Iterator[Batch
     found = False
     for batch in map(as_batch, batches):
         found = True
-        if batch.x.ndim != len(model.shape) + 1:
+        if batch.x.ndim != len(model.shape) + 1 or len(batch.x) == 0:
             raise ValueError(
-                f"`batches` must have shape (N, *{model.shape}), got {tuple(batch.x.shape)}."
+                f"`batches` must have shape (N, *{model.shape}) with N of at least 1, "
+                f"got {tuple(batch.x.shape)}."
             )
         yield batch
     if not found:

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from discretevae.latents import DEFAULT_BUDGET
+
 __all__ = ["Likelihood", "LinearLikelihood"]
 
 
@@ -24,6 +26,8 @@ class Likelihood(nn.Module, ABC):
     name: ClassVar[str]
     normalised: bool = True
     """False where p(x | h) does not integrate to one over the data it is given."""
+    cheap_codes: ClassVar[int] = DEFAULT_BUDGET
+    """Up to how many codes log p(x) is summed over where nobody asked for a number of samples."""
 
     def __init__(self, event_dims: int = 1) -> None:
         super().__init__()

@@ -60,6 +60,8 @@ class TokenLikelihood(Likelihood):
     """
 
     name: ClassVar[str] = "tokens"
+    cheap_codes: ClassVar[int] = 2**6
+    """Each pair of a code and a sentence is a pass of the network."""
 
     def __init__(
         self,

@@ -227,7 +227,7 @@ class DiscreteVAE(VAE):
     ) -> Float[Tensor, "*B"]:
         """Bounds log p(x) by S importance weights; without `samples`, exact where K^D allows.
 
-        Up to 65,536 codes are summed over; where there are more, S is 1000.
+        Up to 65,536 codes are summed over, of sentences 64; where there are more, S is 1000.
         """
         if samples is None and self.enumerable:
             return self.exact_log_likelihood(x, context=context)
@@ -235,8 +235,8 @@ class DiscreteVAE(VAE):
 
     @property
     def enumerable(self) -> bool:
-        """Whether all K^D codes fit the default budget of an enumeration."""
-        return is_enumerable(self.num_latents, self.num_categories)
+        """Whether all K^D codes are as few as the likelihood is cheaply evaluated at."""
+        return is_enumerable(self.num_latents, self.num_categories, self.likelihood.cheap_codes)
 
     def exact_log_likelihood(
         self,

@@ -129,6 +129,8 @@ class GaussianVAE(VAE):
         """
         if codes.ndim < 1 or codes.shape[-1] != self.num_latents:
             raise ValueError(f"`codes` must end in {self.num_latents}, got {tuple(codes.shape)}.")
+        if codes.dtype != self.dtype:
+            raise ValueError(f"`codes` must be {self.dtype}, as the model is, got {codes.dtype}.")
         c = self.describe_context(context, tuple(codes.shape[:-1]))
         return self.likelihood(self._decoded(codes, c))
 

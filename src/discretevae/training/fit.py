@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -327,9 +328,14 @@ def _interruptible() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps Lightning's advertisements and hints for other set-ups out of the terminal."""
+    """Keeps Lightning's advertisements and hints for other set-ups out of the terminal.
+
+    And what the thread that writes TensorBoard's log says of a full disk: training ends with it.
+    """
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
+    hook = threading.excepthook
+    threading.excepthook = lambda args: None if isinstance(args.exc_value, OSError) else hook(args)
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
@@ -337,5 +343,6 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", module="lightning")
             yield
     finally:
+        threading.excepthook = hook
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
