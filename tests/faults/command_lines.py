@@ -169,6 +169,8 @@ def _usual(name: str, scene: Scene, folder: Path) -> tuple[list[str], list[str]]
 
 def _stop_short(folder: Path) -> None:
     """Does nothing where all arguments have been found right, and writes nowhere else."""
+    import lightning.fabric
+
     import discretevae.cli
     import discretevae.commands.prior
     import discretevae.export
@@ -190,6 +192,7 @@ def _stop_short(folder: Path) -> None:
         (discretevae.publish, "publish"),
         (discretevae.export, "export"),
         (discretevae.sharing, "push_to_hub"),
+        (lightning.fabric, "Fabric"),
         (discretevae.laboratory, "measure_gradients"),
         (discretevae.laboratory.compare, "run_experiment"),
         (discretevae.laboratory.compare, "train"),

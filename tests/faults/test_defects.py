@@ -31,6 +31,7 @@ from discretevae.models import (
     from_pretrained,
 )
 from discretevae.networks import MLP
+from discretevae.processes import start_processes
 from discretevae.runs import Run, RunError, held
 from discretevae.training.checkpoints import CheckpointError, read_checkpoint
 from discretevae.training.fit import _quiet
@@ -278,6 +279,7 @@ def test_models_refuse_what_has_no_figure(kind: str) -> None:
         ),
         (lambda: class_context(torch.arange(0), -1), "`classes` must be at least 1"),
         (lambda: embedded_rows(-1), "`rows` must be at least 0"),
+        (lambda: start_processes(10**9), "`devices` must be at most"),
         (
             lambda: evaluate_bounds(DiscreteVAE((3,)), [torch.zeros(3)]),
             "`batches` must have shape",
