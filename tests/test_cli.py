@@ -477,7 +477,13 @@ def test_a_mistake_shows_no_traceback(tmp_path: Path) -> None:
 def test_control_c_says_how_to_go_on(small: list[str], tmp_path: Path) -> None:
     words = ["train", *small, "--epochs", "100000", "--patience", "0", "--output", "my run"]
     with subprocess.Popen(
-        [*PROGRAM, *words], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*PROGRAM, *words],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A suite that runs in the background of a shell would hand on that it ignores the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         history, deadline = tmp_path / "my run" / "metrics.csv", time.monotonic() + 60
         while not history.exists() and time.monotonic() < deadline:
