@@ -11,11 +11,15 @@ from tally import Tally
 __all__ = ["print_table", "write_record"]
 
 PROMISES = {
-    "kills": "A command is killed at a random moment, before each operation on a file of its "
-    "folder, or by the kernel in the middle of a write, and what goes on after it may be killed "
-    "again. Then every file under its final name can be read, an epoch in `metrics.csv` is in "
-    "`last.ckpt`, what a command must not touch is as it was to the byte; and the same command, "
-    "said again (`train --resume`), ends with the files of a run that nobody killed, to the byte.",
+    "kills": "A command gets SIGKILL at a random moment (`moment`) or before an operation on a"
+    " file of its folder, spread over all that it does (`operation`); or the kernel "
+    "ends it in the middle of a write (`byte`, SIGXFSZ). What goes on after it may be"
+    " killed again (`again`). Then every file under its final name can be read (but "
+    "TensorBoard's log, which grows line by line), an epoch in `metrics.csv` is in "
+    "`last.ckpt`, what a command must not touch is as it was to the byte; and the "
+    "same command, said again (`train --resume`), ends with the files of a run that "
+    "nobody killed, to the byte: configuration, weights, figures; `metrics.csv` but "
+    "for its seconds.",
     "full disks and quotas": "A small disk in memory has some bytes left, or each file may have "
     "so many: the command succeeds, or ends with one line and status 2; then as above, with space "
     "again.",
