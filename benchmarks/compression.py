@@ -28,9 +28,9 @@ import torch
 from PIL import Image
 
 from discretevae.assemble import shown_from_options
-from discretevae.cli import _stored_options
 from discretevae.codes import compress_file, decompress_file
 from discretevae.codes.archive import Archive
+from discretevae.commands.train import stored_options
 from discretevae.data.blocks import Blocks
 from discretevae.files import write_text
 from discretevae.models import DiscreteVAE
@@ -236,7 +236,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     run = Run.open(arguments.run)
-    options = _stored_options(run)
+    options = stored_options(run)
     model = DiscreteVAE.from_pretrained(run.model)
     examples = shown_from_options(options, None, model).examples
     x = (examples.x.numpy() > 0).astype(np.uint8).reshape(len(examples), *model.shape[-2:])

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from discretevae.assemble import data_from_options, resolve_options
-from discretevae.cli import _defaults, train
+from discretevae.commands.train import defaults, train
 from discretevae.data import Splits, class_context, load
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.figure import mean_figure
@@ -92,7 +92,7 @@ def run_of(name: str) -> Run:
 
 
 def options_of(changes: Mapping[str, Any]) -> dict[str, Any]:
-    return resolve_options({**_defaults(train), **changes})
+    return resolve_options({**defaults(train), **changes})
 
 
 def trained(name: str, changes: Mapping[str, Any]) -> None:

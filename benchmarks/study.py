@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from discretevae.cli import study_options
+from discretevae.commands.study import study_options
 from discretevae.runs import versions
 from discretevae.study.drawings import Drawings
 from discretevae.study.page import sections_of

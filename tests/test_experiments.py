@@ -6,7 +6,7 @@ import pytest
 
 from discretevae import experiments
 from discretevae.assemble import data_from_options, resolve_options
-from discretevae.cli import study_options
+from discretevae.commands.study import study_options
 from discretevae.experiments import build, run_experiment
 from discretevae.runs import Run
 

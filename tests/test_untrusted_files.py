@@ -91,18 +91,19 @@ def test_the_payload_would_run(kind: Callable, mark: Path) -> None:
     assert mark.is_dir()
 
 
-def test_no_weights(content: bytes, mark: Path, run_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "refusal"),
+    [
+        ("model.safetensors", "must be a whole safetensors file"),
+        ("config.json", "must be readable JSON"),
+    ],
+)
+def test_no_model(
+    name: str, refusal: str, content: bytes, mark: Path, run_folder: Path, tmp_path: Path
+) -> None:
     folder = shutil.copytree(run_folder / "model", tmp_path / "model")
-    (folder / "model.safetensors").write_bytes(content)
-    with pytest.raises(ModelError, match="must be a whole safetensors file"):
-        from_pretrained(folder)
-    assert not mark.exists()
-
-
-def test_no_configuration(content: bytes, mark: Path, run_folder: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(run_folder / "model", tmp_path / "model")
-    (folder / "config.json").write_bytes(content)
-    with pytest.raises(ModelError, match="must be readable JSON"):
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelError, match=refusal):
         from_pretrained(folder)
     assert not mark.exists()
 

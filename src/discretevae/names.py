@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TypeVar
 
-__all__ = ["UnknownNameError", "require_count", "resolve"]
+__all__ = ["UnknownNameError", "require_count", "require_seed", "resolve"]
 
 T = TypeVar("T")
 
@@ -52,3 +52,20 @@ def require_count(argument: str, value: int, least: int = 1, why: str = "") -> N
         raise ValueError(f"`{argument}` must be at least {least}{why}, got {value}.")
     if value > MOST:
         raise ValueError(f"`{argument}` must be at most {MOST}, got {value}.")
+
+
+def require_seed(seed: int) -> None:
+    """Refuses what no generator takes.
+
+    Raises:
+        ValueError: If it is below 0 or not below 2^63.
+
+    Example:
+        >>> require_seed(-1)
+        Traceback (most recent call last):
+        ValueError: `seed` must be at least 0, got -1.
+    """
+    if seed < 0:
+        raise ValueError(f"`seed` must be at least 0, got {seed}.")
+    if seed >= 2**63:
+        raise ValueError(f"`seed` must be less than 2^63, got {seed}.")

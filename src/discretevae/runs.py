@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -97,6 +98,11 @@ class Run:
     def report(self) -> Path:
         """The page to open first."""
         return self.folder / "report.html"
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with it."""
+        return shlex.join(["discretevae", "train", "--resume", str(self.folder)])
 
     @classmethod
     def create(cls, folder: str | Path, options: Mapping[str, Any], overwrite: bool) -> "Run":

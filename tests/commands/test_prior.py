@@ -35,7 +35,7 @@ def test_a_fitted_prior_raises_the_bound_and_leaves_the_rest(
     [
         ("--kind uniform", "`prior` must have weights to fit, got UniformPrior"),
         ("--kind bolzmann", "(did you mean 'boltzmann'?)"),
-        ("--draws 0", "`draws` must be at least 1 and below 2^63, got 0"),
+        ("--draws 0", "`draws` must be at least 1, got 0"),
         ("--epochs 0", "`epochs` must be at least 1, got 0"),
         ("--learning-rate 0", "`learning_rate` must be positive and finite, got 0.0"),
     ],

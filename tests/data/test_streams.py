@@ -1,6 +1,9 @@
-import tracemalloc
+import threading
+import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from discretevae.data import BINARIZERS, Batches, DataError, Examples, Stream, load
 from discretevae.data.blocks import Blocks, open_blocks
@@ -146,7 +150,10 @@ def test_parts_become_binary_as_the_whole_would(binarize: str, tmp_path: Path) -
     assert float(epoch(0).mean()) == pytest.approx(float(mean) / 255, abs=0.03)
 
 
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts windows that are alive: PyTorch's memory is seen by no tracer."""
     window, rows = 2**20, 2**12
     x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.uint8, (rows, 4096))
     x[:] = np.random.default_rng(0).integers(0, 256, (1, 4096), dtype=np.uint8)
@@ -155,12 +162,54 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     splits = load(tmp_path / "x.npy", validation=0.01, test=0.01, stream=True)
     assert isinstance(splits.train, Stream)
     examples = replace(splits.train, window=window, first=splits.train.take(slice(1)))
-    tracemalloc.start()
-    count = sum(len(x) for x in Batches(examples, 100, BINARIZERS["none"]))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert count == len(examples)
-    assert peak < 4 * max(window, 2**22) < rows * 4096 * 1.01
+    alive = {"_read": weakref.WeakSet[torch.Tensor](), "_window": weakref.WeakSet[torch.Tensor]()}
+    most = dict.fromkeys(alive, 0)
+
+    def count(name: str, tensors: Callable[[Any], list[torch.Tensor]]) -> None:
+        method = getattr(Stream, name)
+
+        def counted(self: Stream, given: Any) -> Any:
+            found = method(self, given)
+            alive[name].update(tensors(found))
+            most[name] = max(most[name], len(alive[name]))
+            return found
+
+        monkeypatch.setattr(Stream, name, counted)
+
+    count("_read", lambda parts: [x for _, x in parts])
+    count("_window", lambda window: [window])
+    sizes = [len(x) for x in Batches(examples, 100, BINARIZERS["none"])]
+    assert sum(sizes) == len(examples)
+    windows = list(examples._windows(torch.Generator()))
+    assert len(windows) > 3
+    # The one that batches are taken from, beside the next; what was read, beside what follows.
+    assert most["_window"] <= 2
+    assert most["_read"] <= 2 * max(map(len, windows))
+
+
+def test_the_reader_leaves_threads_to_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two teams of PyTorch's threads slow each other down: the reader computes nothing with it."""
+    reader, used = [], []
+    read = Stream._read
+
+    def watched(self: Stream, parts: list[int]) -> Any:
+        reader.append(threading.get_ident())
+        with Watch():
+            return read(self, parts)
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            used.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    monkeypatch.setattr(Stream, "_read", watched)
+    list(Batches(stream(held_out=(3, 70)), 8, BINARIZERS["none"]))
+    assert reader
+    assert threading.get_ident() not in reader
+    # What `from_numpy` and `numpy` call; they compute nothing.
+    assert set(used) <= {"aten.lift_fresh.default", "aten.detach.default"}
 
 
 def test_what_cannot_be_streamed_is_refused(tmp_path: Path) -> None:
@@ -206,8 +255,6 @@ def test_the_split_is_a_function_of_the_seed() -> None:
 
 
 def test_an_abandoned_epoch_leaves_no_reader(tmp_path: Path) -> None:
-    import threading
-
     batches = iter(Batches(stream(), 8, BINARIZERS["none"]))
     next(batches)
     before = threading.active_count()

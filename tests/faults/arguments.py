@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import hypothesis
 import numpy as np
-from bad_values import alike, bad
+from bad_values import alike, bad, draws
 from children import Outcome, each
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from scenes import Scene
 from tally import Tally
@@ -71,13 +70,7 @@ def _case(target: Target, count: int, seed: int) -> Callable[[], list[Misuse]]:
         good = target.good()
 
         @hypothesis.seed(f"{seed} {target.name}")
-        @settings(
-            max_examples=count,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
+        @draws(count)
         @hypothesis.given(st.data())
         def attempt(data: st.DataObject) -> None:
             names = data.draw(

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-__all__ = ["alike", "bad"]
+__all__ = ["alike", "bad", "draws"]
 
 INTS = st.one_of(
     st.sampled_from(
@@ -116,3 +117,14 @@ def _tensors(good: Tensor) -> list[Tensor]:
         spoilt.view(-1)[-1] = fill
         found.append(spoilt)
     return found
+
+
+def draws(count: int) -> settings:
+    """How hypothesis draws so many cases: it keeps none, and makes none simpler."""
+    return settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import hypothesis
+from bad_values import draws
 from children import Outcome, each, said
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from scenes import SMALL, Scene
 from tally import Tally
@@ -88,13 +88,7 @@ def _case(
         results: list[tuple[list[str], Outcome]] = []
 
         @hypothesis.seed(f"{seed} {name}")
-        @settings(
-            max_examples=count,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
+        @draws(count)
         @hypothesis.given(_lines(name, command, scene, folder))
         def attempt(words: list[str]) -> None:
             results.append((words, said(words)))
@@ -171,8 +165,8 @@ def _stop_short(folder: Path) -> None:
     """Does nothing where all arguments have been found right, and writes nowhere else."""
     import lightning.fabric
 
-    import discretevae.cli
     import discretevae.commands.prior
+    import discretevae.commands.train
     import discretevae.export
     import discretevae.laboratory
     import discretevae.laboratory.compare
@@ -188,7 +182,7 @@ def _stop_short(folder: Path) -> None:
     os.chdir(folder)
     os.environ["DISCRETEVAE_DATA"] = str(folder)
     for module, what in (
-        (discretevae.cli, "_train"),
+        (discretevae.commands.train, "_train"),
         (discretevae.publish, "publish"),
         (discretevae.export, "export"),
         (discretevae.sharing, "push_to_hub"),

@@ -159,17 +159,17 @@ def _case(
 
 def _cut_short() -> None:
     """Trains and draws nothing where a file has been read and found whole."""
-    import discretevae.cli
+    import discretevae.commands.train
     import discretevae.laboratory.present
     import discretevae.publish
 
-    real = discretevae.cli._train
+    real = discretevae.commands.train._train
 
     def train(*arguments: object, resume: bool) -> None:
         if resume:
             real(*arguments, resume=resume)  # type: ignore[arg-type]
 
-    discretevae.cli._train = train  # type: ignore[assignment]
+    discretevae.commands.train._train = train  # type: ignore[assignment]
     discretevae.publish.publish = lambda *_: None
     discretevae.laboratory.present.draw_comparison = lambda found, path: path
 

@@ -23,6 +23,8 @@ OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmo
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 AGAIN = 0.25
 """How often what goes on after a kill is killed as well."""
+ATTEMPTS = 3
+"""For each kill that is asked for: some commands end before it comes."""
 
 
 def kill(scene: Scene, plan: dict[str, dict[str, int]], seed: int) -> Tally:
@@ -30,7 +32,8 @@ def kill(scene: Scene, plan: dict[str, dict[str, int]], seed: int) -> Tally:
 
     Arguments:
         scene: Where.
-        plan: Job → flavour → how many: `moment`, `operation`, `byte`.
+        plan: Job → flavour → how many: `moment`, `operation`, `byte`; fewer where a job has fewer
+            operations, or writes no file so large.
         seed: Of the moments.
     """
     tally, dice = Tally("kills"), random.Random(seed)
@@ -40,7 +43,10 @@ def kill(scene: Scene, plan: dict[str, dict[str, int]], seed: int) -> Tally:
             operations = _operations(scene, job)
             tally.notes.append(f"{name}: {operations} operations on files")
         for flavour, count in flavours.items():
-            for number in range(count):
+            done = 0
+            for number in range(ATTEMPTS * count):
+                if done == count:
+                    break
                 kill_after, before = None, _nothing
                 if flavour == "moment":
                     kill_after = dice.uniform(0.02, 1.05 * scene.seconds(job))
@@ -62,6 +68,7 @@ def kill(scene: Scene, plan: dict[str, dict[str, int]], seed: int) -> Tally:
                 fault = None if killed or outcome.status == 0 else str(outcome)
                 fault = fault or _lost(folder, job, kept, outcome, scene)
                 if killed:
+                    done += 1
                     tally.count(f"{name}: {flavour}", fault, f"{how}, {folder}")
                 elif fault:
                     tally.failures.append(f"{name}: not killed: {fault}")

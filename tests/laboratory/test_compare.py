@@ -10,7 +10,7 @@ import pytest
 
 from discretevae import experiments
 from discretevae.cli import main
-from discretevae.cli import train as train_command
+from discretevae.commands.train import train as train_command
 from discretevae.laboratory import compare
 from discretevae.laboratory.compare import Comparison, MeanOfSeeds, compare_estimators
 from discretevae.runs import Run

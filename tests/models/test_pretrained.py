@@ -1,7 +1,11 @@
 """Saved models come back bit for bit; damaged ones are refused in one line."""
 
+import itertools
 import json
+import os
 import pickle
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,6 +151,28 @@ def test_a_failure_leaves_the_old_model_whole(
         with pytest.raises(error):
             GaussianVAE(SHAPE, 7, MLP((3,))).save_pretrained(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("killed", range(1, 9))
+def test_a_kill_leaves_the_old_model_or_the_new_one(killed: int, tmp_path: Path) -> None:
+    """A child is killed before each operation on a file, the gap between the renames included."""
+    torch.manual_seed(0)
+    old, new = DiscreteVAE(SHAPE, 2, 3, MLP((4,))), GaussianVAE(SHAPE, 7, MLP((3,)))
+    old.save_pretrained(tmp_path)
+    child = os.fork()
+    if child == 0:
+        left = itertools.count(1)
+
+        def hook(event: str, _: object) -> None:
+            if event in ("open", "os.rename", "os.chmod", "os.remove") and next(left) == killed:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        new.save_pretrained(tmp_path)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    found = from_pretrained(tmp_path)
+    assert same_weights(found, new if found.kind == new.kind else old)
 
 
 def refusal(folder: Path) -> str:

@@ -1,7 +1,7 @@
 import pytest
 
 from discretevae.assemble import resolve_options
-from discretevae.cli import study_options
+from discretevae.commands.study import study_options
 from discretevae.study.plan import PIXELS, SWEPT, Plan
 
 BASE = {**study_options("digits"), "epochs": 50, "batch_size": 50, "importance_samples": 0}

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from discretevae.cli import main, study_options
+from discretevae.cli import main
+from discretevae.commands.study import study_options
 from discretevae.data import load
 from discretevae.evaluation import cluster_metrics, embeddings
 from discretevae.models import from_pretrained

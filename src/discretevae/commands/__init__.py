@@ -1,1 +1,1 @@
-"""Commands in groups of their own: typed functions, as those of `discretevae.cli`."""
+"""What the commands do: typed functions, one a command; `discretevae.cli` calls them."""

@@ -120,11 +120,11 @@ def _data(run: "Run", data: str | None, model: "DiscreteVAE") -> _Data:
     """Opens data as `reconstruct` sees them; files of observations a block at a time."""
     from discretevae.assemble import shown_from_options
     from discretevae.assemble.data import LOADERS, binarizer_of
-    from discretevae.cli import _stored_options
+    from discretevae.commands.train import stored_options
     from discretevae.data import BINARIZERS, DATASETS, generator
     from discretevae.data.blocks import Blocks, open_blocks
 
-    options = _stored_options(run)
+    options = stored_options(run)
     if data is None or data in DATASETS or options["likelihood"] in LOADERS:
         seen = shown_from_options(options, data, model).examples
         return _Data(Blocks.of(seen, data or options["data"]), BINARIZERS["none"], None)
@@ -132,11 +132,11 @@ def _data(run: "Run", data: str | None, model: "DiscreteVAE") -> _Data:
 
 
 def _opened(run: str) -> tuple["Run", "DiscreteVAE"]:
-    from discretevae.cli import _discrete, _saved_model
+    from discretevae.commands.saved import require_discrete, saved_model
     from discretevae.runs import Run
 
     opened = Run.open(run)
-    return opened, _discrete(_saved_model(opened))
+    return opened, require_discrete(saved_model(opened))
 
 
 def _output(path: str | Path, ending: str) -> Path:

@@ -14,7 +14,8 @@ def explore(run: str, *, port: int | None = None, no_browser: bool = False) -> N
         no_browser: Only say where the page is.
     """
     from discretevae.assemble import data_from_options
-    from discretevae.cli import _as_trained, _saved_model, _stored_options
+    from discretevae.commands.saved import as_trained, saved_model
+    from discretevae.commands.train import stored_options
     from discretevae.explorer import Subject, require_explorable
     from discretevae.explorer.page import build_page, require_gradio, serve
     from discretevae.publish import describe
@@ -23,10 +24,10 @@ def explore(run: str, *, port: int | None = None, no_browser: bool = False) -> N
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"`port` must be from 1 to 65535, got {port}.")
     opened = Run.open(run)
-    require_explorable(_saved_model(opened))
+    require_explorable(saved_model(opened))
     require_gradio()
-    options = _stored_options(opened)
-    model = _saved_model(opened, **_as_trained(opened, options))
+    options = stored_options(opened)
+    model = saved_model(opened, **as_trained(opened, options))
     data = data_from_options(options)
     subject = Subject.of(model, data)
     title = opened.folder.resolve().name

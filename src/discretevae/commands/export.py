@@ -12,11 +12,11 @@ def export(run: str, *, output: str | None = None) -> None:
         run: Folder of the run.
         output: Folder of the files; by default RUN/export.
     """
-    from discretevae.cli import _saved_model
+    from discretevae.commands.saved import saved_model
     from discretevae.export import export as write
     from discretevae.runs import Run
 
     opened = Run.open(run)
-    model = _saved_model(opened)
+    model = saved_model(opened)
     for path in write(model, Path(output) if output else opened.folder / "export"):
         print(path)

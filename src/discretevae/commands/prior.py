@@ -37,18 +37,19 @@ def prior(
     import torch
 
     from discretevae.assemble import data_from_options
-    from discretevae.cli import _discrete, _require_at_least, _saved_model, _stored_options
-    from discretevae.names import resolve
+    from discretevae.commands.saved import require_discrete, saved_model
+    from discretevae.commands.train import stored_options
+    from discretevae.names import require_count, resolve
     from discretevae.priors import PRIORS, prior_from_config
     from discretevae.publish import publish
     from discretevae.runs import Run, held
     from discretevae.training.prior import draw_codes, fit_prior
 
     resolve("kind", kind, PRIORS)
-    _require_at_least("draws", draws, 1)
-    _require_at_least("importance_samples", importance_samples or 0, 0)
+    require_count("draws", draws, 1)
+    require_count("importance_samples", importance_samples or 0, 0)
     opened = Run.open(run)
-    model, options = _discrete(_saved_model(opened)), _stored_options(opened)
+    model, options = require_discrete(saved_model(opened)), stored_options(opened)
     if model.context_shape is not None:
         raise ValueError("`RUN` must be of a model without a condition, got one with.")
     data = data_from_options(options)

@@ -14,7 +14,8 @@ def share(run: str, folder: str, *, push: str | None = None, public: bool = Fals
         public: Let everybody see a repository that --push makes; by default only you.
     """
     from discretevae.assemble import data_from_options
-    from discretevae.cli import _as_trained, _saved_model, _stored_options
+    from discretevae.commands.saved import as_trained, saved_model
+    from discretevae.commands.train import stored_options
     from discretevae.runs import Run
     from discretevae.sharing import push_to_hub, require_repository
     from discretevae.sharing import share as write
@@ -24,8 +25,8 @@ def share(run: str, folder: str, *, push: str | None = None, public: bool = Fals
     if push is not None:
         require_repository(push)
     opened = Run.open(run)
-    options = _stored_options(opened)
-    model = _saved_model(opened, **_as_trained(opened, options))
+    options = stored_options(opened)
+    model = saved_model(opened, **as_trained(opened, options))
     for path in write(opened, model, data_from_options(options), options, folder):
         print(path)
     if push is not None:

@@ -62,12 +62,12 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
 
 def _opened(run: str, data: str) -> tuple["VAE", "ColumnsLikelihood", "torch.Tensor"]:
     """A model of a table, and the rows of another file read by its columns."""
-    from discretevae.cli import _saved_model
+    from discretevae.commands.saved import saved_model
     from discretevae.data.mixed_tables import read_rows
     from discretevae.likelihoods import ColumnsLikelihood
     from discretevae.runs import Run
 
-    model = _saved_model(Run.open(run))
+    model = saved_model(Run.open(run))
     likelihood = model.likelihood
     if not isinstance(likelihood, ColumnsLikelihood):
         raise ValueError(f"`RUN` must be of a table (columns), got {likelihood.label}.")

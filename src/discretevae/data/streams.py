@@ -80,8 +80,8 @@ class Stream:
     def in_order(self, size: int) -> Iterator[tuple[Tensor, None]]:
         """Iterates over all examples, `size` at most at a time, as they follow in the file."""
         for part in range(len(self.blocks.parts)):
-            for x in self._part(part).x.split(size):
-                yield x.to(self.device), None
+            for x in self._window([(part, self._rows(part))]).split(size):
+                yield x, None
 
     def shuffled(self, size: int, orders: Generator) -> Iterator[tuple[Tensor, None]]:
         """Iterates over one epoch in random order, `size` examples at a time.
@@ -93,11 +93,13 @@ class Stream:
         windows = list(self._windows(orders))
         left = torch.empty(0, *self.shape, device=self.device)
         with ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(self._window, windows[0])
+            coming = reader.submit(self._read, windows[0])
             for following in [*windows[1:], None]:
-                x = coming.result()
+                rows = coming.result()
                 if following is not None:
-                    coming = reader.submit(self._window, following)
+                    coming = reader.submit(self._read, following)
+                x = self._window(rows)
+                del rows
                 order = torch.randperm(len(x), generator=orders, device=orders.device)
                 order, used = order.to(x.device), 0
                 if len(left):
@@ -131,17 +133,26 @@ class Stream:
             filled += more
         yield window
 
-    def _window(self, parts: list[int]) -> Tensor:
-        return torch.cat([self._part(part).x for part in parts]).to(self.device)
+    def _read(self, parts: list[int]) -> list[tuple[int, Tensor]]:
+        # In NumPy alone: PyTorch would start a second team of threads for this one, and the two
+        # would slow each other down.
+        return [(part, self._rows(part)) for part in parts]
 
-    def _part(self, part: int) -> Examples:
+    def _rows(self, part: int) -> Tensor:
         start = sum(self.blocks.parts[:part])
-        examples = self.blocks.part(part)
-        low, high = np.searchsorted(self.held_out, [start, start + len(examples)])
-        if high > low:
-            kept = np.delete(np.arange(len(examples)), self.held_out[low:high] - start)
-            examples = examples.take(torch.from_numpy(kept))
-        return self.binarizer.prepare(examples, generator("binarize", "train", self.seed, part))
+        x = self.blocks.part(part).x
+        low, high = np.searchsorted(self.held_out, [start, start + len(x)])
+        if high == low:
+            return x
+        return torch.from_numpy(np.delete(x.numpy(), self.held_out[low:high] - start, axis=0))
+
+    def _window(self, rows: list[tuple[int, Tensor]]) -> Tensor:
+        """Joins parts, as they are stored for training."""
+        draws = (generator("binarize", "train", self.seed, part) for part, _ in rows)
+        parts = [
+            self.binarizer.prepare(Examples(x), g).x for (_, x), g in zip(rows, draws, strict=True)
+        ]
+        return torch.cat(parts).to(self.device)
 
 
 def in_memory(examples: Examples | Stream) -> Examples:

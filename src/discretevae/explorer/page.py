@@ -279,7 +279,7 @@ def build_page(
         gr.Markdown(f"# {_plain(title)}\n{_plain(description)}", sanitize_html=True)
         with gr.Row():
             with gr.Column(scale=1, min_width=240):
-                names = [_name(subject, i) for i in range(min(STARTS, len(subject.starts)))]
+                names = [subject.name_of_start(i) for i in range(min(STARTS, len(subject.starts)))]
                 start = gr.Dropdown(
                     list(zip(names, range(len(names)), strict=True)), value=0, label="Start from"
                 )
@@ -458,15 +458,10 @@ def _input(gr: Any, subject: Subject) -> tuple[Any, Any, Any]:
 
 
 def _start(subject: Subject, i: int) -> Step:
-    x, condition = subject.starts.values(slice(i, i + 1))[0], 0
+    x = subject.starts.values(slice(i, i + 1))[0]
     condition = subject.condition_of(subject.starts, i)
     code = tuple(subject.encode(x, condition).tolist())
-    return Step(code, code, _name(subject, i), x, condition)
-
-
-def _name(subject: Subject, i: int) -> str:
-    label = subject.label_of(subject.starts, i)
-    return f"example {i + 1}" + (f", of class {label}" if label else "")
+    return Step(code, code, subject.name_of_start(i), x, condition)
 
 
 def _near(subject: Subject, i: int) -> Step:

@@ -122,14 +122,11 @@ def _attempts() -> Iterator[tuple[int, int]]:
 
 def _examples(subject: Subject, count: int) -> list[_Base]:
     """The first held-out examples, of different classes as far as there are."""
-    order = _varied(subject)[:count]
     bases = []
-    for i in order:
-        label, condition = subject.label_of(subject.starts, i), 0
+    for i in _varied(subject)[:count]:
         condition = subject.condition_of(subject.starts, i)
         code = subject.encode(subject.starts.values(slice(i, i + 1))[0], condition)
-        name = f"example {i + 1}" + (f", of class {label}" if label else "")
-        bases.append(_Base(code, name, condition, i))
+        bases.append(_Base(code, subject.name_of_start(i), condition, i))
     return bases
 
 

@@ -187,6 +187,11 @@ class Subject:
         equal = [torch.equal(examples.context[i], c) for c in self.conditions if c is not None]
         return equal.index(True)
 
+    def name_of_start(self, i: int) -> str:
+        """Says which of the starts it is, and of which class."""
+        label = self.label_of(self.starts, i)
+        return f"example {i + 1}" + (f", of class {label}" if label else "")
+
     def label_of(self, examples: Examples, i: int) -> str:
         """Names the class of an example, if it is known."""
         if examples.labels is None:

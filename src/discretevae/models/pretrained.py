@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def save_pretrained(model: VAE, folder: str | Path) -> None:
     """Writes the architecture and the weights; what training alone needs is left out.
 
     `config.json` holds a checksum of itself and of the weights, so that files that are damaged, or
-    are not a pair, are refused.
+    are not a pair, are refused. A kill leaves the model that was there before, or the new one.
     """
     folder = Path(folder)
     weights = {name: value.contiguous().cpu() for name, value in _weights(model).items()}
@@ -69,6 +70,9 @@ def from_pretrained(folder: str | Path, **options: Any) -> VAE:
     folder = Path(folder)
     config = _read_config(folder / "config.json")
     shapes = _read_shapes(folder / "model.safetensors")
+    if not (paired := _is_pair(config, folder)):
+        found = _config_left_behind(folder)
+        config, paired = found or config, found is not None
     try:
         with torch.device("meta"):  # compares sizes before any memory is taken
             expected = {
@@ -80,7 +84,7 @@ def from_pretrained(folder: str | Path, **options: Any) -> VAE:
             f"`{folder / 'config.json'}` must describe a model: {missing}{error}"
         ) from None
     _require_fit(expected, shapes, folder)
-    if config.get(CHECKSUM) not in (None, _checksum(config, folder / "model.safetensors")):
+    if not paired:
         raise ModelError(
             f"`{folder}` is damaged: config.json and model.safetensors do not have the checksum "
             f"with which they were saved (`{CHECKSUM}` in config.json)."
@@ -99,6 +103,21 @@ def _checksum(config: Mapping[str, Any], weights: Path) -> str:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _is_pair(config: Mapping[str, Any], folder: Path) -> bool:
+    """Whether the weights are those of a configuration, or it does not say."""
+    return config.get(CHECKSUM) in (None, _checksum(config, folder / "model.safetensors"))
+
+
+def _config_left_behind(folder: Path) -> dict[str, Any] | None:
+    """Finds what was to be config.json when a kill came after the weights had been replaced."""
+    for path in folder.glob(".config-*.json"):
+        with suppress(ModelError):
+            config = _read_config(path)
+            if CHECKSUM in config and _is_pair(config, folder):
+                return config
+    return None
 
 
 def _weights(model: VAE) -> Mapping[str, Tensor]:

@@ -3,8 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from discretevae.names import resolve
+from discretevae.names import require_seed, resolve
 from discretevae.objectives import SIMILARITIES
+from discretevae.processes import require_processes
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.schedules import DECAYS, require_range
 
@@ -68,14 +69,13 @@ class TrainingOptions:
     progress_bar: bool = True
 
     def __post_init__(self) -> None:
-        leasts = {"epochs": 1, "batch_size": 1, "patience": 0, "seed": 0}
-        for name, least in {**leasts, "devices": 1, "num_nodes": 1}.items():
+        for name, least in {"epochs": 1, "batch_size": 1, "patience": 0}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"`{name}` must be at least {least}, got {getattr(self, name)}.")
+        require_processes(self.devices, self.num_nodes)
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"`learning_rate` must be positive, got {self.learning_rate}.")
-        if self.seed >= 2**63:
-            raise ValueError(f"`seed` must be less than 2^63, got {self.seed}.")
+        require_seed(self.seed)
         if self.processes > self.batch_size:
             raise ValueError(
                 f"`batch_size` must be at least {self.processes}, a row for each process, "
