@@ -40,8 +40,8 @@ def imported(path: Path) -> Iterator[list[str]]:
 
 def wrong(path: Path, room: str, row: dict[str, int]) -> list[str]:
     """Imports from a row above."""
-    found = [name for name in imported(path) if name[0] == "discretevae" and name[1] in row]
-    return [".".join(name) for name in found if row[name[1]] < row[room]]
+    found = [name for name in imported(path) if name[0] == "discretevae" and len(name) > 1]
+    return [".".join(name) for name in found if row.get(name[1], row[room]) < row[room]]
 
 
 def test_every_module_has_one_room() -> None:

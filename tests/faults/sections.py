@@ -29,8 +29,9 @@ KILLS = {
     "export": {"moment": 1, "operation": 2},
 }
 FEW_KILLS = {
-    "train": {"moment": 1, "operation": 2, "byte": 1},
+    "train": {"moment": 1, "operation": 3, "byte": 1},
     "encode": {"operation": 2},
+    "compress": {"byte": 1},
 }
 DISKS = {
     "train": 8,

@@ -153,7 +153,7 @@ def test_a_failure_leaves_the_old_model_whole(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("killed", range(1, 9))
+@pytest.mark.parametrize("killed", range(1, 13))
 def test_a_kill_leaves_the_old_model_or_the_new_one(killed: int, tmp_path: Path) -> None:
     """A child is killed before each operation on a file, the gap between the renames included."""
     torch.manual_seed(0)
