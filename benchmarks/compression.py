@@ -27,14 +27,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from discretevae.assemble import shown_from_options
+from discretevae.cli.train import stored_options
 from discretevae.codes import compress_file, decompress_file
 from discretevae.codes.archive import Archive
-from discretevae.commands.train import stored_options
 from discretevae.data.blocks import Blocks
+from discretevae.experiments.folder import Run
+from discretevae.experiments.shown import shown_from_options
 from discretevae.files import write_text
 from discretevae.models import DiscreteVAE
-from discretevae.runs import Run
 
 BINARIZED = {
     "fresh": "drawn once from Bernoullis of the grey values",

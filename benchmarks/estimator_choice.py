@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from discretevae.cli import main as discretevae
+from discretevae.cli.main import main as discretevae
 from discretevae.files import write_text
 
 SIZES = (4, 8)

@@ -17,9 +17,9 @@ import torch
 import discretevae as dv
 from discretevae.data import Splits
 from discretevae.files import write_text
-from discretevae.laboratory import GradientReport, measure_gradients
-from discretevae.laboratory.present import draw_gradients
-from discretevae.progress import track
+from discretevae.pages.progress import track
+from discretevae.studies.laboratory import GradientReport, measure_gradients
+from discretevae.studies.laboratory.present import draw_gradients
 
 STAGES = {"start": 0, "middle": 2, "end": 15}
 """Stage → epochs of training."""

@@ -14,9 +14,9 @@ import torch
 from discretevae.data import load
 from discretevae.evaluation import mean_figure
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
+from discretevae.experiments.folder import versions
 from discretevae.models import DiscreteVAE, from_pretrained
 from discretevae.priors import AutoregressivePrior
-from discretevae.runs import versions
 from discretevae.training import draw_codes, fit_prior
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -13,16 +13,17 @@ from typing import Any
 
 import torch
 
-from discretevae.assemble import data_from_options, resolve_options
-from discretevae.commands.train import defaults, train
+from discretevae.cli.train import defaults, train
 from discretevae.data import Splits, class_context, load
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.figure import mean_figure
-from discretevae.experiments import run_experiment
+from discretevae.experiments.build_data import data_from_options
+from discretevae.experiments.folder import Run, versions
+from discretevae.experiments.options import resolve_options
+from discretevae.experiments.run import run_experiment
 from discretevae.models import VAE, DiscreteVAE, SemiSupervisedVAE, from_pretrained
 from discretevae.networks import GroupNormCNN
 from discretevae.priors import prior_from_config
-from discretevae.runs import Run, versions
 from discretevae.training import draw_codes, fit_prior
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from discretevae.cli import main as discretevae
+from discretevae.cli.main import main as discretevae
 from discretevae.files import write_text
 
 PROTOCOL = (

@@ -33,9 +33,9 @@ from discretevae.data import (
     open_blocks,
 )
 from discretevae.data.streams import WINDOW
+from discretevae.experiments.folder import versions
 from discretevae.models import DiscreteVAE
 from discretevae.networks import MLP
-from discretevae.runs import versions
 from discretevae.training import TrainingOptions, train
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -10,12 +10,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from discretevae.commands.study import study_options
-from discretevae.runs import versions
-from discretevae.study.drawings import Drawings
-from discretevae.study.page import sections_of
-from discretevae.study.run import Work, collect
-from discretevae.study.sections import as_markdown
+from discretevae.cli.study import study_options
+from discretevae.experiments.folder import versions
+from discretevae.studies.architectures.drawings import Drawings
+from discretevae.studies.architectures.page import sections_of
+from discretevae.studies.architectures.run import Work, collect
+from discretevae.studies.architectures.sections import as_markdown
 
 RESULTS = Path(__file__).parent.parent / "results"
 COMMAND = "discretevae study mnist --num-latents 30 --precision bf16-mixed"

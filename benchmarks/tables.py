@@ -17,14 +17,14 @@ import torch
 from sklearn.datasets import load_breast_cancer, load_wine
 from torch import Tensor
 
-from discretevae.columns import Column, NumericColumn
 from discretevae.data import Examples, Splits, read_rows, split
 from discretevae.data.mixed_tables import learn_columns
 from discretevae.evaluation import impute
+from discretevae.experiments.folder import versions
 from discretevae.likelihoods import ColumnsLikelihood
 from discretevae.models import DiscreteVAE
 from discretevae.networks import ColumnsNetwork
-from discretevae.runs import versions
+from discretevae.schema.columns import Column, NumericColumn
 from discretevae.training import TrainingOptions, train
 
 RESULTS = Path(__file__).parent.parent / "results"

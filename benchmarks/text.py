@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from discretevae.data.text import load_text
 from discretevae.estimators import ReinMax
 from discretevae.evaluation.text import bits_per_token, interpolate, perplexity
+from discretevae.experiments.folder import versions
 from discretevae.likelihoods.tokens import SentenceDistribution, TokenLikelihood
 from discretevae.models import DiscreteVAE
 from discretevae.networks.text import TextNetwork
-from discretevae.runs import versions
-from discretevae.vocabulary import Vocabulary, token_counts
+from discretevae.schema.vocabulary import Vocabulary, token_counts
 
 RESULTS = Path(__file__).parent.parent / "results"
 PIECES, LATENTS, CATEGORIES = 1024, 3, 16

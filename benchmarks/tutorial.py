@@ -21,7 +21,7 @@ import torch
 
 import discretevae as dv
 from discretevae.estimators import ESTIMATORS
-from discretevae.figures import PALETTE, new_axes, save
+from discretevae.pages.figures import PALETTE, new_axes, save
 
 TARGET = -124.0
 SETTINGS: dict[str, dict[str, Any]] = {

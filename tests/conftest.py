@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from discretevae.cli import main
+from discretevae.cli.main import main
 
 settings.register_profile("unhurried", deadline=None)  # speed is measured elsewhere
 settings.load_profile("unhurried")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from discretevae.cli import main
+from discretevae.cli.main import main
 from discretevae.models import from_pretrained
 
 CONFIGS = Path(__file__).parent.parent / "configs"

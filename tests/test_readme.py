@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from discretevae.estimators import ESTIMATORS
-from discretevae.multisample import MULTISAMPLE_ESTIMATORS
+from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

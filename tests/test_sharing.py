@@ -11,11 +11,11 @@ import huggingface_hub
 import pytest
 import torch
 
-from discretevae.cli import main
+from discretevae.cli.main import main
 from discretevae.codes.identity import model_identity
+from discretevae.experiments.folder import Run
 from discretevae.models import from_pretrained
-from discretevae.report import format_value
-from discretevae.runs import Run
+from discretevae.pages.report import format_value
 from discretevae.sharing import FILES, ShareError, push_to_hub
 
 

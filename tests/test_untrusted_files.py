@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from discretevae.cli import main
+from discretevae.cli.main import main
 from discretevae.models import ModelError, from_pretrained
 from discretevae.training.checkpoints import CheckpointError, read_checkpoint
 

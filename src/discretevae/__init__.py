@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from discretevae.data import load as load_data
     from discretevae.data import load_table, load_text
     from discretevae.estimators import ESTIMATORS, Estimator
+    from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS, MultiSampleEstimator
     from discretevae.evaluation import anomaly_scores, evaluate, impute
-    from discretevae.laboratory import measure_gradients
     from discretevae.likelihoods import LIKELIHOODS
     from discretevae.models import (
         VAE,
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
         SemiSupervisedVAE,
         from_pretrained,
     )
-    from discretevae.multisample import MULTISAMPLE_ESTIMATORS, MultiSampleEstimator
     from discretevae.networks import CNN, MLP, NETWORKS
     from discretevae.priors import PRIORS, CategoricalPrior, UniformPrior
+    from discretevae.studies.laboratory import measure_gradients
     from discretevae.training import TrainingOptions, fit_prior, train
 
 __all__ = [
@@ -62,7 +62,7 @@ _HOMES = {
     "ESTIMATORS": "estimators",
     "LIKELIHOODS": "likelihoods",
     "MLP": "networks",
-    "MULTISAMPLE_ESTIMATORS": "multisample",
+    "MULTISAMPLE_ESTIMATORS": "estimators.multisample",
     "NETWORKS": "networks",
     "PRIORS": "priors",
     "VAE": "models",
@@ -72,7 +72,7 @@ _HOMES = {
     "GaussianVAE": "models",
     "HierarchicalVAE": "models",
     "JointVAE": "models",
-    "MultiSampleEstimator": "multisample",
+    "MultiSampleEstimator": "estimators.multisample",
     "SemiSupervisedVAE": "models",
     "TrainingOptions": "training",
     "UniformPrior": "priors",
@@ -84,7 +84,7 @@ _HOMES = {
     "load_data": "data",
     "load_table": "data",
     "load_text": "data",
-    "measure_gradients": "laboratory",
+    "measure_gradients": "studies.laboratory",
     "train": "training",
 }
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from discretevae.codes.identity import model_identity
 from discretevae.data import Splits
+from discretevae.experiments.folder import Run, versions
 from discretevae.files import write_text
-from discretevae.html import render
 from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
 from discretevae.models import VAE
-from discretevae.publish import describe
-from discretevae.report import format_value
-from discretevae.runs import Run, versions
+from discretevae.pages.html import render
+from discretevae.pages.publish import describe
+from discretevae.pages.report import format_value
 
 __all__ = ["FILES", "ShareError", "model_card", "push_to_hub", "share"]
 

@@ -20,13 +20,12 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from discretevae import categorical
 from discretevae.data.seeding import generator
 from discretevae.estimators import Estimator
-from discretevae.latents import is_enumerable
+from discretevae.estimators.multisample import MultiSampleEstimator
+from discretevae.latents import categorical, is_enumerable
 from discretevae.likelihoods import GaussianLikelihood, Likelihood, likelihood_from_config
 from discretevae.models import DiscreteVAE
-from discretevae.multisample import MultiSampleEstimator
 from discretevae.names import resolve
 from discretevae.networks import MLP
 from discretevae.objectives import importance_weighted_bound

@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discretevae.columns import BinaryColumn, CategoricalColumn, NumericColumn
 from discretevae.data import DataError, load
 from discretevae.data.mixed_tables import (
     MISSING,
@@ -20,6 +19,7 @@ from discretevae.data.mixed_tables import (
     read_rows,
     table_rows,
 )
+from discretevae.schema.columns import BinaryColumn, CategoricalColumn, NumericColumn
 
 NAN = math.nan
 WINE = """ash, hue,grape,strong,cask

@@ -15,7 +15,7 @@ from discretevae.data.text import (
     read_sentences,
     text_examples,
 )
-from discretevae.vocabulary import END, UNKNOWN, Vocabulary
+from discretevae.schema.vocabulary import END, UNKNOWN, Vocabulary
 
 LINE = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 

@@ -46,7 +46,7 @@ def over_all_noise(
     u = (torch.arange(count, dtype=torch.float64) + 0.5) / count
     logistic = torch.cartesian_prod(u, u).logit()
     gumbels = torch.stack([torch.zeros_like(logistic), logistic], -1)
-    monkeypatch.setattr("discretevae.categorical.gumbel", lambda *_: gumbels)
+    monkeypatch.setattr("discretevae.latents.categorical.gumbel", lambda *_: gumbels)
     copies = logits.detach().expand(count**2, 2, 2).clone().requires_grad_()
     value = estimator(f, copies)
     (grad,) = torch.autograd.grad(value.sum(), copies)

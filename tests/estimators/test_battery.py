@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from discretevae import categorical
 from discretevae.estimators import (
     ESTIMATORS,
     RLOO,
@@ -27,6 +26,7 @@ from discretevae.estimators.battery import (
     check_unbiased,
     measure,
 )
+from discretevae.latents import categorical
 
 # 7 problems × 3 quantities × fewer than 30 estimators, each failing by chance once in a million:
 # the whole file raises a false alarm less than once in 1,500 seeds, and the seed is fixed.

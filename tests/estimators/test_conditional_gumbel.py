@@ -5,9 +5,9 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from discretevae.categorical import gumbel, one_hot_argmax
 from discretevae.estimators import conditional_gumbel as module
 from discretevae.estimators.conditional_gumbel import conditional_gumbel, with_averaged_gradient
+from discretevae.latents.categorical import gumbel, one_hot_argmax
 
 P = torch.tensor([0.05, 0.15, 0.3, 0.5], dtype=torch.float64)
 LEAST_P_VALUE = 1e-7

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from discretevae.categorical import gumbel, one_hot_argmax
 from discretevae.estimators import rebar
 from discretevae.estimators.base import Estimator
 from discretevae.estimators.battery import (
@@ -21,6 +20,7 @@ from discretevae.estimators.battery import (
 from discretevae.estimators.conditional_gumbel import conditional_gumbel
 from discretevae.estimators.rebar import REBAR
 from discretevae.estimators.reinforce import Reinforce
+from discretevae.latents.categorical import gumbel, one_hot_argmax
 
 
 @pytest.mark.parametrize(("temperature", "scale"), [(0.2, 0.5), (2.0, -1.0)])

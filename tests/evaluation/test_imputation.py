@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from discretevae.columns import BinaryColumn, CategoricalColumn, Column, NumericColumn
 from discretevae.evaluation import imputation
 from discretevae.evaluation.imputation import anomaly_scores, impute
 from discretevae.likelihoods.columns import ColumnsLikelihood
 from discretevae.models import DiscreteVAE, GaussianVAE
 from discretevae.networks.columns import ColumnsNetwork
 from discretevae.priors import CategoricalPrior
+from discretevae.schema.columns import BinaryColumn, CategoricalColumn, Column, NumericColumn
 
 GRAPE = CategoricalColumn("grape", ("A", "B", "C"))
 STRONG, DARK = BinaryColumn("strong", ("no", "yes")), BinaryColumn("dark", ("no", "yes"))

@@ -12,7 +12,7 @@ from discretevae.likelihoods.tokens import TokenLikelihood
 from discretevae.models import DiscreteVAE
 from discretevae.networks import MLP
 from discretevae.networks.text import TextNetwork
-from discretevae.vocabulary import Vocabulary, token_counts
+from discretevae.schema.vocabulary import Vocabulary, token_counts
 
 VOCABULARY = Vocabulary(["a", "b"])
 T, D, K = 8, 3, 3

@@ -188,7 +188,7 @@ def _do(
 
 
 def _run(arguments: Sequence[str], before: Callable[[], None]) -> int:
-    from discretevae.cli import main
+    from discretevae.cli.main import main
 
     try:
         before()

@@ -54,7 +54,7 @@ def mistype(scene: Scene, count: int, seed: int) -> Tally:
         count: Command lines of each command.
         seed: Of the options.
     """
-    from discretevae.cli import COMMANDS
+    from discretevae.cli.main import COMMANDS
 
     tally = Tally("bad command lines")
     folder = scene.folder / "commands"
@@ -165,16 +165,16 @@ def _stop_short(folder: Path) -> None:
     """Does nothing where all arguments have been found right, and writes nowhere else."""
     import lightning.fabric
 
-    import discretevae.commands.prior
-    import discretevae.commands.train
+    import discretevae.cli.prior
+    import discretevae.cli.train
     import discretevae.export
-    import discretevae.laboratory
-    import discretevae.laboratory.compare
-    import discretevae.publish
+    import discretevae.pages.publish
     import discretevae.sharing
-    import discretevae.study.run
+    import discretevae.studies.architectures.run
+    import discretevae.studies.laboratory
+    import discretevae.studies.laboratory.compare
     import discretevae.training.prior
-    from discretevae.runs import Run
+    from discretevae.experiments.folder import Run
 
     def done(*_: Any, **__: Any) -> Any:
         raise SystemExit(0)
@@ -182,15 +182,15 @@ def _stop_short(folder: Path) -> None:
     os.chdir(folder)
     os.environ["DISCRETEVAE_DATA"] = str(folder)
     for module, what in (
-        (discretevae.commands.train, "_train"),
-        (discretevae.publish, "publish"),
+        (discretevae.cli.train, "_train"),
+        (discretevae.pages.publish, "publish"),
         (discretevae.export, "export"),
         (discretevae.sharing, "push_to_hub"),
         (lightning.fabric, "Fabric"),
-        (discretevae.laboratory, "measure_gradients"),
-        (discretevae.laboratory.compare, "run_experiment"),
-        (discretevae.laboratory.compare, "train"),
-        (discretevae.study.run.Work, "train"),
+        (discretevae.studies.laboratory, "measure_gradients"),
+        (discretevae.studies.laboratory.compare, "run_experiment"),
+        (discretevae.studies.laboratory.compare, "train"),
+        (discretevae.studies.architectures.run.Work, "train"),
         (discretevae.training.prior, "fit_prior"),
     ):
         setattr(module, what, done)

@@ -159,19 +159,19 @@ def _case(
 
 def _cut_short() -> None:
     """Trains and draws nothing where a file has been read and found whole."""
-    import discretevae.commands.train
-    import discretevae.laboratory.present
-    import discretevae.publish
+    import discretevae.cli.train
+    import discretevae.pages.publish
+    import discretevae.studies.laboratory.present
 
-    real = discretevae.commands.train._train
+    real = discretevae.cli.train._train
 
     def train(*arguments: object, resume: bool) -> None:
         if resume:
             real(*arguments, resume=resume)  # type: ignore[arg-type]
 
-    discretevae.commands.train._train = train  # type: ignore[assignment]
-    discretevae.publish.publish = lambda *_: None
-    discretevae.laboratory.present.draw_comparison = lambda found, path: path
+    discretevae.cli.train._train = train  # type: ignore[assignment]
+    discretevae.pages.publish.publish = lambda *_: None
+    discretevae.studies.laboratory.present.draw_comparison = lambda found, path: path
 
 
 def _stage(scene: Scene) -> Path:

@@ -85,7 +85,7 @@ def print_table(tallies: list[Tally]) -> None:
 
 def write_record(tallies: list[Tally], folder: Path, seed: int, command: str) -> None:
     """Writes faults.json and, from it, faults.md."""
-    from discretevae.runs import versions
+    from discretevae.experiments.folder import versions
 
     record = {
         "command": command,

@@ -119,12 +119,12 @@ def _by_defaults() -> list[Target]:
     """Classes all of whose arguments have defaults."""
     from discretevae.data import Augmentation
     from discretevae.estimators import ESTIMATORS, ConstantBaseline, MovingAverageBaseline
+    from discretevae.estimators.multisample import IWAE, VIMCO
     from discretevae.likelihoods import (
         BernoulliLikelihood,
         ContinuousBernoulliLikelihood,
         GaussianLikelihood,
     )
-    from discretevae.multisample import IWAE, VIMCO
     from discretevae.networks import CNN, MLP, GroupNormCNN
     from discretevae.training import TrainingOptions
 
@@ -179,14 +179,7 @@ Row = tuple[str, str, Callable[..., Any], Callable[[], dict[str, Any]], bool]
 
 def _small() -> list[Row]:
     """Functions of numbers, arrays and tensors, and classes with required arguments."""
-    from discretevae import categorical, evaluation, latents, objectives, priors
-    from discretevae.columns import (
-        BinaryColumn,
-        CategoricalColumn,
-        Cells,
-        NumericColumn,
-        as_columns,
-    )
+    from discretevae import evaluation, latents, objectives, priors
     from discretevae.data import (
         BINARIZERS,
         Batches,
@@ -205,11 +198,19 @@ def _small() -> list[Row]:
     )
     from discretevae.data.text import Sentences
     from discretevae.estimators import recommended
+    from discretevae.latents import categorical
     from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood, likelihood_from_config
     from discretevae.networks import ColumnsNetwork, TextNetwork, network_from_config
+    from discretevae.schema.columns import (
+        BinaryColumn,
+        CategoricalColumn,
+        Cells,
+        NumericColumn,
+        as_columns,
+    )
+    from discretevae.schema.vocabulary import Vocabulary, inside, token_counts
     from discretevae.training import cosine, draw_codes, fit_prior, linear, parse_schedule
     from discretevae.training.schedules import constant, require_range
-    from discretevae.vocabulary import Vocabulary, inside, token_counts
 
     logits = torch.zeros(4, 2, 3)
     codes = torch.zeros(4, 2, dtype=torch.int64)
@@ -487,9 +488,9 @@ def _models() -> list[Row]:
         evaluate_bounds,
         representations,
     )
-    from discretevae.laboratory import measure_gradients
     from discretevae.networks import MLP
     from discretevae.sklearn import CategoricalVAE
+    from discretevae.studies.laboratory import measure_gradients
     from discretevae.training import TrainingOptions, train
 
     common = {"shape": (3,), "network": "mlp", "likelihood": "bernoulli", "beta": 1.0}
@@ -659,12 +660,12 @@ def _ask(make: Callable[[], Any], method: str, **arguments: Any) -> None:
 def _files(scene: Scene | None, folder: Path) -> list[Row]:
     """Functions that read and write."""
     from discretevae import codes, data, export, from_pretrained
-    from discretevae.columns import BinaryColumn, NumericColumn
     from discretevae.data.blocks import Blocks
     from discretevae.evaluation import anomaly_scores, cached_array, impute, interpolate
     from discretevae.likelihoods import ColumnsLikelihood
     from discretevae.models import DiscreteVAE
     from discretevae.networks import ColumnsNetwork
+    from discretevae.schema.columns import BinaryColumn, NumericColumn
 
     run = scene.runs["whole"] if scene else folder
     np.save(folder / "x.npy", np.random.default_rng(0).random((30, 3)))

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from discretevae.assemble.shown import _contexts_of_file
-from discretevae.cli import main
+from discretevae.cli.main import main
 from discretevae.data import DataError, class_context
 from discretevae.data.idx import read_idx
 from discretevae.estimators import RLOO, GumbelRao
 from discretevae.evaluation import code_health, embedded_rows, evaluate_bounds
+from discretevae.experiments.folder import Run, RunError, held
+from discretevae.experiments.shown import _contexts_of_file
 from discretevae.files import atomic_path
-from discretevae.laboratory import measure_gradients
 from discretevae.latents import enumerate_codes, to_one_hot
 from discretevae.models import (
     VAE,
@@ -32,10 +32,10 @@ from discretevae.models import (
 )
 from discretevae.networks import MLP
 from discretevae.processes import start_processes
-from discretevae.runs import Run, RunError, held
+from discretevae.schema.vocabulary import Vocabulary
+from discretevae.studies.laboratory import measure_gradients
 from discretevae.training.checkpoints import CheckpointError, read_checkpoint
 from discretevae.training.fit import _quiet
-from discretevae.vocabulary import Vocabulary
 
 SMALL = MLP((4,))
 MAKE: dict[str, Callable[[], VAE]] = {

@@ -8,8 +8,8 @@ import numpy as np
 
 from discretevae.codes.archive import Archive
 from discretevae.codes.files import _CodesFile
+from discretevae.experiments.folder import LEFTOVER, Run
 from discretevae.models import ModelError, from_pretrained
-from discretevae.runs import LEFTOVER, Run
 from discretevae.training.checkpoints import CheckpointError, read_checkpoint
 
 __all__ = ["broken", "contents", "history", "leftovers"]

@@ -11,9 +11,9 @@ from scipy import stats
 from scipy.integrate import quad
 from torch import Tensor
 
-from discretevae.columns import BinaryColumn, CategoricalColumn, Column, NumericColumn
 from discretevae.likelihoods import likelihood_from_config
 from discretevae.likelihoods.columns import ColumnsLikelihood
+from discretevae.schema.columns import BinaryColumn, CategoricalColumn, Column, NumericColumn
 
 GRAPE = CategoricalColumn("grape", ("A", "B", "C"))
 ASH, HUE = NumericColumn("ash", 2.5, 0.5), NumericColumn("hue", -1.0, 4.0)

@@ -11,7 +11,7 @@ from discretevae.likelihoods import likelihood_from_config
 from discretevae.likelihoods import tokens as module
 from discretevae.likelihoods.tokens import TokenLikelihood
 from discretevae.networks.text import WRITERS
-from discretevae.vocabulary import END, UNKNOWN, Vocabulary
+from discretevae.schema.vocabulary import END, UNKNOWN, Vocabulary
 
 VOCABULARY = Vocabulary(["a", "b"])
 V, T, H = VOCABULARY.size, 4, 3

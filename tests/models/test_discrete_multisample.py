@@ -8,11 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from discretevae import categorical
 from discretevae.data import load
+from discretevae.estimators.multisample import (
+    IWAE,
+    MULTISAMPLE_ESTIMATORS,
+    VIMCO,
+    MultiSampleEstimator,
+)
+from discretevae.latents import categorical
 from discretevae.models import DiscreteVAE, from_pretrained
 from discretevae.models.discrete import KINDS
-from discretevae.multisample import IWAE, MULTISAMPLE_ESTIMATORS, VIMCO, MultiSampleEstimator
 from discretevae.networks import MLP
 from discretevae.priors import CategoricalPrior
 from discretevae.training import TrainingOptions, train

@@ -14,10 +14,10 @@ from torch.distributions import Normal
 from torch.nn.functional import logsigmoid
 
 from discretevae.estimators import ESTIMATORS, Exact, exact
+from discretevae.estimators.multisample import VIMCO
 from discretevae.latents import EnumerationError
 from discretevae.models import VAE, from_pretrained, pretrained
 from discretevae.models.joint import JointVAE
-from discretevae.multisample import VIMCO
 from discretevae.networks import MLP
 from discretevae.priors import CategoricalPrior, FactorisedPrior, Prior
 

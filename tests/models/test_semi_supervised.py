@@ -14,11 +14,11 @@ from torch.nn.functional import one_hot
 
 from discretevae.data import Augmentation
 from discretevae.estimators import ESTIMATORS, NVIL, Estimator
+from discretevae.estimators.multisample import VIMCO
 from discretevae.latents import EnumerationError
 from discretevae.likelihoods import GaussianLikelihood
 from discretevae.models import from_pretrained, pretrained
 from discretevae.models.semi_supervised import SemiSupervisedVAE
-from discretevae.multisample import VIMCO
 from discretevae.networks import MLP
 from discretevae.priors import CategoricalPrior, ConditionalPrior, Prior
 from discretevae.training.terms import Contrast

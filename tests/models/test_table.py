@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from discretevae.columns import BinaryColumn, CategoricalColumn, Column, NumericColumn
 from discretevae.data import Examples, Splits
 from discretevae.likelihoods.columns import ColumnsLikelihood
 from discretevae.models import DiscreteVAE, GaussianVAE
 from discretevae.models.pretrained import from_pretrained
 from discretevae.networks.columns import ColumnsNetwork
+from discretevae.schema.columns import BinaryColumn, CategoricalColumn, Column, NumericColumn
 from discretevae.training import TrainingOptions, train
 
 GRAPE = CategoricalColumn("grape", ("A", "B", "C"))

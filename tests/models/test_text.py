@@ -14,7 +14,7 @@ from discretevae.evaluation.text import bits_per_token, interpolate, perplexity
 from discretevae.likelihoods.tokens import TokenLikelihood
 from discretevae.models import DiscreteVAE
 from discretevae.networks.text import WRITERS, TextNetwork
-from discretevae.vocabulary import END, UNKNOWN, Vocabulary, token_counts
+from discretevae.schema.vocabulary import END, UNKNOWN, Vocabulary, token_counts
 
 VOCABULARY = Vocabulary(["a", "b"])
 T, D, K = 4, 2, 3

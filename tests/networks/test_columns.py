@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from discretevae.columns import BinaryColumn, CategoricalColumn, Column, NumericColumn
 from discretevae.networks import network_from_config
 from discretevae.networks.columns import ColumnsNetwork, HiddenCells, RowFeatures
+from discretevae.schema.columns import BinaryColumn, CategoricalColumn, Column, NumericColumn
 
 COLUMNS: tuple[Column, ...] = (
     CategoricalColumn("grape", ("A", "B", "C")),

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from discretevae import categorical
-from discretevae.latents import EnumerationError
+from discretevae.latents import EnumerationError, categorical
 from discretevae.priors import BoltzmannPrior, boltzmann, prior_from_config
 
 few = settings(deadline=None, max_examples=20)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from discretevae.estimators import ESTIMATORS
+from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
 from discretevae.models import DiscreteVAE
-from discretevae.multisample import MULTISAMPLE_ESTIMATORS
 from discretevae.networks import MLP
 from discretevae.priors import PRIORS, BoltzmannPrior, FactorisedPrior, Prior
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from discretevae.cli import main
+from discretevae.cli.main import main
 from discretevae.training import TrainingOptions
 
 OPTIONS = [
@@ -29,7 +29,7 @@ def history(folder: Path) -> list[dict[str, float]]:
 
 def start(*arguments: str) -> subprocess.CompletedProcess[str]:
     script = Path(arguments[0])
-    script.write_text("from discretevae.cli import main\nmain()\n")
+    script.write_text("from discretevae.cli.main import main\nmain()\n")
     environment = {k: v for k, v in os.environ.items() if k not in ("RANK", "LOCAL_RANK")}
     command = [sys.executable, "-W", "ignore", *arguments]
     return subprocess.run(

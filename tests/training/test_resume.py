@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from discretevae.cli import main
+from discretevae.cli.main import main
 from discretevae.data import Splits
 from discretevae.models import DiscreteVAE
 from discretevae.networks import MLP
@@ -29,7 +29,7 @@ the first and later epochs, weights, metrics, figures. A run of three epochs wri
 # Runs a command in a fresh process, which kills itself as it comes to file `killed_at`.
 CHILD = """
 import os, signal, sys
-from discretevae.cli import main
+from discretevae.cli.main import main
 
 writes, fsync = 0, os.fsync
 
@@ -46,7 +46,7 @@ main(arguments)
 """
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["discretevae.gallery", "discretevae.training"])
+CONTEXT.set_forkserver_preload(["discretevae.pages.gallery", "discretevae.training"])
 
 
 @pytest.fixture(scope="module")

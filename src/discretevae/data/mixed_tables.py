@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from discretevae.columns import (
+from discretevae.schema.columns import (
     BinaryColumn,
     CategoricalColumn,
     Column,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from discretevae.vocabulary import END, UNKNOWN, Vocabulary
+from discretevae.schema.vocabulary import END, UNKNOWN, Vocabulary
 
 from .errors import DataError, nearest
 from .examples import Examples

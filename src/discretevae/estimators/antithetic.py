@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae import categorical
 from discretevae.estimators.base import Estimator, evaluate, inject, require_binary
+from discretevae.latents import categorical
 
 __all__ = ["Antithetic"]
 

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
-from discretevae.draws import draw
 from discretevae.estimators.base import Estimator, evaluate, inject, require_samples
+from discretevae.latents.draws import draw
 
 __all__ = ["CARMS"]
 

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.categorical import gumbel
-from discretevae.draws import successor
+from discretevae.latents.categorical import gumbel
+from discretevae.latents.draws import successor
 from discretevae.names import require_count
 
 __all__ = ["conditional_gumbel", "require_perturbations", "with_averaged_gradient"]

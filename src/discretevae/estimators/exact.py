@@ -9,9 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from discretevae import categorical
 from discretevae.estimators.base import Estimator, evaluate
-from discretevae.latents import DEFAULT_BUDGET, code_chunks, num_codes
+from discretevae.latents import DEFAULT_BUDGET, categorical, code_chunks, num_codes
 
 __all__ = ["Exact"]
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae import categorical
 from discretevae.estimators.base import evaluate, with_gradient_of
 from discretevae.estimators.tempered import Tempered
+from discretevae.latents import categorical
 
 __all__ = ["GST"]
 

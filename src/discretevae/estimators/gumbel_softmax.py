@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.categorical import gumbel
 from discretevae.estimators.base import evaluate
 from discretevae.estimators.tempered import Tempered
+from discretevae.latents.categorical import gumbel
 
 __all__ = ["GumbelSoftmax"]
 

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from discretevae import categorical
 from discretevae.estimators.base import Estimator, evaluate, require_samples
+from discretevae.latents import categorical
 
 __all__ = ["LocalExpectation"]
 

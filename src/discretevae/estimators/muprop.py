@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae import categorical
 from discretevae.estimators.base import (
     evaluate,
     inject,
     value_and_gradient,
 )
 from discretevae.estimators.sampled import Sampled
+from discretevae.latents import categorical
 
 __all__ = ["MuProp"]
 

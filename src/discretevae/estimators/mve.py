@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae import categorical
 from discretevae.estimators.base import evaluate, with_gradient_of
 from discretevae.estimators.sampled import Sampled
+from discretevae.latents import categorical
 
 __all__ = ["MVE"]
 

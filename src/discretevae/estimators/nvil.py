@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae import categorical
 from discretevae.estimators.base import evaluate, require_samples
 from discretevae.estimators.learned import LearnedEstimator, MovingMoments, bounded
+from discretevae.latents import categorical
 
 __all__ = ["NVIL"]
 

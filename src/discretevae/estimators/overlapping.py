@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.draws import draw
 from discretevae.estimators.base import evaluate, require_binary
 from discretevae.estimators.tempered import Tempered
+from discretevae.latents.draws import draw
 
 __all__ = ["OverlappingExponential", "smooth"]
 

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.categorical import gumbel, one_hot_argmax
 from discretevae.estimators.base import evaluate, inject, require_positive
 from discretevae.estimators.conditional_gumbel import conditional_gumbel
 from discretevae.estimators.learned import LearnedEstimator
+from discretevae.latents.categorical import gumbel, one_hot_argmax
 
 __all__ = ["REBAR"]
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae import categorical
 from discretevae.estimators.base import Estimator, evaluate, require_samples
 from discretevae.estimators.baselines import Baseline, ConstantBaseline, MovingAverageBaseline
+from discretevae.latents import categorical
 
 __all__ = ["Reinforce"]
 

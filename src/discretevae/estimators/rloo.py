@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae import categorical
 from discretevae.estimators.base import Estimator, evaluate, require_samples
+from discretevae.latents import categorical
 
 __all__ = ["RLOO"]
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 from torch.utils.checkpoint import checkpoint
 
-from discretevae import categorical
 from discretevae.estimators.base import inject, require_samples, value_and_gradient
 from discretevae.estimators.learned import LearnedEstimator, MovingMoments
+from discretevae.latents import categorical
 
 __all__ = ["RODEO"]
 

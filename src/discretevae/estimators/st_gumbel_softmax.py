@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.categorical import gumbel, one_hot_argmax
 from discretevae.estimators.base import evaluate, with_gradient_of
 from discretevae.estimators.tempered import Tempered
+from discretevae.latents.categorical import gumbel, one_hot_argmax
 
 __all__ = ["STGumbelSoftmax"]
 

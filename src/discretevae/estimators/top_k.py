@@ -9,9 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from discretevae import categorical
 from discretevae.estimators.base import Estimator, evaluate, inject, require_samples
-from discretevae.latents import is_enumerable
+from discretevae.latents import categorical, is_enumerable
 
 __all__ = ["TopK", "child_codes"]
 

@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from discretevae.categorical import gumbel
 from discretevae.estimators.base import Estimator, evaluate, inject, require_samples
 from discretevae.estimators.top_k import child_codes
 from discretevae.latents import is_enumerable
+from discretevae.latents.categorical import gumbel
 
 __all__ = ["UnorderedSet"]
 

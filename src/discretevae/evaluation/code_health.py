@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae import categorical
 from discretevae.data import Batch
 from discretevae.evaluation.batches import batches_for
+from discretevae.latents import categorical
 from discretevae.models import DiscreteVAE
 from discretevae.priors import FactorisedPrior
 

@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae import categorical
-from discretevae.latents import code_chunks, to_one_hot
+from discretevae.latents import categorical, code_chunks, to_one_hot
 from discretevae.likelihoods.columns import ColumnsDistribution, ColumnsLikelihood
 from discretevae.models import VAE, DiscreteVAE
 
@@ -57,7 +56,7 @@ def impute(
         data sets, 2019, eq. 11.
 
     Example:
-        >>> from discretevae.columns import BinaryColumn, NumericColumn
+        >>> from discretevae.schema.columns import BinaryColumn, NumericColumn
         >>> from discretevae.networks.columns import ColumnsNetwork
         >>> columns = NumericColumn("age", 40.0, 10.0), BinaryColumn("smoker", ("no", "yes"))
         >>> model = DiscreteVAE((2,), 2, 3, ColumnsNetwork(columns), ColumnsLikelihood(columns))
@@ -126,7 +125,7 @@ def anomaly_scores(
             or `samples` < 1.
 
     Example:
-        >>> from discretevae.columns import NumericColumn
+        >>> from discretevae.schema.columns import NumericColumn
         >>> from discretevae.networks.columns import ColumnsNetwork
         >>> columns = NumericColumn("age", 40.0, 10.0), NumericColumn("height", 1.7, 0.1)
         >>> model = DiscreteVAE((2,), 2, 3, ColumnsNetwork(columns), ColumnsLikelihood(columns))

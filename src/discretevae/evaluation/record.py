@@ -15,7 +15,7 @@ from discretevae.evaluation.figure import NATS, Figure, mean_figure
 from discretevae.likelihoods import TokenLikelihood
 from discretevae.models import VAE, DiscreteVAE, SemiSupervisedVAE
 from discretevae.priors import BoltzmannPrior
-from discretevae.vocabulary import token_counts
+from discretevae.schema.vocabulary import token_counts
 
 __all__ = ["evaluate", "labelled"]
 

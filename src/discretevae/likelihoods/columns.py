@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
-from discretevae import categorical
-from discretevae.columns import Cells, Column, DiscreteColumn, as_columns
+from discretevae.latents import categorical
 from discretevae.likelihoods.base import Likelihood
+from discretevae.schema.columns import Cells, Column, DiscreteColumn, as_columns
 
 __all__ = ["ColumnsDistribution", "ColumnsLikelihood"]
 
@@ -116,7 +116,7 @@ class ColumnsLikelihood(Likelihood):
         VAEs, 2020, eq. 1-3.
 
     Example:
-        >>> from discretevae.columns import BinaryColumn, NumericColumn
+        >>> from discretevae.schema.columns import BinaryColumn, NumericColumn
         >>> age, smoker = NumericColumn("age", 40.0, 10.0), BinaryColumn("smoker", ("no", "yes"))
         >>> p = ColumnsLikelihood([age, smoker])
         >>> p.output_shape((2,))

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import cross_entropy
 
-from discretevae.categorical import gumbel
+from discretevae.latents.categorical import gumbel
 from discretevae.likelihoods.base import Likelihood
 from discretevae.names import resolve
 from discretevae.networks.text import WRITERS
-from discretevae.vocabulary import END, PADDING, UNKNOWN, Vocabulary, inside
+from discretevae.schema.vocabulary import END, PADDING, UNKNOWN, Vocabulary, inside
 
 __all__ = ["SentenceDistribution", "TokenLikelihood"]
 

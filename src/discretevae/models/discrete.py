@@ -9,11 +9,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from discretevae import categorical
 from discretevae.estimators import ESTIMATORS, Estimator, recommended
 from discretevae.estimators.exact import values_at_codes
+from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS, MultiSampleEstimator
 from discretevae.latents import (
     DEFAULT_BUDGET,
+    categorical,
     code_chunks,
     is_enumerable,
     require_sizes,
@@ -21,7 +22,6 @@ from discretevae.latents import (
 )
 from discretevae.likelihoods import Likelihood
 from discretevae.models.base import ROWS, VAE, float32_island
-from discretevae.multisample import MULTISAMPLE_ESTIMATORS, MultiSampleEstimator
 from discretevae.names import require_count, resolve
 from discretevae.networks import Network, network_from_config
 from discretevae.networks.conditioned import LatentEmbedding, context_network

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from discretevae.draws import draw
+from discretevae.latents.draws import draw
 from discretevae.likelihoods import Likelihood
 from discretevae.models.base import VAE, float32_island
 from discretevae.names import require_count

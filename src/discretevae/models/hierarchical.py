@@ -10,12 +10,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from discretevae import categorical
 from discretevae.estimators import Estimator, Exact, ReinMax, UnorderedSet
 from discretevae.estimators.auto import FEW_LATENTS
+from discretevae.estimators.multisample import MultiSampleEstimator
 from discretevae.latents import (
     DEFAULT_BUDGET,
     EnumerationError,
+    categorical,
     is_enumerable,
     require_sizes,
     to_codes,
@@ -24,7 +25,6 @@ from discretevae.latents import (
 from discretevae.likelihoods import Likelihood
 from discretevae.models.base import ROWS, VAE, at_least_float32, float32_island
 from discretevae.models.discrete import estimator_kind
-from discretevae.multisample import MultiSampleEstimator
 from discretevae.names import require_count, resolve
 from discretevae.networks import Network
 from discretevae.networks.conditioned import TRUNK_FEATURES

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal, kl_divergence
 
 from discretevae.estimators import Estimator
+from discretevae.estimators.multisample import MultiSampleEstimator
 from discretevae.latents import DEFAULT_BUDGET, EnumerationError, to_one_hot
 from discretevae.likelihoods import Likelihood
 from discretevae.models.base import float32_island
 from discretevae.models.discrete import ConditionalLogLikelihood, DiscreteVAE
 from discretevae.models.gaussian import _draw, _normal
-from discretevae.multisample import MultiSampleEstimator
 from discretevae.networks import Network
 from discretevae.networks.conditioned import ConditionedEncoder, with_context
 from discretevae.objectives import ELBO, free_bits

@@ -9,11 +9,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from discretevae import categorical
 from discretevae.estimators import Estimator
+from discretevae.estimators.multisample import MultiSampleEstimator
 from discretevae.latents import (
     DEFAULT_BUDGET,
     EnumerationError,
+    categorical,
     code_chunks,
     is_enumerable,
     to_one_hot,
@@ -21,7 +22,6 @@ from discretevae.latents import (
 from discretevae.likelihoods import Likelihood
 from discretevae.models.base import ROWS, VAE, at_least_float32, float32_island
 from discretevae.models.discrete import ConditionalLogLikelihood, DiscreteVAE, LogJoint
-from discretevae.multisample import MultiSampleEstimator
 from discretevae.names import require_count, resolve
 from discretevae.networks import NETWORKS, Network, network_from_config
 from discretevae.networks.conditioned import ConditionedEncoder, with_context

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.columns import Cells, Column, as_columns
 from discretevae.networks.base import ACTIVATIONS, Network, Unflatten, require_widths
 from discretevae.networks.mlp import perceptron
+from discretevae.schema.columns import Cells, Column, as_columns
 
 __all__ = ["ColumnsNetwork"]
 
@@ -40,7 +40,7 @@ class ColumnsNetwork(Network):
         for missing cells).
 
     Example:
-        >>> from discretevae.columns import CategoricalColumn, NumericColumn
+        >>> from discretevae.schema.columns import CategoricalColumn, NumericColumn
         >>> columns = NumericColumn("a", 0.0, 1.0), CategoricalColumn("b", ("x", "y", "z"))
         >>> network = ColumnsNetwork(columns, widths=(8,), hidden=0.2)
         >>> network.encoder((2,), 6)(torch.tensor([[0.5, 2.0], [0.5, torch.nan]])).shape

@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from discretevae import categorical
-from discretevae.latents import require_sizes
+from discretevae.latents import categorical, require_sizes
 from discretevae.networks.base import require_widths
 from discretevae.priors.base import Prior
 

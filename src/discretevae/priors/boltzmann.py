@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 from torch.utils.checkpoint import checkpoint
 
-from discretevae import categorical
 from discretevae.latents import (
     DEFAULT_BUDGET,
+    categorical,
     enumerate_codes,
     is_enumerable,
     require_enumerable,

@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from discretevae import categorical
-from discretevae.latents import require_sizes
+from discretevae.latents import categorical, require_sizes
 from discretevae.networks.mlp import perceptron
 from discretevae.priors.base import FactorisedPrior
 

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from discretevae.data import Batch, Batches, Examples, Splits, Stream, as_batch, share_of
 from discretevae.data.seeding import generator
-from discretevae.draws import SharedGenerator
+from discretevae.estimators.multisample import MultiSampleEstimator
 from discretevae.evaluation.code_health import code_health, collapse_warnings
+from discretevae.latents.draws import SharedGenerator
 from discretevae.models import VAE, DiscreteVAE
 from discretevae.models.hierarchical import LayerEstimators
-from discretevae.multisample import MultiSampleEstimator
 from discretevae.objectives import SIMILARITIES
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import TrainingOptions

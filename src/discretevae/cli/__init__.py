@@ -1,0 +1,1 @@
+"""What the commands do: typed functions, one a command; `discretevae.cli.main` calls them."""

@@ -1,0 +1,145 @@
+"""The commands that make files of codes and compressed files, and undo them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
+
+    from discretevae.data.binarize import Binarizer
+    from discretevae.data.blocks import Blocks
+    from discretevae.experiments.folder import Run
+    from discretevae.models import DiscreteVAE
+
+__all__ = ["compress", "decode", "decompress", "encode"]
+
+
+def encode(
+    run: str,
+    data: str | None = None,
+    *,
+    devices: int = 1,
+    num_nodes: int = 1,
+    output: str | None = None,
+) -> None:
+    """Write the most probable code of every example; the data need not fit in memory.
+
+    Args:
+        run: Folder of the run.
+        data: Data as for `train`, given as the second argument; by default the test examples of
+            the run.
+        devices: Processes of each machine, which take the batches in turns.
+        num_nodes: Machines, on each of which the same command is started by torchrun or SLURM.
+        output: A .npz file of `codes`, one row an example; by default RUN/codes.npz.
+    """
+    from discretevae.codes import encode_file
+    from discretevae.pages.progress import track
+    from discretevae.processes import start_processes
+
+    opened, model = _opened(run)
+    path = _output(output or opened.folder / "codes.npz", ".npz")
+    found = _data(opened, data, model)
+    processes = start_processes(devices, num_nodes)
+    encode_file(model, found.blocks, path, found.binarizer, found.draws, track, processes)
+    if processes.rank == 0:
+        print(path)
+
+
+def decode(run: str, codes: str, *, output: str | None = None) -> None:
+    """Decode a file of codes: the reconstructions of what was encoded.
+
+    Args:
+        run: Folder of the run.
+        codes: A file that `encode` wrote with the same model.
+        output: A .npy file of the decoded means; by default RUN/decoded.npy.
+    """
+    from discretevae.codes import decode_file
+    from discretevae.pages.progress import track
+
+    opened, model = _opened(run)
+    path = _output(output or opened.folder / "decoded.npy", ".npy")
+    decode_file(model, codes, path, track)
+    print(path)
+
+
+def compress(
+    run: str, data: str | None = None, *, lossy: bool = False, output: str | None = None
+) -> None:
+    """Compress binary data without loss, to the model's −ELBO in bits.
+
+    Args:
+        run: Folder of the run, of a model with the Bernoulli likelihood.
+        data: A file or a folder of images of 0 and 1 (or of bytes 0 and 255), or the name of a
+            data set, given as the second argument; by default the test examples of the run. Those
+            of a named set are binarised as the run's.
+        lossy: Keep the codes alone, for any likelihood and any data as for `train`: the file
+            decompresses to the reconstructions.
+        output: The compressed file; by default RUN/compressed.dvae.
+    """
+    from discretevae.codes import compress_codes, compress_file
+    from discretevae.pages.progress import track
+
+    opened, model = _opened(run)
+    path = _output(output or opened.folder / "compressed.dvae", ".dvae")
+    found = _data(opened, data, model)
+    if lossy:
+        compress_codes(model, found.blocks, path, found.binarizer, found.draws, track)
+    else:
+        compress_file(model, found.blocks, path, track)
+    size = path.stat().st_size
+    bits = 8 * size / found.blocks.count
+    print(f"{path}: {found.blocks.count:,} examples in {size:,} bytes, {bits:.4g} bits each")
+
+
+def decompress(run: str, file: str, *, output: str | None = None) -> None:
+    """Give back what `compress` was given, to the bit; or the reconstructions of kept codes.
+
+    Args:
+        run: Folder of the run.
+        file: What `compress` wrote with the same model.
+        output: A .npy file; by default RUN/decompressed.npy.
+    """
+    from discretevae.codes import decompress_file
+    from discretevae.pages.progress import track
+
+    opened, model = _opened(run)
+    path = _output(output or opened.folder / "decompressed.npy", ".npy")
+    decompress_file(model, file, path, track)
+    print(path)
+
+
+class _Data(NamedTuple):
+    """Data, and how they become what the model has seen."""
+
+    blocks: "Blocks"
+    binarizer: "Binarizer"
+    draws: "torch.Generator | None"
+
+
+def _data(run: "Run", data: str | None, model: "DiscreteVAE") -> _Data:
+    """Opens data as `reconstruct` sees them; files of observations a block at a time."""
+    from discretevae.cli.train import stored_options
+    from discretevae.data import BINARIZERS, DATASETS, generator
+    from discretevae.data.blocks import Blocks, open_blocks
+    from discretevae.experiments.build_data import LOADERS, binarizer_of
+    from discretevae.experiments.shown import shown_from_options
+
+    options = stored_options(run)
+    if data is None or data in DATASETS or options["likelihood"] in LOADERS:
+        seen = shown_from_options(options, data, model).examples
+        return _Data(Blocks.of(seen, data or options["data"]), BINARIZERS["none"], None)
+    return _Data(open_blocks(data), binarizer_of(options), generator("file", options["seed"]))
+
+
+def _opened(run: str) -> tuple["Run", "DiscreteVAE"]:
+    from discretevae.cli.saved import require_discrete, saved_model
+    from discretevae.experiments.folder import Run
+
+    opened = Run.open(run)
+    return opened, require_discrete(saved_model(opened))
+
+
+def _output(path: str | Path, ending: str) -> Path:
+    if Path(path).suffix != ending:
+        raise ValueError(f"`--output` must end in {ending}, got {str(path)!r}.")
+    return Path(path)

@@ -1,0 +1,208 @@
+"""The commands that measure estimators: on a model, and against each other in training."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from discretevae.cli.saved import require_discrete, saved_model
+from discretevae.cli.train import assemble, default_name, defaults, stored_options, train
+from discretevae.names import require_count, require_seed
+
+if TYPE_CHECKING:
+    from discretevae.data import Splits
+    from discretevae.estimators import Estimator
+    from discretevae.models import VAE, DiscreteVAE
+    from discretevae.studies.laboratory import GradientReport
+
+__all__ = ["compare", "gradients"]
+
+
+def gradients(
+    run: str | None = None,
+    *,
+    data: str | None = None,
+    num_latents: int | None = None,
+    num_categories: int | None = None,
+    network: str = "tutorial",
+    estimators: str | None = None,
+    examples: int = 20,
+    replicates: int = 1000,
+    fit_steps: int = 200,
+    seed: int = 0,
+    output: str | None = None,
+) -> None:
+    """Measure the bias, variance, error and cost of gradient estimators on a model.
+
+    Args:
+        run: Folder of a run, whose model and test examples are taken; without one, an untrained
+            model of --num-latents and --num-categories.
+        data: Without a run, the data as for `train`; by default digits.
+        num_latents: Without a run, D.
+        num_categories: Without a run, K.
+        network: Without a run, the network as for `train`.
+        estimators: Names with commas between them; by default all that suit D and K.
+        examples: How many examples, the first ones.
+        replicates: Independent estimates of each estimator.
+        fit_steps: Steps that an estimator which learns takes on these examples beforehand.
+        seed: Of everything random.
+        output: Folder of gradients.json and the figures; by default RUN/gradients or a new one
+            under runs/.
+    """
+    from discretevae.experiments.shown import shown
+    from discretevae.files import write_text
+    from discretevae.pages.progress import track
+    from discretevae.studies.laboratory import measure_gradients
+
+    require_count("examples", examples, 1)
+    require_count("replicates", replicates, 40)
+    require_count("fit_steps", fit_steps, 0)
+    require_seed(seed)
+    sizes = {"data": data, "num_latents": num_latents, "num_categories": num_categories}
+    model, source, folder = (
+        _untrained(network=network, seed=seed, **sizes) if run is None else _trained(run, sizes)
+    )
+    folder = Path(output) if output else folder
+    model = require_discrete(model)
+    chosen = _chosen_estimators(model, estimators)
+    x = shown(source).examples.values(slice(0, examples))
+    steps = measure_gradients(model, x, chosen, replicates, fit_steps, seed=seed, progress=track)
+    report = None
+    try:
+        for report in steps:
+            folder.mkdir(parents=True, exist_ok=True)
+            record = {**report.as_dict(), "seed": seed, "model": model.architecture()}
+            write_text(folder / "gradients.json", json.dumps(record, indent=2) + "\n")
+    except KeyboardInterrupt:
+        if report is None:
+            raise KeyboardInterrupt("; nothing was measured yet") from None
+        _present(report, folder)
+        raise KeyboardInterrupt(f"; what was measured until then is in {folder}") from None
+    assert report is not None
+    _present(report, folder)
+
+
+def compare(
+    data: str = "digits",
+    *,
+    estimators: str = "rloo,reinmax",
+    seeds: int = 3,
+    epochs: int = 20,
+    seconds: float | None = None,
+    num_latents: int = 4,
+    num_categories: int = 8,
+    network: str = "tutorial",
+    activation: str | None = None,
+    likelihood: str = "bernoulli",
+    binarize: str | None = None,
+    limit: int | None = None,
+    batch_size: int = 100,
+    optimizer: str = "adam",
+    learning_rate: float = 1e-3,
+    decay: str = "cosine",
+    importance_samples: int = 1000,
+    precision: str = "32-true",
+    output: str | None = None,
+) -> None:
+    """Train estimators with the same budget and several seeds; said again, it goes on.
+
+    Args:
+        data: Data as for `train`, given as the first argument.
+        estimators: Names with commas between them.
+        seeds: How many seeds, from 0; more may be asked for later.
+        epochs: The budget of each run.
+        seconds: The budget in seconds of training, instead of epochs: a few epochs of each
+            estimator are timed beforehand.
+        num_latents: D, the number of latents.
+        num_categories: K, the number of categories of each latent.
+        network: tutorial, report-mlp, report-cnn or image.
+        activation: As for `train`.
+        likelihood: As for `train`.
+        binarize: As for `train`.
+        limit: Most examples to take of each part, for a quick try.
+        batch_size: Examples a step.
+        optimizer: As for `train`.
+        learning_rate: Of the optimiser, at the start.
+        decay: How the learning rate falls: constant, linear or cosine.
+        importance_samples: S of the importance-weighted log-likelihood; 0 leaves it out.
+        precision: 32-true, bf16-mixed or 16-mixed.
+        output: Folder of the runs, comparison.json and comparison.png; by default one under
+            runs/ that is named after the data and the sizes.
+    """
+    given = {k: v for k, v in locals().items() if k not in ("estimators", "seeds", "output")}
+    from discretevae.pages.progress import track
+    from discretevae.studies.laboratory.compare import compare_estimators
+    from discretevae.studies.laboratory.present import draw_comparison, print_comparison
+
+    require_count("seeds", seeds, 1)
+    require_count("importance_samples", importance_samples, 0)
+    names = _names(estimators)
+    del given["seconds"]
+    options = {**defaults(train), **given}
+    folder = Path(output or f"runs/compare-{Path(data).stem}-{num_latents}x{num_categories}")
+    try:
+        found = compare_estimators(options, names, range(seeds), folder, seconds, track)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("; the same command goes on where it stopped") from None
+    print_comparison(found)
+    for path in (folder / "comparison.json", draw_comparison(found, folder / "comparison.png")):
+        print(path)
+
+
+def _untrained(**given: Any) -> tuple["VAE", "Splits", Path]:
+    """A model as training would start it, its data, and a folder for what is measured."""
+    from discretevae.experiments.folder import free_folder
+    from discretevae.experiments.options import resolve_options
+
+    for name in ("num_latents", "num_categories"):
+        if given[name] is None:
+            raise ValueError(f"`{name}` must be given where there is no RUN, got none.")
+    given = {name: value for name, value in given.items() if value is not None}
+    options = resolve_options({**defaults(train), **given})
+    parts = assemble(options)
+    folder = free_folder(Path("runs"), f"gradients-{default_name(parts.data, options)}")
+    return parts.model, parts.data, folder
+
+
+def _trained(run: str, sizes: dict[str, Any]) -> tuple["VAE", "Splits", Path]:
+    """A run's model, its data, and a folder for what is measured."""
+    from discretevae.experiments.build_data import data_from_options
+    from discretevae.experiments.folder import Run
+
+    for name, value in sizes.items():
+        if value is not None:
+            raise ValueError(f"`{name}` must not go with a RUN, which has its own, got {value}.")
+    opened = Run.open(run)
+    model = saved_model(opened)
+    return model, data_from_options(stored_options(opened)), opened.folder / "gradients"
+
+
+def _present(report: "GradientReport", folder: Path) -> None:
+    from discretevae.studies.laboratory.present import draw_gradients, print_gradients
+
+    print_gradients(report)
+    for path in (folder / "gradients.json", *draw_gradients(report, folder)):
+        print(path)
+
+
+def _names(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",")]
+
+
+def _chosen_estimators(model: "DiscreteVAE", names: str | None) -> dict[str, "Estimator"]:
+    """The estimators of E_q[f(z)] with these names; all that suit the model without any."""
+    from discretevae.estimators import ESTIMATORS
+    from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
+    from discretevae.names import resolve
+    from discretevae.studies.laboratory import require_suitable, suitable_estimators
+
+    if names is None:
+        return suitable_estimators(model)
+    for name in _names(names):
+        if name in MULTISAMPLE_ESTIMATORS:
+            raise ValueError(
+                f"`estimators` must be of E_q[f(z)], got {name!r}, which is of the S-sample bound."
+            )
+    chosen = {name: resolve("estimators", name, ESTIMATORS)() for name in _names(names)}
+    for estimator in chosen.values():
+        require_suitable(estimator, model)
+    return chosen

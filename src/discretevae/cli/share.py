@@ -1,0 +1,33 @@
+"""The command that makes a trained model ready for others."""
+
+__all__ = ["share"]
+
+
+def share(run: str, folder: str, *, push: str | None = None, public: bool = False) -> None:
+    """Write a folder for others: weights, configuration, and a model card of the run's figures.
+
+    Args:
+        run: Folder of the run, trained and evaluated.
+        folder: A new one, given as the second argument, or one that was shared before.
+        push: Also upload it to the Hugging Face Hub, as OWNER/NAME; needs the extra `share` and
+            an account that is logged in.
+        public: Let everybody see a repository that --push makes; by default only you.
+    """
+    from discretevae.cli.saved import as_trained, saved_model
+    from discretevae.cli.train import stored_options
+    from discretevae.experiments.build_data import data_from_options
+    from discretevae.experiments.folder import Run
+    from discretevae.sharing import push_to_hub, require_repository
+    from discretevae.sharing import share as write
+
+    if public and push is None:
+        raise ValueError("`public` must go with --push, which was not given.")
+    if push is not None:
+        require_repository(push)
+    opened = Run.open(run)
+    options = stored_options(opened)
+    model = saved_model(opened, **as_trained(opened, options))
+    for path in write(opened, model, data_from_options(options), options, folder):
+        print(path)
+    if push is not None:
+        print(push_to_hub(folder, push, public=public))

@@ -1,1 +1,0 @@
-"""What the commands do: typed functions, one a command; `discretevae.cli` calls them."""

@@ -1,0 +1,129 @@
+"""Examples to look at, and conditions to sample under."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from discretevae.data import DATASETS, Examples, Splits, class_context, generator, num_classes
+from discretevae.experiments.build_data import binarizer_of, data_from_options, read_alike
+from discretevae.models import VAE
+
+__all__ = [
+    "Contexts",
+    "Shown",
+    "contexts_from_options",
+    "contexts_of",
+    "shown",
+    "shown_from_options",
+]
+
+CONTEXTS = 8
+"""Contexts that are shown where they are no classes."""
+
+
+class Shown(NamedTuple):
+    """Examples to look at: as they were given, and as the model sees them."""
+
+    originals: Examples
+    examples: Examples
+
+
+def shown_from_options(options: Mapping[str, Any], data: str | None, model: VAE) -> Shown:
+    """Loads examples to look at: those held out from the run or a named set, or a whole file.
+
+    A file is read by what the model knows of its data: its words, or its columns.
+    """
+    if data is None or data in DATASETS:
+        return shown(data_from_options({**options, "data": data or options["data"]}))
+    originals = _conditioned_alike(read_alike(data, options, model), options)
+    stream = generator("file", options["seed"])
+    return Shown(originals, binarizer_of(options).prepare_evaluation(originals, stream))
+
+
+def _conditioned_alike(examples: Examples, options: Mapping[str, Any]) -> Examples:
+    """Gives the examples of a file the contexts that the run's data have."""
+    if options["condition"] != "labels":
+        return examples if options["condition"] == "context" else replace(examples, context=None)
+    if examples.labels is None:
+        raise ValueError("`data` must have labels for a model conditioned on them, got none.")
+    classes = num_classes(data_from_options(options))
+    return replace(examples, context=class_context(examples.labels, classes, "`data`: labels"))
+
+
+class Contexts(NamedTuple):
+    """Conditions to sample under, and what to call them; a single None without a condition."""
+
+    values: Sequence[Tensor | None]
+    names: Sequence[str]
+
+
+def contexts_from_options(options: Mapping[str, Any], given: str | None, model: VAE) -> Contexts:
+    """Reads a context as the command line has it: a class, or a .npy file.
+
+    Raises:
+        ValueError: If the model has no condition, or the context does not suit it.
+    """
+    if model.context_shape is None:
+        if given is not None:
+            raise ValueError(f"`context` must go with a conditional run, got {given!r}.")
+        return Contexts([None], [""])
+    if given is not None and given.endswith(".npy"):
+        return _contexts_of_file(given, model.context_shape)
+    data = data_from_options(options)
+    if options["condition"] != "labels":
+        if given is not None:
+            raise ValueError(f"`context` must be a .npy file, got {given!r}.")
+        return contexts_of(shown(data).examples, None)
+    found = contexts_of(shown(data).examples, data.classes)
+    if given is None:
+        return found
+    names = list(found.names)
+    if given not in names:
+        raise ValueError(f"`context` must be one of {', '.join(names)}, got {given!r}.")
+    return Contexts([found.values[names.index(given)]], [given])
+
+
+def contexts_of(examples: Examples, classes: Sequence[str] | None) -> Contexts:
+    """Gives every class, where contexts are classes, else the contexts of the first examples."""
+    assert examples.context is not None
+    if examples.labels is not None and _one_hot(examples.context):
+        count = examples.context.shape[1]
+        names = classes or [str(i) for i in range(count)]
+        return Contexts(list(torch.eye(count)), list(names))
+    values = list(examples.context[:CONTEXTS])
+    return Contexts(values, [f"context {i + 1}" for i in range(len(values))])
+
+
+def _one_hot(context: Tensor) -> bool:
+    return context.ndim == 2 and bool((context.sum(1) == 1).all() and (context.amax(1) == 1).all())
+
+
+def _contexts_of_file(path: str, shape: tuple[int, ...]) -> Contexts:
+    try:
+        array = np.load(path, allow_pickle=False)
+        values = torch.from_numpy(np.asarray(array, dtype=np.float32))
+    except Exception as error:  # a damaged file raises whatever its reader met
+        reason = (str(error).splitlines() or ["nothing"])[0]
+        raise ValueError(
+            f"`context` must be a .npy file of numbers, got {path}: {reason}"
+        ) from None
+    values = values[None] if tuple(values.shape) == shape else values
+    if tuple(values.shape[1:]) != shape or not bool(values.isfinite().all()):
+        raise ValueError(
+            f"`context` must hold finite numbers of shape {shape}, one or several, "
+            f"got {tuple(array.shape)}."
+        )
+    return Contexts(list(values), [f"context {i + 1}" for i in range(len(values))])
+
+
+def shown(data: Splits) -> Shown:
+    """Gives the test examples, or the training ones where there are none."""
+    if len(data.test):
+        return Shown(data.test if data.originals is None else data.originals, data.test)
+    stream = generator("observed", 0)
+    seen = data.train.take(slice(None))
+    return Shown(seen, data.binarizer.prepare_evaluation(seen, stream))

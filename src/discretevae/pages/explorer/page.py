@@ -1,0 +1,511 @@
+"""A model's codes on a page in the browser, served from this machine to this machine."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from discretevae.data import Examples, generator
+from discretevae.data.binarize import Binarizer
+from discretevae.data.mixed_tables import read_rows
+from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
+from discretevae.pages.explorer.display import Pictures, Texts, sheet
+from discretevae.pages.explorer.subject import ExplorerError, Subject, changes
+from discretevae.pages.html import render, script
+from discretevae.pages.writing import MISSING
+from discretevae.schema.columns import NumericColumn
+
+if TYPE_CHECKING:
+    import gradio
+
+__all__ = ["Step", "View", "build_page", "observation", "serve"]
+
+CELLS = 1024
+"""Categories, of all latents together, that are shown at once."""
+NEAR = 12
+"""Training examples that are shown beside a code."""
+PIXELS = 48
+"""The size that a small picture is brought to, at most."""
+STARTS = 24
+"""Held-out examples to choose from."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a person stands: a code, what it started from, and the latent changed last.
+
+    Arguments:
+        code: D class indices, as now.
+        own: The code started from.
+        name: What it is the code of.
+        x: The observation started from, if there is one.
+        condition: Which of the subject's conditions.
+        touched: The latent changed last.
+    """
+
+    code: tuple[int, ...]
+    own: tuple[int, ...]
+    name: str
+    x: Tensor | None = None
+    condition: int = 0
+    touched: int = 0
+
+    def change(self, latent: int, category: int) -> "Step":
+        """Sets one latent to a category.
+
+        Example:
+            >>> Step((1, 2), (1, 2), "a sample").change(1, 0).code
+            (1, 0)
+        """
+        code = [*self.code]
+        code[latent] = category
+        return replace(self, code=tuple(code), touched=latent)
+
+
+@dataclass(frozen=True)
+class View:
+    """Writes the part of the page that changes with every step.
+
+    Arguments:
+        subject: What is explored.
+    """
+
+    subject: Subject
+
+    def html(self, step: Step, first: int = 0) -> str:
+        """Gives the markup of a step, with the latents from `first` on."""
+        show = self._as_pictures if isinstance(self.subject.display, Pictures) else self._as_texts
+        model = self.subject.model
+        latents = range(first, min(first + self.latents_at_once, model.num_latents))
+        code = torch.tensor(step.code)
+        content = {
+            "header": None,
+            "said": _said(step),
+            "code": step.code,
+            "categories": min(model.num_categories, CELLS),
+            "touched": step.touched,
+            "chosen": step.code[step.touched],
+            **self._neighbours(code, step.condition),
+            **show(step, code, latents),
+        }
+        return render("explored.html.j2", **content)
+
+    @property
+    def latents_at_once(self) -> int:
+        """How many latents are shown together."""
+        return max(1, CELLS // self.subject.model.num_categories)
+
+    def _as_pictures(self, step: Step, code: Tensor, latents: range) -> dict[str, Any]:
+        own = torch.tensor(step.own)
+        now, before = self._pictures(self.subject.decode(torch.stack([code, own]), step.condition))
+        beside = [("from its own code", _link(before))]
+        if step.x is not None:
+            beside.insert(0, (step.name, _link(self._pictures(step.x[None])[0])))
+        categories = min(self.subject.model.num_categories, CELLS)
+        changed = changes(code, latents, categories).flatten(0, 1)
+        tiles = self._pictures(self.subject.decode(changed, step.condition))
+        stride = -(-max(tiles.shape[1:3]) // PIXELS)
+        together = sheet(tiles[:, ::stride, ::stride])
+        places = _places(len(tiles), together["columns"])
+        rows = [
+            {
+                "latent": latent,
+                "category": step.code[latent],
+                "tiles": places[i * categories : (i + 1) * categories],
+            }
+            for i, latent in enumerate(latents)
+        ]
+        sizes = {"width": together["width"], "height": together["height"]}
+        return {"now": _link(now), "beside": beside, "latents": rows, "sheet": together, **sizes}
+
+    def _as_texts(self, step: Step, code: Tensor, latents: range) -> dict[str, Any]:
+        display = self.subject.display
+        assert isinstance(display, Texts)
+        own = torch.tensor(step.own)
+        now, before = display.show(self.subject.decode(torch.stack([code, own]), step.condition))
+        given = [] if step.x is None else [(step.name, display.show(step.x[None])[0])]
+        categories = min(self.subject.model.num_categories, CELLS)
+        changed = changes(code, [step.touched], categories)[0]
+        return {
+            "header": display.header,
+            "rows": [*given, ("from its own code", before), ("now", now)],
+            "latents": [{"latent": i, "category": step.code[i]} for i in latents],
+            "listed": display.show(self.subject.decode(changed, step.condition)),
+        }
+
+    def _neighbours(self, code: Tensor, condition: int) -> dict[str, Any]:
+        subject = self.subject
+        found = subject.neighbours(code, NEAR, condition)
+        x = subject.training.values(found.place)
+        pictures = isinstance(subject.display, Pictures)
+        looks = [_link(p) for p in self._pictures(x)] if pictures and len(x) else []
+        texts = subject.display.show(x) if isinstance(subject.display, Texts) else []
+        near = [
+            {
+                "index": int(index),
+                "source": looks[i] if pictures else None,
+                "text": "" if pictures else " · ".join(texts[i]),
+                "caption": _distance(int(found.distance[i]))
+                + _of(subject.label_of(subject.training, int(index))),
+            }
+            for i, index in enumerate(found.place)
+        ]
+        of = f"of {len(subject.training):,} training examples"
+        have = f"{found.same:,}" if found.same else "None"
+        said = (
+            f"{have} {of} {'have' if found.same > 1 else 'has'} this very code; of the others it "
+        )
+        return {"near": near, "near_said": said + "is said how many latents are off."}
+
+    def _pictures(self, x: Tensor) -> np.ndarray:
+        assert isinstance(self.subject.display, Pictures)
+        return self.subject.display.show(x)
+
+
+def _said(step: Step) -> str:
+    changed = [
+        f"latent {i} from {before} to {now}"
+        for i, (before, now) in enumerate(zip(step.own, step.code, strict=True))
+        if before != now
+    ]
+    return f"Code of {step.name}" + (f"; changed: {', '.join(changed)}." if changed else ".")
+
+
+def _distance(latents: int) -> str:
+    return "same code" if latents == 0 else f"{latents} off"
+
+
+def _of(label: str) -> str:
+    return f" · {label}" if label else ""
+
+
+def _link(picture: np.ndarray) -> str:
+    return str(sheet(picture[None])["source"])
+
+
+def _places(count: int, columns: int) -> list[str]:
+    """Where each tile of a sheet is, as CSS wants it."""
+    rows = -(-count // columns)
+    across, down = max(columns - 1, 1), max(rows - 1, 1)
+    return [
+        f"{100 * (i % columns) / across:.4g}% {100 * (i // columns) / down:.4g}%"
+        for i in range(count)
+    ]
+
+
+def observation(subject: Subject, given: Any, binarizer: Binarizer, invert: bool = False) -> Tensor:
+    """Reads what a person gave as the model sees it: an image, a sentence, a row of a table.
+
+    Arguments:
+        subject: What is explored.
+        given: A PIL image, brought to the size and the channels of the model; a text; or a pandas
+            data frame of one row.
+        binarizer: How images become binary.
+        invert: Whether dark and bright change places.
+
+    Raises:
+        ValueError: If it cannot be read so.
+    """
+    likelihood = subject.model.likelihood
+    if isinstance(likelihood, TokenLikelihood):
+        return _sentence(given, likelihood)
+    if isinstance(likelihood, ColumnsLikelihood):
+        return _row(given, likelihood)
+    assert isinstance(subject.display, Pictures)
+    x = _image(given, subject.display, subject.model.shape, invert)
+    return binarizer.prepare_evaluation(x, generator("observed", 0)).values()[0]
+
+
+def _sentence(text: str, likelihood: TokenLikelihood) -> Tensor:
+    from discretevae.data.text import Sentences, text_examples
+
+    if not (text or "").strip():
+        raise ValueError("the sentence must not be empty.")
+    sentences = Sentences("the sentence", (text.strip(),), (1,))
+    return text_examples(sentences, likelihood.vocabulary, likelihood.length - 1, True)[0].values()[
+        0
+    ]
+
+
+def _row(frame: Any, likelihood: ColumnsLikelihood) -> Tensor:
+    import pandas
+
+    frame = frame.astype(str).replace(MISSING, "")
+    for column in likelihood.columns:
+        if isinstance(column, NumericColumn):
+            frame[column.name] = pandas.to_numeric(frame[column.name])
+    return read_rows(frame, likelihood.columns).examples.values()[0]
+
+
+def _image(image: Any, display: Pictures, shape: tuple[int, ...], invert: bool) -> Examples:
+    import PIL.ImageOps
+
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[display.channels]
+    height, width = shape[-2:]
+    fitted = PIL.ImageOps.fit(image.convert(mode), (width, height))
+    levels = np.array(fitted if not invert else PIL.ImageOps.invert(fitted))
+    levels = levels.transpose(2, 0, 1) if levels.ndim == 3 else levels
+    x = torch.from_numpy(np.array(levels.reshape(shape)))
+    if (display.low, display.high) == (0, 1):
+        return Examples(x[None])
+    return Examples((display.low + x.float() / 255 * (display.high - display.low))[None])
+
+
+def build_page(
+    subject: Subject, title: str, description: str, binarizer: Binarizer
+) -> "gradio.Blocks":
+    """Makes the page; nothing is served yet.
+
+    Arguments:
+        subject: What is explored.
+        title: Of the page.
+        description: A sentence of what the model is.
+        binarizer: How images that a person drops in become binary.
+
+    Raises:
+        ExplorerError: If gradio is not installed.
+    """
+    gr = require_gradio()
+    view, model = View(subject), subject.model
+    begin = _start(subject, 0)
+    pictures = isinstance(subject.display, Pictures)
+
+    with gr.Blocks(title=f"{title} · discretevae", analytics_enabled=False) as page:
+        step, draws = gr.State(begin), gr.State(0)
+        gr.Markdown(f"# {_plain(title)}\n{_plain(description)}", sanitize_html=True)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=240):
+                names = [subject.name_of_start(i) for i in range(min(STARTS, len(subject.starts)))]
+                start = gr.Dropdown(
+                    list(zip(names, range(len(names)), strict=True)), value=0, label="Start from"
+                )
+                sample = gr.Button("Sample from the prior", variant="primary")
+                back = gr.Button("Take changes back")
+            with gr.Column(scale=1, min_width=240):
+                condition = gr.Dropdown(
+                    list(zip(subject.names, range(len(subject.names)), strict=True)),
+                    value=begin.condition,
+                    label="Condition",
+                    visible=len(subject.names) > 1,
+                )
+                typed = gr.Textbox(
+                    _digits(begin),
+                    label="Code",
+                    info="all latents; Enter decodes it",
+                    max_lines=2,
+                )
+                pages = _pages(view, model.num_latents)
+                first = gr.Dropdown(pages, value=0, label="Latents", visible=len(pages) > 1)
+            with gr.Column(scale=1, min_width=240):
+                given, go, invert = _input(gr, subject)
+        looked = gr.HTML(
+            view.html(begin),
+            html_template='<div class="explorer">${value}</div>',
+            js_on_load=script("explored.js").text,
+            elem_id="explored",
+        )
+
+        def shown(new: Step, page_of: int) -> tuple[Step, str, str, int, int | None]:
+            place = names.index(new.name) if new.name in names else None
+            return new, view.html(new, page_of), _digits(new), new.condition, place
+
+        def on_select(now: Step, page_of: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
+            return shown(now.change(int(event.latent), int(event.category)), page_of)
+
+        def on_near(now: Step, page_of: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
+            index = getattr(event, "near", None)
+            return shown(now if index is None else _near(subject, int(index)), page_of)
+
+        def on_start(i: int, page_of: int) -> Any:
+            return shown(_start(subject, i), page_of)
+
+        def on_back(now: Step, page_of: int) -> Any:
+            return shown(replace(now, code=now.own), page_of)
+
+        def on_sample(now: Step, count: int, page_of: int) -> Any:
+            return (*shown(_sample(subject, now.condition, count), page_of), count + 1)
+
+        def on_typed(text: str, now: Step, page_of: int) -> Any:
+            return shown(replace(now, code=_read_code(gr, subject, text)), page_of)
+
+        def on_condition(chosen: int, now: Step, page_of: int) -> Any:
+            return shown(replace(now, condition=chosen, x=None), page_of)
+
+        def on_given(what: Any, inverted: bool, now: Step, page_of: int) -> Any:
+            if what is None:
+                return shown(now, page_of)
+            try:
+                x = observation(subject, what, binarizer, inverted)
+                return shown(_of_input(subject, x, now.condition), page_of)
+            except ValueError as error:
+                raise gr.Error(str(error), print_exception=False) from None
+
+        def on_page(now: Step, page_of: int) -> Any:
+            return shown(now, page_of)
+
+        out = [step, looked, typed, condition, start]
+        usual: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        latest = usual | {"trigger_mode": "always_last"}
+        looked.select(on_select, [step, first], out, **latest)
+        looked.click(on_near, [step, first], out, **usual)
+        start.input(on_start, [start, first], out, **usual)
+        back.click(on_back, [step, first], out, **usual)
+        sample.click(on_sample, [step, draws, first], [*out, draws], **usual)
+        typed.submit(on_typed, [typed, step, first], out, **usual)
+        condition.input(on_condition, [condition, step, first], out, **usual)
+        first.input(on_page, [step, first], out, **usual)
+        if given is not None:
+            inputs = [given, invert, step, first]
+            if pictures:
+                given.input(on_given, inputs, out, **usual)
+                invert.input(on_given, inputs, out, **usual)
+            else:
+                go.click(on_given, inputs, out, **usual)
+                if isinstance(model.likelihood, TokenLikelihood):
+                    given.submit(on_given, inputs, out, **usual)
+    return page
+
+
+def serve(page: "gradio.Blocks", port: int | None, browser: bool, host: str = "127.0.0.1") -> None:
+    """Serves the page until it is interrupted.
+
+    Arguments:
+        page: From `build_page`.
+        port: Of the server; by default a free one from 7860 on.
+        browser: Whether to open it.
+        host: By default this machine alone can open it.
+    """
+    _, address, _ = launch(page, port, browser, host)
+    print(f"{address}  (Ctrl-C ends)", flush=True)
+    try:
+        page.block_thread()
+    finally:
+        page.close(verbose=False)
+
+
+def launch(page: "gradio.Blocks", port: int | None, browser: bool, host: str = "127.0.0.1") -> Any:
+    """Starts the server and goes on; nothing leaves this machine."""
+    gr = require_gradio()
+    plain = gr.themes.Base(
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    )
+    try:
+        return page.launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=browser,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            footer_links=[],
+            ssr_mode=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            theme=plain,
+            css=style(),
+        )
+    except OSError as error:
+        raise ExplorerError(f"`port` must be free, got {port}: {error}") from None
+
+
+def style() -> str:
+    """The look of what is explored, the same as on the page of a run."""
+    return script("explorer_page.css").text + script("explorer.css").text
+
+
+def require_gradio() -> Any:
+    """Imports gradio, with nothing told to anyone.
+
+    Raises:
+        ExplorerError: If it is not installed.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when it is imported
+    try:
+        import gradio
+    except ImportError:
+        raise ExplorerError(
+            'the explorer needs more packages: pip install "discretevae[explore]".'
+        ) from None
+    return gradio
+
+
+def _input(gr: Any, subject: Subject) -> tuple[Any, Any, Any]:
+    """What takes an input, the button that sends it, and whether dark and bright change places."""
+    none = gr.Checkbox(visible=False)
+    if isinstance(subject.model.likelihood, TokenLikelihood):
+        text = gr.Textbox(label="Your sentence", max_lines=3, info="Enter encodes it")
+        return text, gr.Button("Encode"), none
+    if isinstance(subject.display, Texts):
+        frame = gr.Dataframe(
+            subject.display.show(subject.starts.values(slice(1))),
+            headers=[*subject.display.header],
+            label="Your row",
+            interactive=True,
+            row_count=1,
+            column_count=len(subject.display.header),
+        )
+        return frame, gr.Button("Encode"), none
+    if subject.display.channels not in (1, 3, 4):
+        return None, None, none
+    image = gr.Image(
+        type="pil", sources=["upload", "clipboard"], label="Your image", height=180, buttons=[]
+    )
+    return image, None, gr.Checkbox(label="Dark on bright: swap them", container=False)
+
+
+def _start(subject: Subject, i: int) -> Step:
+    x = subject.starts.values(slice(i, i + 1))[0]
+    condition = subject.condition_of(subject.starts, i)
+    code = tuple(subject.encode(x, condition).tolist())
+    return Step(code, code, subject.name_of_start(i), x, condition)
+
+
+def _near(subject: Subject, i: int) -> Step:
+    x = subject.training.values(slice(i, i + 1))[0]
+    code = tuple(subject.codes[i].tolist())
+    name = f"training example {i + 1}"
+    return Step(code, code, name, x, subject.condition_of(subject.training, i))
+
+
+def _sample(subject: Subject, condition: int, count: int) -> Step:
+    draws = torch.Generator().manual_seed(count)
+    code = tuple(subject.sample(draws, condition).tolist())
+    return Step(code, code, f"sample {count + 1} from the prior", None, condition)
+
+
+def _of_input(subject: Subject, x: Tensor, condition: int) -> Step:
+    code = tuple(subject.encode(x, condition).tolist())
+    return Step(code, code, "your input", x, condition)
+
+
+def _digits(step: Step) -> str:
+    return " ".join(map(str, step.code))
+
+
+def _read_code(gr: Any, subject: Subject, text: str) -> tuple[int, ...]:
+    model = subject.model
+    words = text.replace(",", " ").split()
+    fits = len(words) == model.num_latents and all(
+        word.isdecimal() and int(word) < model.num_categories for word in words
+    )
+    if not fits:
+        raise gr.Error(
+            f"the code must be {model.num_latents} numbers from 0 to {model.num_categories - 1}.",
+            print_exception=False,
+        )
+    return tuple(map(int, words))
+
+
+def _pages(view: View, latents: int) -> list[tuple[str, int]]:
+    size = view.latents_at_once
+    starts: Sequence[int] = range(0, latents, size)
+    return [(f"{i} to {min(i + size, latents) - 1}", i) for i in starts]
+
+
+def _plain(text: str) -> str:
+    """Keeps Markdown from reading signs in a text."""
+    return "".join("\\" + c if c in "\\`*_{}[]()#+-.!<>|~$" else c for c in text)

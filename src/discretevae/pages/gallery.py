@@ -1,0 +1,288 @@
+"""The pictures of a run: computes the arrays, has them drawn, says what each one shows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from discretevae.data import BINARIZERS, Batches, Examples, Splits
+from discretevae.evaluation import code_health
+from discretevae.evaluation.text import interpolate
+from discretevae.experiments.folder import Run
+from discretevae.experiments.shown import Shown, contexts_of, shown
+from discretevae.latents import to_one_hot
+from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
+from discretevae.models import VAE, DiscreteVAE, GaussianVAE, HierarchicalVAE
+from discretevae.pages.figures import (
+    new_axes,
+    plot_categories,
+    plot_elbo_curves,
+    plot_reconstructions,
+    plot_samples,
+    plot_traversals,
+    plot_usage,
+    save,
+)
+from discretevae.pages.figures.tiles import MAX_TILES, plot_tiles
+from discretevae.pages.report import ReportFigure, ReportTable
+from discretevae.pages.writing import as_cells
+from discretevae.schema.vocabulary import Vocabulary
+
+__all__ = ["draw_gallery", "draw_reconstructions", "draw_samples", "write_tables"]
+
+SHOWN = 8
+SAMPLES = 40
+COLUMNS = 10
+
+
+@torch.no_grad()
+def draw_gallery(run: Run, model: VAE, data: Splits, seed: int) -> list[ReportFigure]:
+    """Draws every picture that suits the model into the run's folder, in the page's order."""
+    look = shown(data)
+    examples = look.examples
+    figures = _curves(run)
+    if data.likelihood is None:
+        figures.append(_reconstructions(run.figures / "reconstructions.png", model, look, seed))
+        if isinstance(model, DiscreteVAE):
+            figures.append(_categories(run.figures / "categories.png", model, examples))
+        if isinstance(model, HierarchicalVAE):
+            figures.append(_top_categories(run.figures / "categories.png", model, examples))
+        if isinstance(model, GaussianVAE):
+            figures.append(_traversals(run.figures / "traversals.png", model, examples))
+        figures.append(_samples(run.figures / "samples.png", model, data, seed))
+    if isinstance(model, DiscreteVAE):
+        figures.append(_usage(run.figures / "usage.png", model, examples))
+    return figures
+
+
+@torch.no_grad()
+def write_tables(model: VAE, data: Splits, seed: int) -> list[ReportTable]:
+    """Lists what the model writes, where the data are sentences or tables."""
+    likelihood = model.likelihood
+    if isinstance(likelihood, TokenLikelihood):
+        assert isinstance(model, DiscreteVAE)
+        return _sentences(model, likelihood.vocabulary, shown(data).examples, seed)
+    if isinstance(likelihood, ColumnsLikelihood):
+        return _rows(model, shown(data).examples, seed)
+    return []
+
+
+def _sentences(
+    model: DiscreteVAE, vocabulary: Vocabulary, examples: Examples, seed: int
+) -> list[ReportTable]:
+    x = examples.values(slice(0, SHOWN))
+    written = vocabulary.to_sentences(model.reconstruct(x))
+    pairs = list(zip(vocabulary.to_sentences(x), written, strict=True))
+    drawn = vocabulary.to_sentences(model.sample(SHOWN, torch.Generator().manual_seed(seed)))
+    between = interpolate(model, x[0], x[-1])
+    return [
+        ReportTable(
+            "Reconstructions",
+            "Sentences not trained on, and the most probable ones that their code alone tells.",
+            ("sentence", "from its code"),
+            pairs,
+        ),
+        ReportTable(
+            "Samples from the prior",
+            "Codes drawn from the prior, and the most probable sentence of each, word by word.",
+            ("sentence",),
+            [(sentence,) for sentence in drawn],
+        ),
+        ReportTable(
+            "From one sentence to another",
+            "The code of one sentence becomes that of another, one latent after the other.",
+            ("sentence",),
+            [(sentence,) for sentence in between],
+        ),
+    ]
+
+
+def _rows(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
+    x = examples.values(slice(0, SHOWN))
+    drawn = model.sample(SHOWN, torch.Generator().manual_seed(seed))
+    return [
+        ReportTable(title, caption, *as_cells(rows, model.likelihood))
+        for title, caption, rows in (
+            ("Rows", "Rows not trained on; – where a cell is missing.", x),
+            ("Reconstructions", "The same rows, from their code alone.", model.reconstruct(x)),
+            ("Samples from the prior", "Codes drawn from the prior, and the row of each.", drawn),
+        )
+    ]
+
+
+def _top_categories(path: Path, model: HierarchicalVAE, examples: Examples) -> ReportFigure:
+    x = examples.values(slice(0, 1)).to(model.device)
+    top = model.to_layers(model.encode(x))[model.top][0]
+    latents, categories = top.shape
+    changed = top.expand(latents, categories, *top.shape).clone()
+    latent = torch.arange(latents)
+    changed[latent, :, latent] = torch.eye(categories, device=top.device)
+    z = {model.top: changed}
+    for layer in reversed(range(model.top)):
+        codes = model.prior_logits(layer, z).argmax(-1)
+        z[layer] = to_one_hot(codes, model.num_categories[layer], model.dtype)
+    means = model.decode_one_hot(z).mean
+    low, high = _range(model, means)
+    code = top.argmax(-1).cpu().numpy()
+    save(plot_categories(_array(means), code, model.shape, vmin=low, vmax=high), path)
+    caption = (
+        "The top layer of one code; each row changes one of its latents to each of its categories, "
+        "and all layers below follow as they are most probable. The framed picture in each row is "
+        "the code itself."
+    )
+    return ReportFigure("What each category of each top latent does", caption, path)
+
+
+@torch.no_grad()
+def draw_reconstructions(path: Path, model: VAE, look: Shown, count: int, seed: int = 0) -> None:
+    """Draws the tutorial's first picture: inputs, their draws, and both decoded again."""
+    x, drawn = (part.values(slice(0, count)).to(model.device) for part in look)
+    context = _context(look.examples, slice(0, count), model)
+    p = model.decode(model.encode(drawn, context=context), context)
+    with torch.random.fork_rng(devices=[]):  # distributions take no generator
+        torch.manual_seed(seed)
+        draws = p.sample()
+    low, high = _range(model, x)
+    inputs, outputs = (_array(x), _array(drawn)), (_array(p.mean), _array(draws))
+    save(plot_reconstructions(*inputs, *outputs, shape=model.shape, vmin=low, vmax=high), path)
+
+
+def draw_samples(path: Path, images: Tensor, model: VAE, conditions: Sequence[str] = ("",)) -> None:
+    """Draws decoded samples (conditions, count, *shape): a grid, or a row for each condition."""
+    low, high = _range(model, images)
+    if len(conditions) == 1:
+        save(plot_samples(_array(images[0]), model.shape, vmin=low, vmax=high), path)
+        return
+    kept = images[:MAX_TILES, :MAX_TILES]
+    figure = plot_tiles(
+        _array(kept.flatten(0, 1)),
+        model.shape,
+        columns=kept.shape[1],
+        title="Samples of each condition",
+        subtitle=["a row for each condition", "decoded from codes of the prior"],
+        row_labels=conditions[:MAX_TILES],
+        vmin=low,
+        vmax=high,
+    )
+    save(figure, path)
+
+
+def _curves(run: Run) -> list[ReportFigure]:
+    rows = run.read_history()
+    if not rows:
+        return []
+    names = {
+        "train_elbo": "train ELBO",
+        "validation_elbo": "validation ELBO",
+        "test_elbo": "test ELBO",
+        "train_objective": "objective (trained surrogate)",
+    }
+    curves = {
+        label: [row[name] for row in rows] for name, label in names.items() if name in rows[0]
+    }
+    path = run.figures / "curves.png"
+    save(plot_elbo_curves([int(row["epoch"]) for row in rows], curves, new_axes()), path)
+    caption = (
+        "The true ELBO after each epoch (hard samples, β = 1), beside the objective that training "
+        "maximised. Where the two part, the objective is relaxed, weighted, of several samples, "
+        "has further terms, or is a running mean."
+    )
+    return [ReportFigure("ELBO by epoch", caption, path)]
+
+
+def _reconstructions(path: Path, model: VAE, look: Shown, seed: int) -> ReportFigure:
+    draw_reconstructions(path, model, look, SHOWN, seed)
+    caption = "Examples not trained on, and what the model makes of them through their code alone."
+    return ReportFigure("Reconstructions", caption, path)
+
+
+def _categories(path: Path, model: DiscreteVAE, examples: Examples) -> ReportFigure:
+    x = examples.values(slice(0, 1)).to(model.device)
+    context = _context(examples, slice(0, 1), model)
+    code = model.encode(x, context=context)[0]
+    changed = code.repeat(model.num_latents, model.num_categories, 1)
+    latent = torch.arange(model.num_latents)
+    kinds = torch.arange(model.num_categories, device=code.device)
+    changed[latent, :, latent] = kinds.to(code.dtype)
+    means = model.decode(changed, _repeated(context, changed)).mean
+    low, high = _range(model, means)
+    code = code[: model.num_latents].long()
+    save(plot_categories(_array(means), code.cpu().numpy(), model.shape, vmin=low, vmax=high), path)
+    caption = (
+        "One code, decoded; each row changes one latent to each of its categories and keeps the "
+        "others. The framed picture in each row is the code itself."
+    )
+    return ReportFigure("What each category of each latent does", caption, path)
+
+
+def _traversals(path: Path, model: GaussianVAE, examples: Examples) -> ReportFigure:
+    context = _context(examples, slice(0, 1), model)
+    mean = model.encode(examples.values(slice(0, 1)).to(model.device), context=context)[0]
+    values = torch.linspace(-2, 2, 9, device=mean.device)
+    changed = mean.repeat(model.num_latents, len(values), 1)
+    latent = torch.arange(model.num_latents)
+    changed[latent, :, latent] = values
+    means = model.decode(changed, _repeated(context, changed)).mean
+    low, high = _range(model, means)
+    save(
+        plot_traversals(_array(means), values.cpu().numpy(), model.shape, vmin=low, vmax=high), path
+    )
+    caption = "One code, decoded; each row moves one latent and keeps the others."
+    return ReportFigure("What each latent does", caption, path)
+
+
+def _samples(path: Path, model: VAE, data: Splits, seed: int) -> ReportFigure:
+    generator = torch.Generator(model.device).manual_seed(seed)
+    if model.context_shape is not None:
+        return _conditional_samples(path, model, data, generator)
+    draw_samples(path, model.sample(SAMPLES, generator)[None], model)
+    caption = "Codes drawn from the prior, decoded to the mean of p(x | z)."
+    return ReportFigure("Samples from the prior", caption, path)
+
+
+def _conditional_samples(
+    path: Path, model: VAE, data: Splits, generator: torch.Generator
+) -> ReportFigure:
+    contexts = contexts_of(shown(data).examples, data.classes)
+    values = [None if c is None else c.to(model.device) for c in contexts.values[:MAX_TILES]]
+    images = torch.stack([model.sample(COLUMNS, generator, c) for c in values])
+    draw_samples(path, images, model, contexts.names[:MAX_TILES])
+    caption = (
+        "Each row has one condition: codes drawn from the prior given it, decoded to the mean of "
+        "p(x | z, c)."
+    )
+    return ReportFigure("Samples of each condition", caption, path)
+
+
+def _context(examples: Examples, index: slice, model: VAE) -> Tensor | None:
+    return None if examples.context is None else examples.context[index].to(model.device)
+
+
+def _repeated(context: Tensor | None, codes: Tensor) -> Tensor | None:
+    """One context for all codes (*B, D)."""
+    return None if context is None else context[0].expand(*codes.shape[:-1], *context.shape[1:])
+
+
+def _usage(path: Path, model: DiscreteVAE, examples: Examples) -> ReportFigure:
+    batches = Batches(examples, 1000, BINARIZERS["none"], shuffle=False, device=model.device)
+    health = code_health(model, batches)
+    save(plot_usage(_array(health.usage), new_axes()), path)
+    caption = (
+        "How often each category of each latent is used over the test examples (the aggregate "
+        "posterior). A healthy code uses all categories; a dead one is never chosen."
+    )
+    return ReportFigure("Use of the code", caption, path)
+
+
+def _range(model: VAE, x: Tensor) -> tuple[float, float]:
+    """Probabilities are shown from 0 to 1, other values over the range they have."""
+    if model.likelihood.name != "gaussian":
+        return 0.0, 1.0
+    low, high = float(x.min()), float(x.max())
+    return (low, high) if high > low else (low, low + 1)
+
+
+def _array(x: Tensor) -> np.ndarray:
+    return x.detach().cpu().double().numpy()

@@ -1,0 +1,1 @@
+"""What data are made of: columns of a table, tokens of a sentence."""

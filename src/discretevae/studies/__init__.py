@@ -1,0 +1,1 @@
+"""Studies: architectures compared with each other, and estimators measured."""

@@ -1,0 +1,234 @@
+"""Trains estimators against each other: same model, same data, same budget, several seeds."""
+
+import json
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import t as student
+
+from discretevae.data import Splits
+from discretevae.experiments.build_data import data_from_options
+from discretevae.experiments.folder import Run
+from discretevae.experiments.options import resolve_options
+from discretevae.experiments.run import build, run_experiment
+from discretevae.files import write_text
+from discretevae.training import train
+
+__all__ = ["Comparison", "ComparisonRow", "MeanOfSeeds", "compare_estimators"]
+
+CONFIDENCE = 0.95
+PILOT_EPOCHS = 3
+"""Epochs that are timed to turn seconds into epochs; the first, which warms up, is left out."""
+NOT_COMPARED = ("estimator", "seed", "epochs")
+
+Progress = Callable[[Iterable[Any], str], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class MeanOfSeeds:
+    """A mean over seeds, and half the width of its 95 % interval; None from one seed."""
+
+    mean: float
+    half_width: float | None
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """What the runs of one estimator came to; bounds are true ones in nats per example."""
+
+    estimator: str
+    epochs: int
+    seeds: int
+    seconds: MeanOfSeeds
+    train_elbo: MeanOfSeeds
+    test_elbo: MeanOfSeeds | None
+    log_likelihood: MeanOfSeeds | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The rows of the estimators whose runs are finished, and every run's curve.
+
+    Attributes:
+        rows: One an estimator.
+        curves: Estimator → seed by seed (seconds of training, ELBO), epoch by epoch.
+        curve_split: The split that the curves are of: "validation", or "train" without one.
+    """
+
+    rows: list[ComparisonRow]
+    curves: dict[str, list[tuple[list[float], list[float]]]]
+    curve_split: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Gives plain types, as the JSON file has them."""
+        return asdict(self)
+
+
+def compare_estimators(
+    options: Mapping[str, Any],
+    estimators: Sequence[str],
+    seeds: Sequence[int],
+    folder: str | Path,
+    seconds: float | None = None,
+    progress: Progress = lambda steps, what: steps,
+) -> Comparison:
+    """Trains every estimator with every seed, each in a run folder of its own below `folder`.
+
+    What is finished is not trained again and what was interrupted goes on, so that the same call
+    continues a comparison; more estimators and more seeds may be added to it.
+
+    Arguments:
+        options: All options of the command `train`; `epochs` is the budget unless `seconds` is.
+        estimators: Names.
+        seeds: Of the runs, weights and splits of the data alike; the same for every estimator.
+        folder: Where the runs, `comparison.json` and the plan are kept.
+        seconds: The budget of each run in seconds of training, turned into epochs by timing a few
+            beforehand; the plan remembers how many, also for later calls.
+        progress: Wraps the runs, for a progress bar.
+
+    Raises:
+        ValueError: If an option is wrong, an estimator unknown or outside its theory, or the
+            folder holds a comparison with other options.
+    """
+    _require_names(estimators, seeds, seconds)
+    settings = {name: _settings(options, name) for name in estimators}
+    plan = _Plan.open(Path(folder), options, seconds)
+    data = data_from_options(next(iter(settings.values())))
+    for resolved in settings.values():
+        build(resolved, data)  # whatever is wrong shows before anything is trained
+    plan.write()
+    for name in estimators:
+        if name not in plan.epochs:
+            plan.epochs[name] = _epochs(settings[name], data, seconds)
+            plan.write()
+    runs = [(seed, name) for seed in seeds for name in estimators]
+    data_seed = options["seed"]
+    for seed, name in progress(runs, "runs"):
+        run = plan.run(name, seed)
+        if run.metrics.exists():
+            continue
+        if seed != data_seed:  # a run's splits are those of its own seed, the same for all
+            data, data_seed = data_from_options({**settings[name], "seed": seed}), seed
+        run_experiment({**settings[name], "seed": seed, "epochs": plan.epochs[name]}, data, run)
+    return _collect(plan, estimators, seeds)
+
+
+class _Plan:
+    """What a comparison is of; kept in its folder so that the same call continues it."""
+
+    def __init__(self, folder: Path, shared: dict[str, Any], epochs: dict[str, int]) -> None:
+        self.folder, self.shared, self.epochs = folder, shared, epochs
+
+    @classmethod
+    def open(cls, folder: Path, options: Mapping[str, Any], seconds: float | None) -> "_Plan":
+        """Makes a plan, or reads the one that is there and checks that it is the same."""
+        shared = {k: v for k, v in options.items() if k not in NOT_COMPARED}
+        shared |= {"seconds": seconds, "epochs": None if seconds else options["epochs"]}
+        plan = cls(folder, shared, {})
+        if not plan.path.exists():
+            if folder.exists() and any(folder.iterdir()):
+                raise ValueError(
+                    f"`--output` must be a new or empty folder or hold a comparison, got "
+                    f"{str(folder)!r}, which holds something else."
+                )
+            return plan
+        try:
+            found = json.loads(plan.path.read_text(encoding="utf-8"))
+            stored, plan.epochs = dict(found["options"]), dict(found["epochs"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"`{plan.path}` must hold a comparison's plan: {error}.") from None
+        for name in {**stored, **shared}:
+            if stored.get(name) != shared.get(name):
+                raise ValueError(
+                    f"`{name}` must stay as the comparison in {str(folder)!r} has it "
+                    f"({stored.get(name)!r}), got {shared.get(name)!r}."
+                )
+        return plan
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "plan.json"
+
+    def write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        record = {"options": self.shared, "epochs": self.epochs}
+        write_text(self.path, json.dumps(record, indent=2) + "\n")
+
+    def run(self, name: str, seed: int) -> Run:
+        return Run(self.folder / name / f"seed-{seed}")
+
+
+def _require_names(estimators: Sequence[str], seeds: Sequence[int], seconds: float | None) -> None:
+    for name, values in (("estimators", estimators), ("seeds", seeds)):
+        if not values:
+            raise ValueError(f"`{name}` must name at least one, got none.")
+        if len(set(values)) < len(values):
+            raise ValueError(f"`{name}` must name each once, got {', '.join(map(str, values))}.")
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError(f"`seconds` must be positive, got {seconds}.")
+
+
+def _settings(options: Mapping[str, Any], estimator: str) -> dict[str, Any]:
+    """The options of one estimator's runs: all alike, and none stops early."""
+    return resolve_options({**options, "estimator": estimator, "patience": 0})
+
+
+def _epochs(options: Mapping[str, Any], data: Splits, seconds: float | None) -> int:
+    """Turns seconds into epochs, by the time of a few; at least one."""
+    if seconds is None:
+        return int(options["epochs"])
+    model, training = build({**options, "epochs": PILOT_EPOCHS}, data, progress_bar=False)
+    history = train(model, data, training)
+    each = (history[-1]["seconds"] - history[0]["seconds"]) / (PILOT_EPOCHS - 1)
+    return max(1, round(seconds / max(each, 1e-3)))
+
+
+def _collect(plan: _Plan, estimators: Sequence[str], seeds: Sequence[int]) -> Comparison:
+    rows, curves = [], {}
+    split = "validation" if plan.shared["validation"] else "train"
+    for name in estimators:
+        runs = [plan.run(name, seed) for seed in seeds]
+        histories = [run.read_history("seconds", f"{split}_elbo") for run in runs]
+        metrics = [run.read_metrics(("train", "elbo")) for run in runs]
+        rows.append(
+            ComparisonRow(
+                estimator=name,
+                epochs=plan.epochs[name],
+                seeds=len(seeds),
+                seconds=_mean([history[-1]["seconds"] for history in histories]),
+                train_elbo=_mean([found["train"]["elbo"]["value"] for found in metrics]),
+                test_elbo=_mean_of(metrics, "elbo"),
+                log_likelihood=_mean_of(metrics, "log_likelihood"),
+            )
+        )
+        curves[name] = [
+            ([row["seconds"] for row in history], [row[f"{split}_elbo"] for row in history])
+            for history in histories
+        ]
+    found = Comparison(rows, curves, split)
+    text = json.dumps({**found.as_dict(), "options": plan.shared}, indent=2) + "\n"
+    write_text(plan.folder / "comparison.json", text)
+    return found
+
+
+def _mean_of(metrics: Sequence[Mapping[str, Any]], name: str) -> MeanOfSeeds | None:
+    values = [found["test"][name]["value"] for found in metrics if name in found.get("test", {})]
+    return _mean(values) if values else None
+
+
+def _mean(values: Sequence[float]) -> MeanOfSeeds:
+    """Gives the mean with Student's interval.
+
+    Example:
+        >>> _mean([1.0, 2.0, 3.0]).half_width
+        2.484...
+    """
+    mean, n = statistics.fmean(values), len(values)
+    if n < 2:
+        return MeanOfSeeds(mean, None)
+    quantile = float(student.ppf((1 + CONFIDENCE) / 2, n - 1))
+    return MeanOfSeeds(mean, quantile * statistics.stdev(values) / math.sqrt(n))

@@ -1,0 +1,117 @@
+"""The laboratory's tables and figures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from discretevae.pages.figures import (
+    new_axes,
+    plot_bias_variance,
+    plot_comparison,
+    plot_error_seconds,
+    save,
+)
+from discretevae.pages.terminal import print_table, table_of
+from discretevae.studies.laboratory.compare import Comparison, MeanOfSeeds
+from discretevae.studies.laboratory.gradients import GradientReport
+
+__all__ = ["draw_comparison", "draw_gradients", "print_comparison", "print_gradients"]
+
+
+def print_gradients(report: GradientReport) -> None:
+    """Prints one row an estimator."""
+    table = table_of("Gradient of E_q[log p(x|z)] for the logits, per example")
+    table.add_column("estimator", no_wrap=True)
+    for column in ("bias (95 %)", "var", "MSE", "cos", "ms", "f", "var×f"):
+        table.add_column(column, no_wrap=True, justify="right")
+    for row in report.rows:
+        bias = row.relative_bias
+        table.add_row(
+            row.estimator,
+            f"{bias.value:.2f} ({bias.low:.2f}–{bias.high:.2f})",
+            _short(row.variance),
+            _short(row.mean_squared_error),
+            f"{row.cosine:.2f}",
+            _short(1e3 * row.seconds),
+            str(row.evaluations),
+            _short(row.variance_times_evaluations),
+        )
+    print_table(table)
+    print(
+        f"{report.examples} examples, ‖∇‖ = {report.gradient_norm:.3g} nats, by {report.truth}"
+        + f" ± {report.truth_relative_error:.1%}" * (report.truth_relative_error > 0)
+        + ".\nbias: ‖E g − ∇‖ / ‖∇‖; variance and MSE of one estimate, in nats²;\n"
+        "ms: an estimate of the batch, backward pass included; f: evaluations an example."
+    )
+
+
+def draw_gradients(report: GradientReport, folder: Path) -> list[Path]:
+    """Draws bias against variance, and error against seconds."""
+    rows = report.rows
+    names = [row.estimator for row in rows]
+    unbiased = [row.claims_unbiased for row in rows]
+    bias, low, high = (
+        np.array([getattr(row.relative_bias, end) for row in rows])
+        for end in ("value", "low", "high")
+    )
+    variance = np.array([row.variance for row in rows])
+    error = np.array([row.relative_error for row in rows])
+    seconds = np.array([row.seconds for row in rows])
+    drawings = {
+        "bias-variance.png": plot_bias_variance(
+            names, bias, low, high, variance, unbiased, new_axes(height=5.2)
+        ),
+        "error-seconds.png": plot_error_seconds(
+            names, error, seconds, unbiased, new_axes(height=5.2)
+        ),
+    }
+    return [save(ax, folder / name) for name, ax in drawings.items()]
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Prints one row an estimator."""
+    seeds = comparison.rows[0].seeds
+    spread = f"mean of {seeds} seeds ± half of the 95 % interval" if seeds > 1 else "one seed"
+    table = table_of(f"True bounds in nats per example, {spread}")
+    table.add_column("estimator", no_wrap=True)
+    for column in ("epochs", "seconds", "train ELBO", "test ELBO", "log p(x)"):
+        table.add_column(column, no_wrap=True, justify="right")
+    for row in comparison.rows:
+        table.add_row(
+            row.estimator,
+            str(row.epochs),
+            _interval(row.seconds, 1),
+            _interval(row.train_elbo),
+            _interval(row.test_elbo),
+            _interval(row.log_likelihood),
+        )
+    print_table(table)
+
+
+def draw_comparison(comparison: Comparison, path: Path) -> Path:
+    """Draws the ELBO of every run against its seconds of training."""
+    curves = {
+        name: [(np.array(seconds), np.array(elbo)) for seconds, elbo in runs]
+        for name, runs in comparison.curves.items()
+    }
+    ax = plot_comparison(curves)
+    ax.set_ylabel(f"{comparison.curve_split} ELBO, nats per example")
+    return save(ax, path)
+
+
+def _short(value: float) -> str:
+    """Two significant digits, the shortest way.
+
+    Example:
+        >>> _short(0.012345), _short(540.3), _short(1234567.0), _short(3.4e-7)
+        ('0.012', '540', '1.2e6', '3.4e-7')
+    """
+    text = f"{value:.2g}" if not 100 <= value < 1e4 else f"{value:.0f}"
+    return text.replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+
+
+def _interval(value: MeanOfSeeds | None, digits: int = 2) -> str:
+    if value is None:
+        return "–"
+    text = f"{value.mean:.{digits}f}".replace("-", "−")
+    return text if value.half_width is None else f"{text} ± {value.half_width:.{digits}f}"
