@@ -8,7 +8,7 @@ from discretevae.estimators import ESTIMATORS, Estimator
 from discretevae.latents import categorical
 from discretevae.latents.draws import SharedGenerator
 from discretevae.models import DiscreteVAE, GaussianVAE, HierarchicalVAE, JointVAE
-from discretevae.models.base import VAE
+from discretevae.models.vae import VAE
 
 ROWS = 7
 

@@ -11,8 +11,8 @@ from torch.distributions import Categorical
 from discretevae.estimators import ESTIMATORS
 from discretevae.latents import EnumerationError
 from discretevae.likelihoods import BernoulliLikelihood, GaussianLikelihood
-from discretevae.models import DiscreteVAE, discrete
-from discretevae.models import base as models_base
+from discretevae.models import DiscreteVAE
+from discretevae.models import chain as models_chain
 from discretevae.networks import MLP
 from discretevae.priors import CategoricalPrior
 
@@ -108,7 +108,7 @@ class TruePosterior(nn.Module):
 def test_exact_log_likelihood_is_the_sum_over_all_codes(
     batch: tuple[int, ...], likelihood: str, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discrete, "ROWS", rows)
+    monkeypatch.setattr(models_chain, "ROWS", rows)
     model, x = tiny(likelihood=likelihood), pixels(*batch, likelihood=likelihood)
     expected = log_p_by_hand(model, x)
     torch.testing.assert_close(model.exact_log_likelihood(x), expected)
@@ -183,7 +183,7 @@ def test_all_bounds_are_tight_at_the_true_posterior() -> None:
 
 
 def test_importance_samples_are_taken_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models_base, "ROWS", 8)
+    monkeypatch.setattr(models_chain, "ROWS", 8)
     model, x = tiny(num_latents=1), pixels(3)
     model.encoder = TruePosterior(model)
     rows: list[int] = []
@@ -281,7 +281,7 @@ def test_samples_are_means_at_codes_of_the_prior() -> None:
     [
         ([[0, 3]], r"`codes` must lie in \[0, 3\)"),
         ([[-1, 0]], r"`codes` must lie in \[0, 3\)"),
-        ([[0, 0, 0]], r"`codes` must end in D = 2, got \(1, 3\)"),
+        ([[0, 0, 0]], r"`codes` must end in 2 numbers \(2 of z\), got \(1, 3\)"),
     ],
 )
 def test_codes_that_do_not_fit_are_refused(codes: list[list[int]], message: str) -> None:

@@ -144,7 +144,7 @@ def test_mixed_precision_keeps_figures_in_float32() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="`num_latents` must be at least 1, got 0"):
         GaussianVAE((PIXELS,), 0)
-    with pytest.raises(ValueError, match=r"`codes` must end in 2, got \(3,\)"):
+    with pytest.raises(ValueError, match=r"`codes` must end in 2 numbers \(2 of u\), got \(3,\)"):
         small().decode(torch.zeros(3, dtype=torch.float64))
     with pytest.raises(ValueError, match="`samples` must be at least 1, got 0"):
         small().log_likelihood(torch.zeros(1, PIXELS, dtype=torch.float64), 0)

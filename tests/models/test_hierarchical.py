@@ -22,7 +22,7 @@ from discretevae.estimators import (
     exact,
 )
 from discretevae.latents import EnumerationError
-from discretevae.models import ModelError, hierarchical, pretrained
+from discretevae.models import ModelError, pretrained
 from discretevae.models.hierarchical import INFERENCES, HierarchicalVAE
 from discretevae.networks import CNN, MLP
 from discretevae.priors import CategoricalPrior, Prior
@@ -504,7 +504,7 @@ def test_decoding_gives_one_log_probability_for_each_example() -> None:
 
 def test_enumeration_goes_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = tiny(THREE), pixels(2, 3)
-    monkeypatch.setattr(hierarchical, "ROWS", 5)
+    monkeypatch.setattr(chain, "ROWS", 5)
     rows: list[int] = []
     model.decoder.register_forward_hook(lambda _, z, h: rows.append(len(z[0])))
     found = model.exact_log_likelihood(x)
@@ -515,7 +515,7 @@ def test_enumeration_goes_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_space_too_large_is_sampled_unless_the_sum_is_asked_for() -> None:
     model = HierarchicalVAE((PIXELS,), (15, 2), (2, 2), MLP((4,)))
     assert not model.enumerable
-    with pytest.raises(EnumerationError, match=r"at least 2\^15 · 2\^2 codes .* got 65536"):
+    with pytest.raises(EnumerationError, match=r"at least 2\^17 codes .* got 65536"):
         model.exact_log_likelihood(torch.ones(2, PIXELS))
     with torch.no_grad():
         assert model.log_likelihood(torch.ones(2, PIXELS)).shape == (2,)
@@ -529,7 +529,10 @@ def test_free_bits_leave_latents_below_the_floor_alone() -> None:
     torch.testing.assert_close(found, reconstruction - 0.5 * 50.0 * 3)  # D_1 + D_2 = 3 latents
     ours, truth = gradients(found, model), gradients(reconstruction, model)
     for name in truth:
-        torch.testing.assert_close(ours[name], truth[name], msg=name)
+        if name.startswith("prior"):  # goes on following q, which is free there
+            assert ours[name].abs().max() > 0
+        else:
+            torch.testing.assert_close(ours[name], truth[name], msg=name)
 
 
 @both_ways
@@ -641,10 +644,10 @@ def test_the_encoder_runs_once_for_all_layers() -> None:
         ({"estimator": "vimco"}, "`estimator` must estimate an expectation.* got VIMCO"),
         ({"beta": -1.0}, "`beta` must be .* got -1"),
         ({"free_bits": float("nan")}, "`free_bits` must be .* got nan"),
-        ({"free_bits": 0.1, "inference": "bottom-up"}, "`free_bits` must be 0 .*'bottom-up'"),
+        ({"free_bits": 0.1, "inference": "bottom-up"}, "`free_bits` must be 0 .* z1 that is"),
         (
             {"free_bits": 0.1, "num_categories": 2, "prior": TablePrior()},
-            "`free_bits` must be 0 .* TablePrior",
+            "`free_bits` must be 0 .* z2 that is",
         ),
     ],
 )
@@ -658,7 +661,7 @@ def test_what_does_not_fit_is_refused(arguments: dict[str, object], message: str
     [
         ([[0, 2, 0]], r"`codes` must lie in \[0, 2\)"),
         ([[0, 0, -1]], r"`codes` must lie in \[0, 3\)"),
-        ([[0, 0]], r"`codes` must end in 2 \+ 1 = 3 indices, got \(1, 2\)"),
+        ([[0, 0]], r"`codes` must end in 3 numbers \(2 of z1 \+ 1 of z2\), got \(1, 2\)"),
     ],
 )
 def test_codes_that_do_not_fit_are_refused(codes: list[list[int]], message: str) -> None:

@@ -16,6 +16,7 @@ from torch.nn.functional import logsigmoid
 from discretevae.estimators import ESTIMATORS, Exact, exact
 from discretevae.estimators.multisample import VIMCO
 from discretevae.latents import EnumerationError
+from discretevae.latents.variables import Known
 from discretevae.models import VAE, from_pretrained, pretrained
 from discretevae.models.joint import JointVAE
 from discretevae.networks import MLP
@@ -172,8 +173,8 @@ def test_the_objective_of_a_conditional_model_has_the_exact_mean() -> None:
 
 
 class _WithoutThePath(JointVAE):
-    def decode_one_hot(self, z: Tensor, features: object = None, u: Tensor | None = None) -> object:
-        return super().decode_one_hot(z, features, None if u is None else u.detach())
+    def _decode(self, known: Known) -> Tensor:
+        return super()._decode(known.plus("u", known.values["u"].detach()))
 
 
 def test_a_u_without_its_gradient_is_caught() -> None:
@@ -399,7 +400,7 @@ def test_a_chunked_enumeration_has_the_same_gradient(monkeypatch: pytest.MonkeyP
 def test_nothing_pretends_to_be_exact() -> None:
     model, x = tiny(), pixels(3)
     assert not model.enumerable
-    with pytest.raises(EnumerationError, match=r"`model` must have discrete latents alone.* got 1"):
+    with pytest.raises(EnumerationError, match=r"`model` must have discrete latents alone.* got u"):
         model.exact_log_likelihood(x)
     with pytest.raises(ValueError, match="`u` must be given"):
         model.decode_one_hot(torch.eye(K, dtype=torch.float64))
@@ -414,9 +415,9 @@ def test_nothing_pretends_to_be_exact() -> None:
     [
         ([[0.0, 2.0, 0.3]], r"`codes` must lie in \[0, 2\)"),
         ([[-1.0, 0.0, 0.3]], r"`codes` must lie in \[0, 2\)"),
-        ([[0.0, 0.5, 0.3]], r"`codes` must begin with D = 2 whole numbers, got 0.5"),
-        ([[0.0, math.nan, 0.3]], r"`codes` must begin with D = 2 whole numbers, got nan"),
-        ([[0.0, 0.0]], r"`codes` must end in D \+ L = 2 \+ 1, got \(1, 2\)"),
+        ([[0.0, 0.5, 0.3]], r"`codes` must be whole numbers for z, got 0.5"),
+        ([[0.0, math.nan, 0.3]], r"`codes` must be whole numbers for z, got nan"),
+        ([[0.0, 0.0]], r"`codes` must end in 3 numbers \(2 of z \+ 1 of u\), got \(1, 2\)"),
     ],
 )
 def test_codes_that_do_not_fit_are_refused(codes: list[list[float]], message: str) -> None:

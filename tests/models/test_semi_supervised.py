@@ -18,7 +18,7 @@ from discretevae.estimators.multisample import VIMCO
 from discretevae.latents import EnumerationError
 from discretevae.likelihoods import GaussianLikelihood
 from discretevae.models import from_pretrained, pretrained
-from discretevae.models.semi_supervised import SemiSupervisedVAE
+from discretevae.models.semi_supervised import LabelPrior, SemiSupervisedVAE
 from discretevae.networks import MLP
 from discretevae.priors import CategoricalPrior, ConditionalPrior, Prior
 from discretevae.training.terms import Contrast
@@ -234,7 +234,9 @@ def test_an_objective_without_the_entropy_of_the_label_is_caught(
 ) -> None:
     model, x = tiny(), pixels(5)
     truth = bounds_by_hand(model, x, MIXED, 1, ALPHA)
-    monkeypatch.setattr(SemiSupervisedVAE, "_kl", lambda *_: math.log(C))
+    monkeypatch.setattr(
+        LabelPrior, "kl", lambda _, q, known: q.new_full((*q.shape[:-2], 1), math.log(C))
+    )
     found = model.objective(x, context=MIXED)
     known = MIXED[:, 0] >= 0
     torch.testing.assert_close(found[known], truth[known])
@@ -301,14 +303,17 @@ def test_a_mixed_batch_equals_the_separate_ones(estimator: str) -> None:
 
 
 def test_a_labelled_row_is_that_of_the_conditional_model() -> None:
-    """p(x|y) alone: its figures for every label are its figures for each."""
-    model, x = tiny(), pixels(5)
+    """log p(x, y) = log p(x|y) − log C, and so with their bounds."""
+    model, x = tiny(alpha=0.0), pixels(5)
+    model.beta = 1.0
     part = model.conditional
-    for figure in (part.objective, part.exact_log_likelihood, part.logits):
-        every = figure(x)
+    for name in ("objective", "exact_log_likelihood"):
         for y in range(C):
+            label = torch.full((5, 1), float(y), dtype=torch.float64)
             context = torch.eye(C, dtype=torch.float64)[y].expand(5, C)
-            torch.testing.assert_close(every[y], figure(x, context=context))
+            part.beta = 1.0
+            found = getattr(model, name)(x, context=label)
+            torch.testing.assert_close(found, getattr(part, name)(x, context=context) - math.log(C))
 
 
 def test_the_classification_term_is_part_of_the_objective_alone() -> None:
@@ -438,7 +443,7 @@ def test_labels_that_do_not_fit_are_refused(context: list[object], message: str)
         ([[3, 0, 0]], r"`codes` must lie in \[0, 3\)"),
         ([[0, 0, 2]], r"`codes` must lie in \[0, 2\)"),
         ([[-1, 0, 0]], r"`codes` must lie in \[0, 3\)"),
-        ([[0, 0]], r"`codes` must end in 1 \+ D = 3, got \(1, 2\)"),
+        ([[0, 0]], r"`codes` must end in 3 numbers \(1 of y \+ 2 of z\), got \(1, 2\)"),
     ],
 )
 def test_codes_that_do_not_fit_are_refused(codes: list[list[int]], message: str) -> None:
@@ -483,7 +488,7 @@ def test_a_space_too_large_is_sampled_unless_the_sum_is_asked_for() -> None:
     x = torch.ones(2, PIXELS)
     model = SemiSupervisedVAE((PIXELS,), 3, 15, 2, MLP((4,)))
     assert not model.enumerable
-    with pytest.raises(EnumerationError, match=r"C·K\^D = 3·2\^15 .* got 65536"):
+    with pytest.raises(EnumerationError, match=r"at least 3\^1 · 2\^15 codes .* got 65536"):
         model.exact_log_likelihood(x)
     with torch.no_grad():
         assert model.log_likelihood(x).shape == (2,)
@@ -531,10 +536,9 @@ def test_a_bound_of_many_samples_of_the_code_lies_between_elbo_and_likelihood() 
         assert (values.mean(0) - bound <= log_p_by_hand(model, x, labels)).all()
 
 
-def test_beta_and_estimator_are_those_of_the_part() -> None:
+def test_the_estimator_is_that_of_the_part() -> None:
     model = tiny()
-    model.beta, model.estimator = 0.25, ESTIMATORS["rloo"]()
-    assert model.conditional.beta == 0.25
+    model.estimator = ESTIMATORS["rloo"]()
     assert isinstance(model.conditional.estimator, ESTIMATORS["rloo"])
 
 

@@ -13,6 +13,7 @@ from discretevae.data.text import load_text
 from discretevae.evaluation.text import bits_per_token, interpolate, perplexity
 from discretevae.likelihoods.tokens import TokenLikelihood
 from discretevae.models import DiscreteVAE
+from discretevae.models.coded import LogLikelihood
 from discretevae.networks.text import WRITERS, TextNetwork
 from discretevae.schema.vocabulary import END, UNKNOWN, Vocabulary, token_counts
 
@@ -106,7 +107,7 @@ def test_word_dropout_is_one_function_of_the_code() -> None:
     """Enumerated or not, in chunks or not, a code is scored with the same tokens taken out."""
     model, x = tiny(word_dropout=0.5).train(), all_sentences()[::4]
     z = torch.eye(K, dtype=torch.float64)[CODES]
-    f = model._log_likelihood_of(x, None)
+    f = LogLikelihood(model, x)
     everywhere = z[:, None].expand(-1, len(x), -1, -1)
     torch.testing.assert_close(f.at_codes(z), f(everywhere))
     assert not torch.allclose(f(everywhere), tiny().decode_one_hot(everywhere).log_prob(x))

@@ -23,9 +23,7 @@ def model_identity(model: VAE) -> str:
         (64, False)
     """
     digest = hashlib.sha256(json.dumps(model.architecture(), sort_keys=True).encode())
-    for name, value in sorted(model.state_dict().items()):
-        if name.startswith("estimator."):  # trains the model, is no part of it
-            continue
+    for name, value in sorted(model.weights().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -10,11 +10,12 @@ __all__ = ["recommended"]
 
 CHEAP_CODES = 256
 """Enumerating this many codes, shared by a batch, costs a few passes of the decoder."""
+FEW_CODES = 16
 FEW_LATENTS = 5
 """Up to here an unbiased estimator trained better than ReinMax; see results/estimator_choice.md."""
 
 
-def recommended(num_latents: int, num_categories: int) -> Estimator:
+def recommended(num_latents: int, num_categories: int, shared: bool = True) -> Estimator:
     """Chooses exact enumeration while it is cheap, else the default that trains best.
 
     With few latents each one changes the decoded picture a lot: the likelihood is far from
@@ -30,6 +31,6 @@ def recommended(num_latents: int, num_categories: int) -> Estimator:
         >>> recommended(20, 10)
         ReinMax(samples=1, temperature=1.0)
     """
-    if is_enumerable(num_latents, num_categories, CHEAP_CODES):
+    if is_enumerable(num_latents, num_categories, CHEAP_CODES if shared else FEW_CODES):
         return Exact()
     return UnorderedSet() if num_latents <= FEW_LATENTS else ReinMax()

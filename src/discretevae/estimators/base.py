@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from discretevae.latents import categorical
 from discretevae.names import require_count
 
 __all__ = [
@@ -47,6 +49,7 @@ class Estimator(ABC):
     relaxed: ClassVar[bool] = False
     needs_gradient_of_f: ClassVar[bool] = False
     binary_only: ClassVar[bool] = False
+    multi_sample: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(
@@ -60,6 +63,30 @@ class Estimator(ABC):
     @abstractmethod
     def evaluations(self, num_latents: int, num_categories: int) -> int:
         """Counts the rows of `f` that one estimate evaluates for one element of the batch."""
+
+    @torch.no_grad()
+    def average(
+        self,
+        f: Callable[[Tensor], Tensor],
+        logits: Float[Tensor, "*B D K"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "..."]:
+        """Estimates E_q[f(z)] without a gradient, of an f with values (S, *B, …)."""
+        return f(categorical.sample(logits, 1, generator))[0]
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has parameters of its own, which it trains on whole batches."""
+        return isinstance(self, nn.Module)
+
+    @property
+    def tempered(self) -> bool:
+        """Whether it has a temperature."""
+        return "temperature" in getattr(self, "__dataclass_fields__", ())
+
+    def at_temperature(self, temperature: float) -> "Estimator":
+        """Gives the same estimator at another temperature; itself where it has none."""
+        return replace(self, temperature=temperature) if self.tempered else self  # type: ignore
 
     def prepare(self, num_latents: int, num_categories: int) -> None:  # noqa: B027
         """Makes what depends on these sizes; a model calls it, or else the first estimate."""

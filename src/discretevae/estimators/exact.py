@@ -50,7 +50,9 @@ class Exact(Estimator):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "*B"]:
         *batch, num_latents, num_categories = logits.shape
-        rows_per_code = 1 if hasattr(f, "at_codes") else max(1, logits[..., 0, 0].numel())
+        rows_per_code = (
+            1 if getattr(f, "shared", hasattr(f, "at_codes")) else max(1, logits[..., 0, 0].numel())
+        )
         chunk = max(1, ROWS // rows_per_code)
         chunks = list(code_chunks(num_latents, num_categories, chunk, self.budget, logits.device))
         if len(chunks) == 1:
@@ -58,6 +60,25 @@ class Exact(Estimator):
         total = logits.new_zeros(batch)
         for codes in chunks:
             total = total + checkpoint(_partial_expectation, f, logits, codes, use_reentrant=False)
+        return total
+
+    @torch.no_grad()
+    def average(
+        self,
+        f: Callable[[Tensor], Tensor],
+        logits: Float[Tensor, "*B D K"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "..."]:
+        total: Tensor | float = 0.0
+        *batch, num_latents, num_categories = logits.shape
+        chunk = max(1, ROWS // max(1, logits[..., 0, 0].numel()))
+        for codes in code_chunks(num_latents, num_categories, chunk, self.budget, logits.device):
+            z = torch.nn.functional.one_hot(codes, num_categories).to(logits.dtype)
+            z = z.view(-1, *[1] * len(batch), num_latents, num_categories)
+            value = f(z.expand(len(codes), *logits.shape))
+            q = categorical.log_prob_of_codes(codes, logits).exp()
+            total = total + (q.view(*q.shape, *[1] * (value.ndim - q.ndim)) * value).sum(0)
+        assert isinstance(total, Tensor)
         return total
 
     def evaluations(self, num_latents: int, num_categories: int) -> int:
@@ -77,7 +98,7 @@ def values_at_codes(
     """Evaluates `f` at codes shared by the batch, each code once where `f` offers it."""
     *batch, num_latents, num_categories = logits.shape
     z = torch.nn.functional.one_hot(codes, num_categories).to(logits.dtype)
-    if hasattr(f, "at_codes"):
+    if getattr(f, "shared", hasattr(f, "at_codes")):
         return f.at_codes(z)
     ones = (1,) * len(batch)
     shape = (len(codes), *batch, num_latents, num_categories)

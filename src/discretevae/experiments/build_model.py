@@ -19,7 +19,7 @@ from discretevae.models import (
     JointVAE,
     SemiSupervisedVAE,
 )
-from discretevae.models.discrete import KINDS, estimator_kind
+from discretevae.models.coded import KINDS, estimator_kind
 from discretevae.names import resolve
 from discretevae.networks import CNN, MLP, NETWORKS, ColumnsNetwork, Network, TextNetwork
 from discretevae.schema.vocabulary import Vocabulary

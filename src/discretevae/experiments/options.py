@@ -13,7 +13,7 @@ from discretevae.experiments.build_model import (
     require_options_of,
 )
 from discretevae.likelihoods import LIKELIHOODS
-from discretevae.models.discrete import KINDS
+from discretevae.models.coded import KINDS
 from discretevae.names import resolve
 from discretevae.networks import READERS
 from discretevae.priors import PRIORS
@@ -72,7 +72,7 @@ def resolve_options(options: Mapping[str, Any]) -> dict[str, Any]:
     estimator = estimator_from_options(options)
     if estimator is None:
         return resolved
-    require_unweighted(estimator, options["beta"])
+    require_unweighted([estimator], options["beta"])
     name = next(name for name, kind in KINDS.items() if type(estimator) is kind)
     return {**resolved, "estimator": name, "samples": getattr(estimator, "samples", None)}
 

@@ -1,7 +1,8 @@
 """The space of codes: one-hot vectors, class indices, and all K^D codes in order."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +14,8 @@ __all__ = [
     "DEFAULT_BUDGET",
     "EnumerationError",
     "code_chunks",
+    "code_chunks_of",
+    "counts_at_most",
     "enumerate_codes",
     "is_enumerable",
     "num_codes",
@@ -134,6 +137,48 @@ def code_chunks(
     for start in range(0, size, chunk):
         stop = min(start + chunk, size)
         yield enumerate_codes(num_latents, num_categories, start, stop, device)
+
+
+def counts_at_most(classes: Sequence[int], budget: int) -> bool:
+    """Tells whether the product of numbers of classes is at most `budget`.
+
+    Example:
+        >>> counts_at_most([3, 2, 2], 12), counts_at_most([10] * 10**6, 2**16)
+        (True, False)
+    """
+    count = 1
+    for k in classes:
+        count *= k
+        if count > budget:
+            return False
+    return True
+
+
+def code_chunks_of(
+    classes: Sequence[int],
+    chunk: int,
+    budget: int = DEFAULT_BUDGET,
+    device: torch.device | str | None = None,
+) -> Iterator[Int[Tensor, "_ D"]]:
+    """Yields all codes whose numbers have so many classes each, the last turning fastest.
+
+    Raises:
+        EnumerationError: If there are more than `budget`.
+
+    Example:
+        >>> [codes.tolist() for codes in code_chunks_of([2, 3], chunk=4)]
+        [[[0, 0], [0, 1], [0, 2], [1, 0]], [[1, 1], [1, 2]]]
+    """
+    if not counts_at_most(classes, budget):
+        groups = ((k, len(list(same))) for k, same in groupby(classes))
+        product = " · ".join(f"{k}^{d}" for k, d in groups)
+        raise EnumerationError(
+            f"`budget` must be at least {product} codes to enumerate them, got {budget}."
+        )
+    places = [math.prod(classes[i + 1 :]) for i in range(len(classes))]
+    place, base = (torch.tensor(row, device=device) for row in (places, classes))
+    for number in torch.arange(math.prod(classes), device=device).split(chunk):
+        yield number[:, None] // place % base
 
 
 def to_one_hot(

@@ -1,11 +1,12 @@
 """Random numbers for the rows of a batch, of which a process may have only some."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-__all__ = ["SharedGenerator", "draw", "successor"]
+__all__ = ["SharedGenerator", "draw", "same_again", "successor"]
 
 
 class SharedGenerator(torch.Generator):
@@ -80,3 +81,21 @@ def successor(
     stream = SharedGenerator(device)
     stream.manual_seed(seed)
     return stream.take(generator.first, generator.count, generator.total)
+
+
+@contextmanager
+def same_again(generator: torch.Generator | None) -> Iterator[None]:
+    """Has the draws made within be made once more afterwards.
+
+    Example:
+        >>> with same_again(None):
+        ...     first = torch.rand(())
+        >>> bool(first == torch.rand(()))
+        True
+    """
+    stream = torch.default_generator if generator is None else generator
+    state = stream.get_state()
+    try:
+        yield
+    finally:
+        stream.set_state(state)

@@ -3,17 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal
 
-from discretevae.latents.draws import draw
+from discretevae.latents.variables import Gaussian, Known
 from discretevae.likelihoods import Likelihood
-from discretevae.models.base import VAE, float32_island
-from discretevae.names import require_count
+from discretevae.models.chain import Chain
+from discretevae.models.vae import VAE
 from discretevae.networks import Network
-from discretevae.objectives import ELBO, beta_elbo
 
 __all__ = ["GaussianVAE"]
 
@@ -57,107 +54,23 @@ class GaussianVAE(VAE):
         beta: float = 1.0,
         context_shape: Sequence[int] | None = None,
     ) -> None:
+        super().__init__(shape, beta, context_shape)
         if num_latents < 1:
             raise ValueError(f"`num_latents` must be at least 1, got {num_latents}.")
-        features = 2 * num_latents, num_latents
-        super().__init__(shape, network, likelihood, beta, *features, context_shape)
+        self._make_networks(network, likelihood, 2 * num_latents, num_latents)
         self.num_latents = num_latents
 
-    def posterior(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B L 2"]:
-        """Gives the parameters of q(z|x): mean and log σ along the last dimension."""
-        return self._features(x, context).unflatten(-1, (self.num_latents, 2))
+    @property
+    def chain(self) -> Chain:
+        like = next(self.parameters())
+        u = Gaussian("u", self.num_latents, self._parameters_of, like)
+        return Chain((u,), ("u",), ("u",), self._decode, self.likelihood, self.beta)
 
-    def embedding(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B L"]:
-        """Gives the mean of q(z|x)."""
-        return self.posterior(x, context)[..., 0]
+    def _parameters_of(self, known: Known) -> Float[Tensor, "*B L 2"]:
+        return known.features.unflatten(-1, (self.num_latents, 2))
 
-    def objective(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Float[Tensor, "*B"]:
-        """Estimates E_q[log p(x|z)] − β KL by one reparameterised sample; to be maximised."""
-        self._require_some(x)
-        terms = self.elbo_terms(x, 1, generator, context)
-        return beta_elbo(terms.reconstruction, terms.kl, self.beta)
-
-    def elbo_terms(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        samples: int = 1,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> ELBO:
-        q = _normal(self.posterior(x, context))
-        with float32_island(x.device):
-            z = _draw(q, samples, generator)
-            kl = 0.5 * (q.mean.square() + q.variance - 1) - q.stddev.log()
-        return ELBO(self._observe(z, x, context).log_prob(x).mean(0), kl.sum(-1))
-
-    def log_weights(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        samples: int,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Float[Tensor, "S *B"]:
-        q = Independent(_normal(self.posterior(x, context)), 1)
-        z = _draw(q.base_dist, samples, generator)
-        prior = Independent(Normal(torch.zeros_like(z), 1.0, validate_args=False), 1)
-        return self._observe(z, x, context).log_prob(x) + prior.log_prob(z) - q.log_prob(z)
-
-    def encode(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        sample: bool = False,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Float[Tensor, "*B L"]:
-        q = _normal(self.posterior(x, context))
-        return _draw(q, 1, generator)[0] if sample else q.mean
-
-    def decode(self, codes: Float[Tensor, "*B L"], context: Tensor | None = None) -> Distribution:
-        """Gives p(x | codes); its `log_prob` is per example.
-
-        Raises:
-            ValueError: If `codes` does not end in L numbers.
-        """
-        if codes.ndim < 1 or codes.shape[-1] != self.num_latents:
-            raise ValueError(f"`codes` must end in {self.num_latents}, got {tuple(codes.shape)}.")
-        if codes.dtype != self.dtype:
-            raise ValueError(f"`codes` must be {self.dtype}, as the model is, got {codes.dtype}.")
-        c = self.describe_context(context, tuple(codes.shape[:-1]))
-        return self.likelihood(self._decoded(codes, c))
-
-    def sample_codes(
-        self,
-        count: int,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Float[Tensor, "count L"]:
-        require_count("count", count, 0)
-        shape = (count, self.num_latents)
-        return torch.randn(shape, dtype=self.dtype, device=self.device, generator=generator)
+    def _decode(self, known: Known) -> Tensor:
+        return self._decoded(known.values["u"], known.context)
 
     def architecture(self) -> dict[str, Any]:
         return {**self._architecture(), "num_latents": self.num_latents}
-
-    def _observe(self, z: Tensor, x: Tensor, context: Tensor | None) -> Distribution:
-        c = self.describe_context(context, tuple(x.shape[: x.ndim - len(self.shape)]))
-        return self.likelihood(self._decoded(z, c))
-
-
-def _normal(parameters: Float[Tensor, "*B L 2"]) -> Normal:
-    mean, log_scale = parameters.unbind(-1)
-    return Normal(mean, log_scale.exp(), validate_args=False)
-
-
-def _draw(q: Normal, samples: int, generator: torch.Generator | None) -> Tensor:
-    shape = (samples, *q.mean.shape)
-    noise = draw(lambda x: x.normal_(generator=generator), shape, -2, q.mean, generator)
-    return q.mean + q.stddev * noise

@@ -1,30 +1,25 @@
 """The VAE with discrete and continuous latents: D categorical ones beside a Gaussian vector."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Distribution, Normal, kl_divergence
+from torch.distributions import Distribution
 
 from discretevae.estimators import Estimator
 from discretevae.estimators.multisample import MultiSampleEstimator
-from discretevae.latents import DEFAULT_BUDGET, EnumerationError, to_one_hot
+from discretevae.latents.variables import Gaussian, Known, beside
 from discretevae.likelihoods import Likelihood
-from discretevae.models.base import float32_island
-from discretevae.models.discrete import ConditionalLogLikelihood, DiscreteVAE
-from discretevae.models.gaussian import _draw, _normal
+from discretevae.models.chain import Chain
+from discretevae.models.coded import CodedVAE
 from discretevae.networks import Network
-from discretevae.networks.conditioned import ConditionedEncoder, with_context
-from discretevae.objectives import ELBO, free_bits
 from discretevae.priors import Prior
 
 __all__ = ["JointVAE"]
 
 
-class JointVAE(DiscreteVAE):
+class JointVAE(CodedVAE):
     r"""A VAE whose code is D categorical variables z beside a Gaussian vector u of length L.
 
     .. math:: p(x, z, u) = p(z) \, \mathcal{N}(u; 0, I) \, p(x | z, u), \qquad
@@ -105,140 +100,31 @@ class JointVAE(DiscreteVAE):
             free_bits,
             context_shape,
             embedding_size,
+            beside=(2 * num_continuous, num_continuous),
         )
         self.num_continuous = num_continuous
-        self._vector: Tensor | None = None
-        # Both networks anew, with room for u.
-        said = num_latents * num_categories + 2 * num_continuous
-        self.encoder = (
-            self.network.encoder(self.shape, said)
-            if self.context_shape is None
-            else ConditionedEncoder(self.network, self.shape, self.context_features, said)
-        )
-        seen = num_latents * (embedding_size or num_categories) + num_continuous
-        self.decoder = self.network.decoder(
-            seen + self.context_features, self.likelihood.output_shape(self.shape)
+        self.require_trainable()
+
+    @property
+    def chain(self) -> Chain:
+        u = Gaussian("u", self.num_continuous, self._parameters_of, next(self.parameters()))
+        order = ("z", "u")
+        return Chain(
+            (u, self.z), order, order, self._decode, self.likelihood, self.beta, self.free_bits
         )
 
-    def logits(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B D K"]:
-        """Gives the unnormalised log q(z|x)."""
-        sizes = self.num_latents, self.num_categories
-        features = self._features(x, context)[..., : -2 * self.num_continuous]
-        return features.unflatten(-1, sizes)
+    def _parameters_of(self, known: Known) -> Float[Tensor, "*B L 2"]:
+        return known.features[..., -2 * self.num_continuous :].unflatten(-1, (-1, 2))
+
+    def _decode(self, known: Known) -> Tensor:
+        seen = beside(self.code(known.values["z"]), known.values["u"])
+        return self._decoded(seen, known.context)
 
     def continuous(
         self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
     ) -> Float[Tensor, "*B L 2"]:
         """Gives the parameters of q(u|x): mean and log σ along the last dimension."""
-        features = self._features(x, context)[..., -2 * self.num_continuous :]
-        return features.unflatten(-1, (self.num_continuous, 2))
-
-    def objective(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Float[Tensor, "*B"]:
-        """Estimates what is maximised: E_q[log p(x|z,u)] − β (KL_z + KL_u).
-
-        z has the estimator's gradient, u, of which there is one sample, the pathwise one.
-
-        Raises:
-            ValueError: If `beta` is not 1 or `free_bits` not 0 with a multi-sample estimator.
-        """
-        with self._drawn(x, 1, generator, context) as (q, _):
-            kl = free_bits(_kl(q), self.free_bits)
-            return super().objective(x, generator, context) - self.beta * kl
-
-    def elbo_terms(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        samples: int = 1,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> ELBO:
-        with self._drawn(x, samples, generator, context) as (q, _):
-            reconstruction, kl = super().elbo_terms(x, samples, generator, context)
-            return ELBO(reconstruction, kl + _kl(q).sum(-1))
-
-    def log_weights(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        samples: int,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Float[Tensor, "S *B"]:
-        with self._drawn(x, samples, generator, context) as (q, u):
-            log_ratio = (_prior_like(q).log_prob(u) - q.log_prob(u)).sum(-1)
-            return super().log_weights(x, samples, generator, context) + log_ratio
-
-    def log_likelihood(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        samples: int | None = None,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Float[Tensor, "*B"]:
-        """Bounds log p(x) by S importance weights (default: 1000); it is never exact."""
-        return super().log_likelihood(x, samples, generator, context)
-
-    @property
-    def enumerable(self) -> bool:
-        """False: u is continuous."""
-        return False
-
-    def exact_log_likelihood(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        budget: int = DEFAULT_BUDGET,
-        context: Tensor | None = None,
-    ) -> Float[Tensor, "*B"]:
-        """Refuses: no sum over codes is log p(x).
-
-        Raises:
-            EnumerationError: Always.
-        """
-        raise EnumerationError(
-            "`model` must have discrete latents alone to be enumerated, "
-            f"got {self.num_continuous} continuous beside them: use `log_likelihood`."
-        )
-
-    def encode(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        sample: bool = False,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Float[Tensor, "*B D_and_L"]:
-        """Gives the most probable classes, as numbers, and the mean of u; or a draw of all."""
-        with self.encoded_once(x, context):
-            q = _normal(self.continuous(x, context))
-            z = super().encode(x, sample, generator, context)
-        return torch.cat([z.to(q.mean.dtype), _draw(q, 1, generator)[0] if sample else q.mean], -1)
-
-    def decode(
-        self, codes: Float[Tensor, "*B D_and_L"], context: Tensor | None = None
-    ) -> Distribution:
-        """Gives p(x | codes); its `log_prob` is per example.
-
-        Raises:
-            ValueError: If `codes` does not end in D indices of [0, K) and L numbers.
-        """
-        if codes.ndim < 1 or codes.shape[-1] != self.num_latents + self.num_continuous:
-            raise ValueError(
-                f"`codes` must end in D + L = {self.num_latents} + {self.num_continuous}, "
-                f"got {tuple(codes.shape)}."
-            )
-        indices, u = codes.split([self.num_latents, self.num_continuous], -1)
-        if not (indices == indices.round()).all():
-            raise ValueError(
-                f"`codes` must begin with D = {self.num_latents} whole numbers, "
-                f"got {float(indices[indices != indices.round()][0]):g}."
-            )
-        z = to_one_hot(indices.long(), self.num_categories, self.dtype)
-        return self.decode_one_hot(z, self.describe_context(context, tuple(codes.shape[:-1])), u)
+        return self._parameters_of(self.known(x, context))
 
     def decode_one_hot(
         self,
@@ -258,71 +144,7 @@ class JointVAE(DiscreteVAE):
         """
         if u is None:
             raise ValueError("`u` must be given: p(x | z, u) is of both, got none.")
-        return self.likelihood(self._decoded(with_context(self.code(z), u), features))
-
-    def sample_codes(
-        self,
-        count: int,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Float[Tensor, "count D_and_L"]:
-        z = super().sample_codes(count, generator, context)
-        shape = (count, self.num_continuous)
-        u = torch.randn(shape, dtype=self.dtype, device=self.device, generator=generator)
-        return torch.cat([z.to(u.dtype), u], -1)
+        return self.chain.observe(Known(None, features, {"z": z, "u": u}))
 
     def architecture(self) -> dict[str, Any]:
         return {**super().architecture(), "num_continuous": self.num_continuous}
-
-    @contextmanager
-    def _drawn(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        samples: int,
-        generator: torch.Generator | None,
-        context: Tensor | None,
-    ) -> Iterator[tuple[Normal, Float[Tensor, "S *B L"]]]:
-        """Draws u ~ q(u|x); within, p(x|z) is p(x|z, u), and the encoder does not run again."""
-        before = self._encoded
-        self._encoded = (x, context, self._features(x, context))
-        try:
-            q = _normal(self.continuous(x, context))
-            with float32_island(x.device):
-                self._vector = _draw(q, samples, generator)
-            yield q, self._vector
-        finally:
-            self._encoded, self._vector = before, None
-
-    def _log_likelihood_of(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None
-    ) -> ConditionalLogLikelihood:
-        assert self._vector is not None
-        batch = tuple(x.shape[: x.ndim - len(self.shape)])
-        return _GivenVector(self, x, self._vector, self.describe_context(context, batch))
-
-
-class _GivenVector(ConditionalLogLikelihood):
-    """f(z) = log p(x | z, u, c) of a batch and its vectors u, which have a gradient."""
-
-    def __init__(
-        self,
-        model: JointVAE,
-        x: Tensor,
-        u: Float[Tensor, "S *B L"],
-        features: Float[Tensor, "*B C"] | None,
-    ) -> None:
-        super().__init__(model, x, features)
-        self.u = u
-
-    def __call__(self, z: Float[Tensor, "S *B D K"]) -> Float[Tensor, "S *B"]:
-        assert isinstance(self.model, JointVAE)
-        return self.model.decode_one_hot(z, self.features, self.u).log_prob(self.x)
-
-
-def _prior_like(q: Normal) -> Normal:
-    return Normal(torch.zeros_like(q.mean), torch.ones_like(q.mean), validate_args=False)
-
-
-def _kl(q: Normal) -> Float[Tensor, "*B L"]:
-    """KL(q ‖ N(0, 1)) of each continuous latent in closed form."""
-    return kl_divergence(q, _prior_like(q))

@@ -10,15 +10,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from discretevae.files import atomic_path
-from discretevae.models.base import VAE
 from discretevae.models.discrete import DiscreteVAE
 from discretevae.models.gaussian import GaussianVAE
 from discretevae.models.hierarchical import HierarchicalVAE
 from discretevae.models.joint import JointVAE
 from discretevae.models.semi_supervised import SemiSupervisedVAE
+from discretevae.models.vae import VAE
 from discretevae.names import resolve
 
 __all__ = ["ModelError", "from_pretrained", "save_pretrained"]
@@ -44,7 +43,7 @@ def save_pretrained(model: VAE, folder: str | Path) -> None:
     are not a pair, are refused. A kill leaves the model that was there before, or the new one.
     """
     folder = Path(folder)
-    weights = {name: value.contiguous().cpu() for name, value in _weights(model).items()}
+    weights = {name: value.contiguous().cpu() for name, value in model.weights().items()}
     config = {"format": FORMAT, "model": model.kind, **model.architecture()}
     # Both files are whole before either takes its final name.
     with (
@@ -76,7 +75,7 @@ def from_pretrained(folder: str | Path, **options: Any) -> VAE:
     try:
         with torch.device("meta"):  # compares sizes before any memory is taken
             expected = {
-                name: tuple(value.shape) for name, value in _weights(_build(config)).items()
+                name: tuple(value.shape) for name, value in _build(config).weights().items()
             }
     except Exception as error:  # a damaged description fails in many ways
         missing = "nothing named " * isinstance(error, KeyError)
@@ -118,11 +117,6 @@ def _config_left_behind(folder: Path) -> dict[str, Any] | None:
             if CHECKSUM in config and _is_pair(config, folder):
                 return config
     return None
-
-
-def _weights(model: VAE) -> Mapping[str, Tensor]:
-    state = model.state_dict()
-    return {name: value for name, value in state.items() if "estimator" not in name.split(".")}
 
 
 def _build(config: dict[str, Any], **options: Any) -> VAE:

@@ -24,6 +24,10 @@ class ELBO(NamedTuple):
         """Reconstruction − KL: never weighted, never relaxed."""
         return self.reconstruction - self.kl
 
+    def plus_kl(self, kl: Float[Tensor, "*B"]) -> "ELBO":
+        """Adds to the KL."""
+        return ELBO(self.reconstruction, self.kl + kl)
+
 
 def beta_elbo(
     reconstruction: Float[Tensor, "*B"], kl: Float[Tensor, "*B"], beta: float = 1.0

@@ -101,7 +101,7 @@ class AutoregressivePrior(Prior):
         return logits.unflatten(-1, self.sizes)
 
     def log_prob(
-        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*B C"] | None = None
+        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*SB"]:
         return (z * self.logits_along(z).log_softmax(-1)).sum((-2, -1))
 

@@ -19,6 +19,10 @@ class Prior(nn.Module, ABC):
     """
 
     kind: ClassVar[str]
+    closed: ClassVar[bool] = False
+    """Whether `kl` gives the KL of each latent in closed form."""
+    conditional: ClassVar[bool] = False
+    """Whether it is p(z|c)."""
 
     @property
     @abstractmethod
@@ -27,9 +31,15 @@ class Prior(nn.Module, ABC):
 
     @abstractmethod
     def log_prob(
-        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*B C"] | None = None
+        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*SB"]:
         """Gives log p(z) in nats of one-hot codes; with its graph, also of relaxed ones."""
+
+    def trained_log_prob(
+        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
+    ) -> Float[Tensor, "*SB"]:
+        """Gives log p(z) as training has it: never part of a reported figure."""
+        return self.log_prob(z, context)
 
     @abstractmethod
     def sample(
@@ -41,7 +51,7 @@ class Prior(nn.Module, ABC):
         """Draws codes as class indices."""
 
     def log_prob_of_codes(
-        self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*B C"] | None = None
+        self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*SB"]:
         """Gives log p(z) in nats of class indices."""
         dtype = next((t.dtype for t in (*self.parameters(), *self.buffers())), None)
@@ -58,8 +68,10 @@ class FactorisedPrior(Prior):
     .. math:: \mathrm{KL}(q \| p) = \sum_d \mathrm{KL}(q(z_d|x) \| p(z_d))
     """
 
+    closed: ClassVar[bool] = True
+
     @abstractmethod
     def kl(
-        self, logits: Float[Tensor, "*B D K"], context: Float[Tensor, "*B C"] | None = None
+        self, logits: Float[Tensor, "*B D K"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*B D"]:
         """Gives KL(q ‖ p) of each latent in nats, q being the product with these logits."""

@@ -122,7 +122,7 @@ class BoltzmannPrior(Prior):
         return self.bias.shape[0], self.bias.shape[1]
 
     def log_prob(
-        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*B C"] | None = None
+        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*SB"]:
         return self.negative_energy(z) - self._log_partition()
 

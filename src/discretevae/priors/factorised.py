@@ -23,12 +23,12 @@ class _LogitsPrior(FactorisedPrior):
         """Gives the unnormalised log-probabilities, (D, K) or one such matrix an example."""
 
     def log_prob(
-        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*B C"] | None = None
+        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*SB"]:
         return (z * self.logits_given(context).log_softmax(-1)).sum((-2, -1))
 
     def kl(
-        self, logits: Float[Tensor, "*B D K"], context: Float[Tensor, "*B C"] | None = None
+        self, logits: Float[Tensor, "*B D K"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*B D"]:
         return categorical.kl_divergence(logits, self.logits_given(context))
 
@@ -93,7 +93,7 @@ class UniformPrior(CategoricalPrior):
         super().__init__(torch.zeros(num_latents, num_categories))
 
     def kl(
-        self, logits: Float[Tensor, "*B D K"], context: Float[Tensor, "*B C"] | None = None
+        self, logits: Float[Tensor, "*B D K"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*B D"]:
         return math.log(logits.shape[-1]) - categorical.entropy(logits)
 
@@ -142,6 +142,7 @@ class ConditionalPrior(_LogitsPrior):
     """
 
     kind: ClassVar[str] = "conditional"
+    conditional: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -19,7 +19,6 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from torch import nn
 
 from discretevae.data import Splits
 from discretevae.files import atomic_path
@@ -272,17 +271,17 @@ def _require_rows_apart(model: VAE, options: TrainingOptions) -> None:
                 f"`devices` must be 1 with {name.replace('_', ' ')}, which compares the rows of a "
                 f"batch with each other, got {options.processes}."
             )
-    if getattr(model, "free_bits", 0.0):
+    if model.free_bits:
         raise TrainingError(
             "`devices` must be 1 with `free_bits`, whose floor is for the mean of a batch, "
             f"got {options.processes}."
         )
-    estimator = getattr(model, "estimator", None)
-    if isinstance(estimator, nn.Module):
-        raise TrainingError(
-            f"`devices` must be 1 with {type(estimator).__name__}, which learns from whole "
-            f"batches, got {options.processes}."
-        )
+    for estimator in model.estimators:
+        if estimator.learns:
+            raise TrainingError(
+                f"`devices` must be 1 with {type(estimator).__name__}, which learns from whole "
+                f"batches, got {options.processes}."
+            )
 
 
 def _require_device(options: TrainingOptions) -> None:

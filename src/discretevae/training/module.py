@@ -4,9 +4,8 @@ import math
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import is_dataclass, replace
 from typing import Any, NoReturn
 
 import torch
@@ -15,11 +14,11 @@ from torch import Tensor
 
 from discretevae.data import Batch, Batches, Examples, Splits, Stream, as_batch, share_of
 from discretevae.data.seeding import generator
+from discretevae.estimators import Estimator
 from discretevae.estimators.multisample import MultiSampleEstimator
 from discretevae.evaluation.code_health import code_health, collapse_warnings
 from discretevae.latents.draws import SharedGenerator
 from discretevae.models import VAE, DiscreteVAE
-from discretevae.models.hierarchical import LayerEstimators
 from discretevae.objectives import SIMILARITIES
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import TrainingOptions
@@ -71,7 +70,7 @@ class TrainingModule(LightningModule):
         self.terms = self._terms()
         for name in self.terms:
             self.schedules[name] = parse_schedule(name, getattr(options, name), steps)
-        require_unweighted(getattr(model, "estimator", None), options.beta)
+        require_unweighted(model.estimators, options.beta)
         if options.temperature is not None:
             self._require_temperature()
             self.schedules["temperature"] = parse_schedule(
@@ -110,7 +109,7 @@ class TrainingModule(LightningModule):
         """Gives the model the β and the temperature of a step."""
         self.model.beta = self.schedules["beta"](step)
         if "temperature" in self.schedules:
-            self._set_temperature(self.schedules["temperature"](step))
+            self.model.set_temperature(self.schedules["temperature"](step))
 
     def training_step(self, batch: Tensor | Batch, batch_idx: int) -> Tensor:
         x, context = as_batch(batch)
@@ -294,45 +293,25 @@ class TrainingModule(LightningModule):
         )
 
     def _require_temperature(self) -> None:
-        estimator = getattr(self.model, "estimator", None)
-        if not any(_has_temperature(part) for part in _parts(estimator)):
+        if not any(estimator.tempered for estimator in self.model.estimators):
+            names = ", ".join(type(estimator).__name__ for estimator in self.model.estimators)
             raise ValueError(
                 "`temperature` must go with an estimator that has one, got "
-                f"{type(estimator).__name__} and {self.options.temperature!r}."
+                f"{names or 'none'} and {self.options.temperature!r}."
             )
 
-    def _set_temperature(self, temperature: float) -> None:
-        estimator = self.model.estimator
-        if isinstance(estimator, LayerEstimators):
-            parts = [_at_temperature(part, temperature) for part in _parts(estimator)]
-            self.model.estimator = LayerEstimators(parts)
-        else:
-            self.model.estimator = _at_temperature(estimator, temperature)
 
-
-def _parts(estimator: Any) -> list[Any]:
-    """One estimator, or those of all layers."""
-    if isinstance(estimator, LayerEstimators):
-        return [estimator[layer] for layer in range(len(estimator))]
-    return [estimator]
-
-
-def _has_temperature(estimator: object) -> bool:
-    return is_dataclass(estimator) and hasattr(estimator, "temperature")
-
-
-def _at_temperature(estimator: Any, temperature: float) -> Any:
-    return replace(estimator, temperature=temperature) if _has_temperature(estimator) else estimator
-
-
-def require_unweighted(estimator: object, beta: str | float) -> None:
+def require_unweighted(
+    estimators: Iterable[Estimator | MultiSampleEstimator], beta: str | float
+) -> None:
     """Refuses a β other than 1, at any step, with an estimator whose bound has no KL term."""
     schedule = parse_schedule("beta", beta, steps=1)
-    if isinstance(estimator, MultiSampleEstimator) and {schedule(0), schedule(sys.maxsize)} != {1}:
-        raise ValueError(
-            "`beta` must be 1 with a multi-sample estimator, whose bound has no KL to weigh, "
-            f"got {beta!r} and {type(estimator).__name__}."
-        )
+    for estimator in estimators:
+        if estimator.multi_sample and {schedule(0), schedule(sys.maxsize)} != {1}:
+            raise ValueError(
+                "`beta` must be 1 with a multi-sample estimator, whose bound has no KL to weigh, "
+                f"got {beta!r} and {type(estimator).__name__}."
+            )
 
 
 def _not_finite(model: VAE) -> Iterator[str]:

@@ -17,7 +17,7 @@ from discretevae.estimators import (
     StraightThrough,
 )
 from discretevae.models import DiscreteVAE
-from discretevae.models.discrete import LogLikelihood
+from discretevae.models.coded import LogLikelihood
 from discretevae.networks import MLP
 from discretevae.studies.laboratory import GradientReport, measure_gradients, suitable_estimators
 

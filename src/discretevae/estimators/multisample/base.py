@@ -2,10 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = ["MultiSampleEstimator", "log_weights_at"]
 
@@ -34,6 +35,8 @@ class MultiSampleEstimator(ABC):
     """
 
     samples: int
+    multi_sample: ClassVar[bool] = True
+    tempered: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(
@@ -47,6 +50,14 @@ class MultiSampleEstimator(ABC):
     @abstractmethod
     def evaluations(self, num_latents: int, num_categories: int) -> int:
         """Counts the rows of `log_weight` that one estimate evaluates for one element of B."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has parameters of its own, which it trains on whole batches."""
+        return isinstance(self, nn.Module)
+
+    def prepare(self, num_latents: int, num_categories: int) -> None:  # noqa: B027
+        """Makes what depends on these sizes; a model calls it, or else the first estimate."""
 
 
 def log_weights_at(

@@ -17,7 +17,7 @@ from discretevae.data.seeding import generator
 from discretevae.estimators import ESTIMATORS, RLOO, Estimator, Exact
 from discretevae.latents import require_enumerable
 from discretevae.models import DiscreteVAE
-from discretevae.models.discrete import LogLikelihood
+from discretevae.models.coded import LogLikelihood
 from discretevae.studies.laboratory.moments import GROUPS, Interval, Moments, Truth
 
 __all__ = [

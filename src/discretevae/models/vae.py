@@ -1,9 +1,10 @@
-"""The interface of all models, and what they share: networks, likelihood, bounds, decoding."""
+"""The interface of all models: a chain of latent variables, its networks and its figures."""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -12,18 +13,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from discretevae.estimators import Estimator
+from discretevae.estimators.multisample import MultiSampleEstimator
+from discretevae.latents import DEFAULT_BUDGET
+from discretevae.latents.variables import Known, beside
 from discretevae.likelihoods import Likelihood, likelihood_from_config
+from discretevae.models.chain import Chain
 from discretevae.names import require_count, resolve
 from discretevae.networks import NETWORKS, Network, network_from_config
-from discretevae.networks.conditioned import ConditionedEncoder, context_network, with_context
-from discretevae.objectives import ELBO, importance_weighted_bound
+from discretevae.networks.conditioned import ConditionedEncoder, context_network
+from discretevae.objectives import ELBO
 
-__all__ = ["VAE", "at_least_float32", "float32_island"]
+__all__ = ["VAE", "at_least_float32"]
 
 AnyVAE = TypeVar("AnyVAE", bound="VAE")
-
-ROWS = 2**13
-"""Rows of the decoder in one chunk of an evaluation."""
 
 
 class VAE(nn.Module, ABC):
@@ -36,37 +39,44 @@ class VAE(nn.Module, ABC):
     Data `x` has shape (*B, *shape); every figure has shape (*B,). A conditional model, of
     p(x|c), has a `context_shape`, and takes (*B, *context_shape) as `context` everywhere: the
     posterior is q(z|x, c) and the decoder p(x|z, c).
+
+    A model is its `chain` of latent variables and its networks; all figures are the chain's.
     """
 
     kind: ClassVar[str]
+    likelihood: Likelihood
+    network: Network
+    free_bits: float = 0.0
 
     def __init__(
-        self,
-        shape: Sequence[int],
-        network: str | Network,
-        likelihood: str | Mapping[str, Any] | Likelihood,
-        beta: float,
-        encoder_features: int,
-        decoder_features: int,
-        context_shape: Sequence[int] | None = None,
+        self, shape: Sequence[int], beta: float, context_shape: Sequence[int] | None = None
     ) -> None:
         super().__init__()
-        _require_positive("shape", shape)
+        require_positive_sizes("shape", shape)
         if not (math.isfinite(beta) and beta >= 0):
             raise ValueError(f"`beta` must be a finite number of at least 0, got {beta}.")
         self.shape = tuple(int(size) for size in shape)
-        self.network: Network = resolve("network", network, NETWORKS)
         self.beta = beta
+        self.context_shape = None if context_shape is None else tuple(map(int, context_shape))
+        self.context_features = 0
+        self._encoded: tuple[Tensor, Tensor | None, Known] | None = None
+
+    def _make_networks(
+        self,
+        network: str | Network,
+        likelihood: str | Mapping[str, Any] | Likelihood,
+        encoder_features: int,
+        decoder_features: int,
+    ) -> None:
+        """Makes encoder, decoder and, of a conditional model, what describes its context."""
+        self.network = resolve("network", network, NETWORKS)
         if not isinstance(likelihood, Likelihood):
             likelihood = likelihood_from_config(likelihood, len(self.shape))
         self.likelihood = likelihood
-        self._encoded: tuple[Tensor, Tensor | None, Tensor] | None = None
-        self.context_shape = None if context_shape is None else tuple(map(int, context_shape))
-        self.context_features = 0
         if self.context_shape is None:
             self.encoder = self.network.encoder(self.shape, encoder_features)
         else:
-            _require_positive("context_shape", self.context_shape)
+            require_positive_sizes("context_shape", self.context_shape)
             found = context_network(self.network, self.context_shape)
             self.context_network, self.context_features = found
             sizes = self.context_features, encoder_features
@@ -74,6 +84,28 @@ class VAE(nn.Module, ABC):
         self.decoder = self.network.decoder(
             decoder_features + self.context_features, self.likelihood.output_shape(self.shape)
         )
+
+    @property
+    @abstractmethod
+    def chain(self) -> Chain:
+        """The latent variables, as they are now."""
+
+    @property
+    def estimators(self) -> tuple[Estimator | MultiSampleEstimator, ...]:
+        """What the gradient of each discrete variable is estimated by."""
+        return ()
+
+    def set_temperature(self, temperature: float) -> None:
+        """Gives every estimator that has a temperature this one."""
+
+    @abstractmethod
+    def architecture(self) -> dict[str, Any]:
+        """Describes in plain types all that rebuilds the model around its weights."""
+
+    def weights(self) -> dict[str, Tensor]:
+        """Gives the state that makes the model, without that of the estimators that train it."""
+        state = self.state_dict()
+        return {name: v for name, v in state.items() if "estimator" not in name.split(".")}
 
     @contextmanager
     def encoded_once(
@@ -89,23 +121,35 @@ class VAE(nn.Module, ABC):
             (True, torch.Size([5, 2, 4]))
         """
         before = self._encoded
-        self._encoded = (x, context, self._features(x, context))
+        self._encoded = (x, context, self.known(x, context))
         try:
             yield
         finally:
             self._encoded = before
 
-    def _features(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B features"]:
-        """What the encoder says, in float32 at least."""
+    def known(self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None) -> Known:
+        """Gives what the encoder says of the data, beside the features of their context."""
         if self._encoded is not None:
-            of, given, features = self._encoded
+            of, given, known = self._encoded
             if of is x and given is context:
-                return features
+                return known
         self._require_shape(x)
-        c = self.describe_context(context, tuple(x.shape[: x.ndim - len(self.shape)]))
-        return at_least_float32(self.encoder(x) if c is None else self.encoder(x, c))
+        return self._known(x, self.given(context, self._batch(x)))
+
+    def _known(self, x: Tensor, given: Known) -> Known:
+        """What the encoder says, in float32 at least."""
+        c = given.context
+        return replace(
+            given, features=at_least_float32(self.encoder(x) if c is None else self.encoder(x, c))
+        )
+
+    def given(self, context: Tensor | None, batch: tuple[int, ...]) -> Known:
+        """Gives what a context alone says, with nothing of the data.
+
+        Raises:
+            ValueError: As `describe_context` has it.
+        """
+        return Known(context=self.describe_context(context, batch))
 
     def describe_context(
         self, context: Tensor | None, batch: tuple[int, ...]
@@ -129,30 +173,43 @@ class VAE(nn.Module, ABC):
             raise ValueError(f"`context` must have shape {expected}, got {found}.")
         return at_least_float32(self.context_network(context.to(self.dtype)))
 
-    def _decoded(self, z: Float[Tensor, "*SB F"], context: Float[Tensor, "*B C"] | None) -> Tensor:
-        """What the decoder says of a code, beside the features of the context."""
-        return at_least_float32(self.decoder(with_context(z, context)))
+    def _decoded(self, seen: Float[Tensor, "*SB F"], context: Tensor | None = None) -> Tensor:
+        """What the decoder says of what it sees, beside the features of the context."""
+        if context is not None:
+            seen = beside(seen, context.to(seen.dtype))
+        return at_least_float32(self.decoder(seen))
 
-    @abstractmethod
     def posterior(self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None) -> Tensor:
-        """Gives the parameters of q(z|x)."""
+        """Gives the parameters of q of the variable that is inferred first."""
+        return self.chain.variables[0].q(self.known(x, context))
 
-    @abstractmethod
     def embedding(
         self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
     ) -> Float[Tensor, "*B E"]:
         """Gives q(z|x) as a vector that can be compared: for contrastive losses."""
+        chain = self.chain
+        _, q = chain.most_probable(self.known(x, context), self._batch(x))
+        return torch.cat([chain.named(name).summary(q[name]) for name in chain.order], -1)
 
-    @abstractmethod
     def objective(
         self,
         x: Float[Tensor, "*B_and_shape"],
         generator: torch.Generator | None = None,
         context: Tensor | None = None,
     ) -> Float[Tensor, "*B"]:
-        """Gives the trained surrogate, to be maximised; no bound unless its estimator says so."""
+        """Gives the trained surrogate, to be maximised; no bound unless its estimator says so.
 
-    @abstractmethod
+        E_q[log p(x|z)] − β KL with the estimator's gradient, or the S-sample bound where the
+        estimator is one of that. Where the KL has no closed form the estimator is given
+        log p(x|z) + β log p(z), and β times the entropy of q is added in closed form.
+
+        Raises:
+            ValueError: If `beta` is not 1 or `free_bits` not 0 with a multi-sample estimator.
+        """
+        self.require_trainable()
+        self._require_some(x)
+        return self.chain.objective(x, self.known(x, context), generator)
+
     def elbo_terms(
         self,
         x: Float[Tensor, "*B_and_shape"],
@@ -161,8 +218,8 @@ class VAE(nn.Module, ABC):
         context: Tensor | None = None,
     ) -> ELBO:
         """Estimates reconstruction and KL of the true bound from hard samples."""
+        return self.chain.elbo_terms(x, self.known(x, context), samples, generator)
 
-    @abstractmethod
     def log_weights(
         self,
         x: Float[Tensor, "*B_and_shape"],
@@ -171,8 +228,8 @@ class VAE(nn.Module, ABC):
         context: Tensor | None = None,
     ) -> Float[Tensor, "S *B"]:
         """Draws log w = log p(x, z) − log q(z|x), z ~ q, in nats."""
+        return self.chain.log_weights(x, self.known(x, context), samples, generator)
 
-    @abstractmethod
     def encode(
         self,
         x: Float[Tensor, "*B_and_shape"],
@@ -180,13 +237,25 @@ class VAE(nn.Module, ABC):
         generator: torch.Generator | None = None,
         context: Tensor | None = None,
     ) -> Tensor:
-        """Gives the most probable code of each example, or one drawn from the posterior."""
+        """Gives the most probable code of each example, or one drawn from the posterior.
 
-    @abstractmethod
+        Of several variables, the most probable of each in turn, given those inferred before.
+        """
+        chain, known, batch = self.chain, self.known(x, context), self._batch(x)
+        if sample:
+            return chain.codes(chain.draw(known, batch, 1, generator)[0])[0]
+        return chain.codes(chain.most_probable(known, batch)[0])
+
     def decode(self, codes: Tensor, context: Tensor | None = None) -> Distribution:
-        """Gives p(x | codes); its `log_prob` is per example."""
+        """Gives p(x | codes); its `log_prob` is per example.
 
-    @abstractmethod
+        Raises:
+            ValueError: If `codes` has another length than the code, or a number that stands for
+                nothing.
+        """
+        given = self.given(context, tuple(codes.shape[:-1]))
+        return self.chain.observe(self.chain.values(codes, given, self.dtype))
+
     def sample_codes(
         self,
         count: int,
@@ -194,10 +263,8 @@ class VAE(nn.Module, ABC):
         context: Tensor | None = None,
     ) -> Tensor:
         """Draws codes from the prior."""
-
-    @abstractmethod
-    def architecture(self) -> dict[str, Any]:
-        """Describes in plain types all that rebuilds the model around its weights."""
+        require_count("count", count, 0)
+        return self.chain.sample(count, self.given(context, (count,)), self.dtype, generator)
 
     def elbo(
         self,
@@ -223,27 +290,50 @@ class VAE(nn.Module, ABC):
         generator: torch.Generator | None = None,
         context: Tensor | None = None,
     ) -> Float[Tensor, "*B"]:
-        r"""Bounds log p(x) by S importance weights, in nats.
+        r"""Bounds log p(x) by S importance weights, in nats; by default exact where it can be.
 
         .. math:: \log p(x) \ge \mathbb{E} \log \frac1S \sum_s \frac{p(x, z_s)}{q(z_s | x)}
 
-        The estimate lies below log p(x) on average, by less the larger S (default: 1000).
+        The estimate lies below log p(x) on average, by less the larger S. Without `samples`, up to
+        65,536 codes are summed over, of sentences 64; where there are more, S is 1000.
 
         Raises:
             ValueError: If `x` lies outside the support of the likelihood, or `samples` < 1.
 
         Reference: Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2016, eq. 8.
         """
+        if samples is None and self.enumerable:
+            return self.exact_log_likelihood(x, context=context)
         samples = 1000 if samples is None else int(samples)
         require_count("samples", samples)
         self._require_some(x)
         self.likelihood.check(x)
-        rows = max(1, x.numel() // math.prod(self.shape))
-        chunk = max(1, ROWS // rows)
-        sizes = [chunk] * (samples // chunk) + [samples % chunk] * (samples % chunk > 0)
-        return importance_weighted_bound(
-            torch.cat([self.log_weights(x, size, generator, context) for size in sizes])
-        )
+        known = self.known(x, context)
+        return self.chain.importance_weighted(x, known, samples, generator)
+
+    @property
+    def enumerable(self) -> bool:
+        """Whether all codes are as few as the likelihood is cheaply evaluated at."""
+        return self.chain.is_enumerable(self.likelihood.cheap_codes)
+
+    def exact_log_likelihood(
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        budget: int = DEFAULT_BUDGET,
+        context: Tensor | None = None,
+    ) -> Float[Tensor, "*B"]:
+        r"""Gives log p(x) itself, in nats, by summing over all codes.
+
+        .. math:: \log p(x) = \log \sum_z p(z) p(x | z)
+
+        Raises:
+            EnumerationError: If there are more than `budget`, or a latent is continuous.
+            ValueError: If `x` lies outside the support of the likelihood.
+        """
+        self._require_shape(x)
+        self.likelihood.check(x)
+        given = self.given(context, self._batch(x))
+        return self.chain.exact_log_likelihood(x, given, budget)
 
     def reconstruct(
         self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
@@ -307,7 +397,7 @@ class VAE(nn.Module, ABC):
         Raises:
             ValueError: If something is missing or does not fit.
         """
-        network = network_from_config(config["network"])
+        network = options.pop("network", None) or network_from_config(config["network"])
         return cls(**{**config, "network": network}, **options)
 
     def _architecture(self) -> dict[str, Any]:
@@ -321,6 +411,29 @@ class VAE(nn.Module, ABC):
             common["context_shape"] = list(self.context_shape)
         return common
 
+    def require_trainable(self) -> None:
+        """Refuses weights of the KL that the objective does not have.
+
+        Raises:
+            ValueError: If `beta` is not 1 with a multi-sample estimator, or `free_bits` not 0
+                where a KL is not in closed form.
+        """
+        weighing = next((e for e in self.estimators if e.multi_sample), None)
+        if weighing is not None and self.beta != 1:
+            raise ValueError(
+                "`beta` must be 1 with a multi-sample estimator, whose bound has no KL to weigh, "
+                f"got {self.beta} and {type(weighing).__name__}."
+            )
+        if self.free_bits and any(v.joins for v in self.chain.variables):
+            names = ", ".join(v.name for v in self.chain.variables if v.joins)
+            raise ValueError(
+                "`free_bits` must be 0 where the objective has no KL of each latent, "
+                f"got {self.free_bits} and one of {names} that is estimated."
+            )
+
+    def _batch(self, x: Tensor) -> tuple[int, ...]:
+        return tuple(x.shape[: x.ndim - len(self.shape)])
+
     def _require_shape(self, x: Tensor) -> None:
         if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
             raise ValueError(f"`x` must end in shape {self.shape}, got {tuple(x.shape)}.")
@@ -333,7 +446,7 @@ class VAE(nn.Module, ABC):
             raise ValueError(f"`x` must hold an observation, got none: shape {tuple(x.shape)}.")
 
 
-def _require_positive(name: str, shape: Sequence[int]) -> None:
+def require_positive_sizes(name: str, shape: Sequence[int]) -> None:
     if not shape or any(size < 1 for size in shape):
         raise ValueError(f"`{name}` must hold positive sizes, got {tuple(shape)}.")
 
@@ -346,8 +459,3 @@ def at_least_float32(x: Tensor) -> Tensor:
         torch.float32
     """
     return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def float32_island(device: torch.device) -> torch.autocast:
-    """Switches mixed precision off: sampling, softmax, KL and likelihood stay in float32."""
-    return torch.autocast(device.type, enabled=False)

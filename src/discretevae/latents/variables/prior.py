@@ -1,0 +1,93 @@
+"""The prior of one variable, given the condition and the variables known before it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from discretevae.latents import categorical
+from discretevae.latents.variables.known import Known
+
+__all__ = ["LogitsGiven", "PriorAlone", "PriorGiven"]
+
+
+class PriorGiven(ABC):
+    """p(z | …) of D categoricals.
+
+    Attributes:
+        closed: Whether `kl` is in closed form once its own q is known.
+    """
+
+    closed: bool
+
+    @abstractmethod
+    def kl(self, q: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "*SB D"]:
+        """Gives the KL of each latent, in nats."""
+
+    @abstractmethod
+    def log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "*SB"]:
+        """Gives log p(z | …) in nats: reported."""
+
+    def trained_log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "*SB"]:
+        """Gives log p(z | …) as training has it."""
+        return self.log_p(z, known)
+
+    @abstractmethod
+    def sample(
+        self, count: int, known: Known, generator: torch.Generator | None
+    ) -> Int[Tensor, "count D"]:
+        """Draws codes as class indices."""
+
+
+@dataclass(frozen=True)
+class PriorAlone(PriorGiven):
+    """A prior that may depend on the condition, and on no other variable."""
+
+    prior: Any
+
+    @property
+    def closed(self) -> bool:  # type: ignore[override]
+        """Whether its KL has a closed form."""
+        return self.prior.closed
+
+    def kl(self, q: Tensor, known: Known) -> Float[Tensor, "*SB D"]:
+        return self.prior.kl(q, known.context)
+
+    def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+        return self.prior.log_prob(z, known.context)
+
+    def trained_log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+        return self.prior.trained_log_prob(z, known.context)
+
+    def sample(
+        self, count: int, known: Known, generator: torch.Generator | None
+    ) -> Int[Tensor, "count D"]:
+        return self.prior.sample(count, generator, known.context)
+
+
+@dataclass(frozen=True)
+class LogitsGiven(PriorGiven):
+    """A product of categoricals whose logits depend on other variables.
+
+    Arguments:
+        logits: Of p, from what is known.
+        closed: Whether the variables that they depend on are known before this one.
+    """
+
+    logits: Callable[[Known], Tensor]
+    closed: bool = True
+
+    def kl(self, q: Tensor, known: Known) -> Float[Tensor, "*SB D"]:
+        return categorical.kl_divergence(q, self.logits(known))
+
+    def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+        return (z * self.logits(known).log_softmax(-1)).sum((-2, -1))
+
+    def sample(
+        self, count: int, known: Known, generator: torch.Generator | None
+    ) -> Int[Tensor, "count D"]:
+        return categorical.sample(self.logits(known), 1, generator)[0].argmax(-1)

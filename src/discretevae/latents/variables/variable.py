@@ -1,0 +1,114 @@
+"""What a chain asks of one of its latent variables."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from discretevae.latents.variables.known import Known
+
+__all__ = ["Variable"]
+
+
+class Variable(ABC):
+    """A latent variable: its posterior, its prior, an expectation, a cost, and what is seen of it.
+
+    Values have shape (*SB, *event), parameters of q (*SB, *parameters). What is **trained**
+    (`expect`, `cost`, `trained_log_p`) and what is **reported** (`kl`, `log_p`, `log_q`) are
+    different methods and may differ.
+
+    Attributes:
+        name: Under which its value is known to the variables after it.
+        event_dims: Dimensions of one value.
+        parameter_dims: Dimensions of what describes its q.
+        width: Numbers of its code, as `codes` stores it.
+        classes: How many values each number of its code has; none where it is continuous.
+        enumerated: Whether a reported expectation over it is the sum over its values.
+        closed: Whether KL(q ‖ p) has a closed form once its own q is known; elsewhere log p is
+            expected together with the likelihood.
+        joins: The same of what is trained: whether log p is expected with the likelihood.
+    """
+
+    name: str
+    event_dims: ClassVar[int]
+    parameter_dims: ClassVar[int] = 2
+    width: int
+    classes: tuple[int, ...] | None
+    enumerated: bool = False
+    closed: bool
+    joins: bool
+
+    @abstractmethod
+    def q(self, known: Known) -> Tensor:
+        """Gives the parameters of the posterior, given x and the variables before."""
+
+    @abstractmethod
+    def draw(self, q: Tensor, samples: int, generator: torch.Generator | None) -> Tensor:
+        """Draws hard values from q, (S, *SB, *event)."""
+
+    @abstractmethod
+    def mode(self, q: Tensor) -> Tensor:
+        """Gives the value that stands for q: the most probable."""
+
+    @abstractmethod
+    def expect(
+        self, f: Callable[[Tensor], Tensor], q: Tensor, generator: torch.Generator | None
+    ) -> Float[Tensor, "*SB"]:
+        """Estimates E_q[f] with the gradient that training uses."""
+
+    @abstractmethod
+    def average(
+        self, f: Callable[[Tensor], Tensor], q: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """Gives E_q[f], without a gradient, of an f with values (S, *SB, …)."""
+
+    @abstractmethod
+    def cost(self, q: Tensor, known: Known) -> Float[Tensor, "*SB D"]:
+        """Gives what each latent costs in training: KL, minus the entropy, or nothing."""
+
+    def trained_log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+        """Gives log p(z | …) as training has it."""
+        return self.log_p(z, known)
+
+    @abstractmethod
+    def kl(self, q: Tensor, known: Known) -> Float[Tensor, "*SB D"]:
+        """Gives KL(q ‖ p) of each latent in nats where it is closed, else minus the entropy."""
+
+    @abstractmethod
+    def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+        """Gives log p(z | …) in nats."""
+
+    @abstractmethod
+    def log_q(self, z: Tensor, q: Tensor) -> Float[Tensor, "*SB"]:
+        """Gives log q(z | x, …) in nats."""
+
+    @abstractmethod
+    def sample(self, count: int, known: Known, generator: torch.Generator | None) -> Tensor:
+        """Draws codes from the prior, given the variables that come first in it."""
+
+    @abstractmethod
+    def flat(self, z: Tensor) -> Float[Tensor, "*SB F"]:
+        """Gives what networks see of a value."""
+
+    @abstractmethod
+    def codes(self, z: Tensor) -> Tensor:
+        """Gives what is stored of a value, (*SB, width)."""
+
+    @abstractmethod
+    def value(self, codes: Tensor, dtype: torch.dtype) -> Tensor:
+        """Gives the value of what was stored.
+
+        Raises:
+            ValueError: If it stands for none.
+        """
+
+    def points(self, q: Tensor) -> tuple[Tensor, Float[Tensor, "N *SB"]]:
+        """Gives all values of a variable that is enumerated, and the probability of each."""
+        raise NotImplementedError(f"{type(self).__name__} is not enumerated.")
+
+    def summary(self, q: Tensor) -> Float[Tensor, "*SB E"]:
+        """Gives q as a vector that can be compared."""
+        return self.flat(q)

@@ -1,0 +1,212 @@
+"""What the models with one code of D categorical variables have in common."""
+
+import math
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from discretevae.estimators import ESTIMATORS, Estimator, recommended
+from discretevae.estimators.functions import CodeFunction
+from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS, MultiSampleEstimator
+from discretevae.latents import require_sizes
+from discretevae.latents.variables import Categorical, Known, PriorAlone, Variable
+from discretevae.likelihoods import Likelihood
+from discretevae.models.chain import Chain
+from discretevae.models.vae import VAE
+from discretevae.names import require_count, resolve
+from discretevae.networks import Network, network_from_config
+from discretevae.networks.conditioned import LatentEmbedding, context_network
+from discretevae.priors import Prior, prior_from_config
+
+__all__ = ["KINDS", "CodedVAE", "LogLikelihood", "estimator_kind", "require_floor"]
+
+KINDS: dict[str, type[Estimator] | type[MultiSampleEstimator]] = {
+    **ESTIMATORS,
+    **MULTISAMPLE_ESTIMATORS,
+}
+"""Both families by name: what trains a model."""
+
+
+class CodedVAE(VAE, ABC):
+    """A VAE with one code z of D categorical variables of K classes, perhaps beside others.
+
+    Arguments:
+        beside: Numbers that the encoder says, and numbers that the decoder sees, besides z.
+
+    The others are as :class:`~discretevae.models.DiscreteVAE` has them.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        num_latents: int,
+        num_categories: int,
+        network: str | Network,
+        likelihood: str | Mapping[str, Any] | Likelihood,
+        estimator: str | Estimator | MultiSampleEstimator,
+        prior: str | Prior,
+        beta: float,
+        free_bits: float,
+        context_shape: Sequence[int] | None,
+        embedding_size: int | None,
+        beside: tuple[int, int] = (0, 0),
+    ) -> None:
+        super().__init__(shape, beta, context_shape)
+        require_sizes(num_latents, num_categories)
+        if embedding_size is not None:
+            require_count("embedding_size", embedding_size)
+        self.num_latents, self.num_categories = num_latents, num_categories
+        self.embedding_size = embedding_size
+        said = num_latents * num_categories + beside[0]
+        seen = num_latents * (embedding_size or num_categories) + beside[1]
+        self._make_networks(network, likelihood, said, seen)
+        self.code = (
+            nn.Flatten(-2)
+            if embedding_size is None
+            else LatentEmbedding(num_latents, num_categories, embedding_size)
+        )
+        self.free_bits = require_floor(free_bits)
+        if isinstance(prior, str):
+            prior = prior_from_config(
+                {"kind": prior}, num_latents, num_categories, self.context_features
+            )
+        self.prior = prior
+        if self.prior.shape != (num_latents, num_categories):
+            raise ValueError(
+                f"`prior` must fit D × K = {num_latents} × {num_categories}, "
+                f"got {' × '.join(map(str, self.prior.shape))}."
+            )
+        if isinstance(estimator, str):
+            estimator = estimator_kind(estimator, num_latents, num_categories)()
+        self.estimator: Estimator | MultiSampleEstimator = estimator
+        estimator.prepare(num_latents, num_categories)
+
+    @property
+    def estimators(self) -> tuple[Estimator | MultiSampleEstimator, ...]:
+        return (self.estimator,)
+
+    def set_temperature(self, temperature: float) -> None:
+        if self.estimator.tempered:
+            self.estimator = self.estimator.at_temperature(temperature)
+
+    @property
+    def z(self) -> Variable:
+        """The code."""
+        return Categorical(
+            name="z",
+            sizes=(self.num_latents, self.num_categories),
+            posterior=self._logits_of,
+            prior=PriorAlone(self.prior),
+            estimator=self.estimator,
+            embed=self.code,
+        )
+
+    @property
+    def chain(self) -> Chain:
+        return Chain(
+            (self.z,), ("z",), ("z",), self._decode, self.likelihood, self.beta, self.free_bits
+        )
+
+    def _logits_of(self, known: Known) -> Float[Tensor, "*B D K"]:
+        sizes = self.num_latents, self.num_categories
+        return known.features[..., : math.prod(sizes)].unflatten(-1, sizes)
+
+    def _decode(self, known: Known) -> Tensor:
+        return self._decoded(self.code(known.values["z"]), known.context)
+
+    def logits(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Float[Tensor, "*B D K"]:
+        """Gives the unnormalised log q(z|x)."""
+        return self._logits_of(self.known(x, context))
+
+    def posterior(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Float[Tensor, "*B D K"]:
+        """Gives the parameters of q(z|x): its logits."""
+        return self.logits(x, context)
+
+    def embedding(
+        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
+    ) -> Float[Tensor, "*B DK"]:
+        """Gives the probabilities of all classes of all latents."""
+        return self.logits(x, context).softmax(-1).flatten(-2)
+
+    def architecture(self) -> dict[str, Any]:
+        found = {
+            **self._architecture(),
+            "num_latents": self.num_latents,
+            "num_categories": self.num_categories,
+            "prior": self.prior.config(),
+        }
+        if self.embedding_size is not None:
+            found["embedding_size"] = self.embedding_size
+        return found
+
+    @classmethod
+    def from_architecture(cls, config: dict[str, Any], **options: Any) -> "CodedVAE":
+        config = dict(config)
+        sizes = config["num_latents"], config.get("num_categories", 0)
+        network, shape = network_from_config(config["network"]), config.get("context_shape")
+        features = 0 if shape is None else context_network(network, tuple(shape))[1]
+        prior = config.pop("prior")
+        prior = {"kind": prior} if isinstance(prior, str) else prior  # as once written
+        return super().from_architecture(
+            config, prior=prior_from_config(prior, *sizes, features), **options
+        )
+
+
+class LogLikelihood(CodeFunction):
+    """f(z) = log p(x | z) of a batch: a code is decoded once for all its examples.
+
+    Arguments:
+        model: With one code.
+        x: The batch.
+    """
+
+    shared = True
+
+    def __init__(self, model: CodedVAE, x: Float[Tensor, "*B_and_shape"]) -> None:
+        self.chain, self.x = model.chain, x
+
+    def __call__(self, z: Float[Tensor, "S *B D K"]) -> Float[Tensor, "S *B"]:
+        return self.chain.log_likelihood(self.x, Known().plus("z", z))
+
+    def at_codes(self, z: Float[Tensor, "S D K"]) -> Float[Tensor, "S *B"]:
+        z = z.view(len(z), *[1] * len(self.chain.batch(self.x)), *z.shape[1:])
+        return self.chain.log_likelihood(self.x, Known().plus("z", z), shared=True)
+
+    @property
+    def context(self) -> Float[Tensor, "*B F"]:
+        """The data, flat: what a learned baseline may see; 0 where a cell is missing."""
+        return self.x.flatten(len(self.chain.batch(self.x))).nan_to_num()
+
+
+def estimator_kind(
+    name: str, num_latents: int, num_categories: int
+) -> type[Estimator] | type[MultiSampleEstimator]:
+    """Looks a name up in both families; "auto" is what these sizes ask for.
+
+    Raises:
+        UnknownNameError: Naming the nearest known name and all of them.
+
+    Example:
+        >>> estimator_kind("vimco", 4, 8).__name__, estimator_kind("auto", 4, 8).__name__
+        ('VIMCO', 'UnorderedSet')
+    """
+    auto = type(recommended(num_latents, num_categories))
+    return resolve("estimator", name, {"auto": auto, **KINDS})
+
+
+def require_floor(free_bits: float) -> float:
+    """Refuses nats that are no floor.
+
+    Raises:
+        ValueError: If `free_bits` is not a finite number of at least 0.
+    """
+    if not (math.isfinite(free_bits) and free_bits >= 0):
+        raise ValueError(f"`free_bits` must be a finite number of at least 0, got {free_bits}.")
+    return free_bits
