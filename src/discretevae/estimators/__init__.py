@@ -9,14 +9,17 @@ from discretevae.estimators.darn import DARN
 from discretevae.estimators.disarm import DisARM
 from discretevae.estimators.double_cv import DoubleCV
 from discretevae.estimators.exact import Exact
+from discretevae.estimators.functions import CodeFunction, as_code_function
 from discretevae.estimators.gst import GST
 from discretevae.estimators.gumbel_rao import GumbelRao
 from discretevae.estimators.gumbel_softmax import GumbelSoftmax
+from discretevae.estimators.layer import PointLayer
 from discretevae.estimators.local_expectation import LocalExpectation
 from discretevae.estimators.muprop import MuProp
 from discretevae.estimators.mve import MVE
 from discretevae.estimators.nvil import NVIL
 from discretevae.estimators.overlapping import OverlappingExponential
+from discretevae.estimators.point import Point
 from discretevae.estimators.rebar import REBAR
 from discretevae.estimators.reinforce import Reinforce
 from discretevae.estimators.reinmax import ReinMax
@@ -27,6 +30,7 @@ from discretevae.estimators.rloo import RLOO
 from discretevae.estimators.rodeo import RODEO
 from discretevae.estimators.st_gumbel_softmax import STGumbelSoftmax
 from discretevae.estimators.straight_through import StraightThrough
+from discretevae.estimators.table import ESTIMATORS, POINTS
 from discretevae.estimators.top_k import TopK
 from discretevae.estimators.unordered_set import UnorderedSet
 
@@ -38,11 +42,13 @@ __all__ = [
     "GST",
     "MVE",
     "NVIL",
+    "POINTS",
     "REBAR",
     "RELAX",
     "RLOO",
     "RODEO",
     "Baseline",
+    "CodeFunction",
     "ConstantBaseline",
     "DisARM",
     "DoubleCV",
@@ -54,6 +60,8 @@ __all__ = [
     "MovingAverageBaseline",
     "MuProp",
     "OverlappingExponential",
+    "Point",
+    "PointLayer",
     "ReinMax",
     "ReinMaxCV",
     "ReinMaxRao",
@@ -62,35 +70,6 @@ __all__ = [
     "StraightThrough",
     "TopK",
     "UnorderedSet",
+    "as_code_function",
     "recommended",
 ]
-
-ESTIMATORS: dict[str, type[Estimator]] = {
-    "exact": Exact,
-    "reinforce": Reinforce,
-    "rloo": RLOO,
-    "nvil": NVIL,
-    "unordered-set": UnorderedSet,
-    "local-expectation": LocalExpectation,
-    "top-k": TopK,
-    "carms": CARMS,
-    "arm": ARM,
-    "disarm": DisARM,
-    "muprop": MuProp,
-    "double-cv": DoubleCV,
-    "rodeo": RODEO,
-    "rebar": REBAR,
-    "relax": RELAX,
-    "gumbel-softmax": GumbelSoftmax,
-    "overlapping-exponential": OverlappingExponential,
-    "st-gumbel-softmax": STGumbelSoftmax,
-    "straight-through": StraightThrough,
-    "reinmax": ReinMax,
-    "gumbel-rao": GumbelRao,
-    "gst": GST,
-    "darn": DARN,
-    "mve": MVE,
-    "reinmax-rao": ReinMaxRao,
-    "reinmax-cv": ReinMaxCV,
-}
-"""Name → estimator class; a class called without arguments has its recommended defaults."""

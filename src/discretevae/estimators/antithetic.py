@@ -48,7 +48,7 @@ class Antithetic(Estimator, ABC):
         logits: Float[Tensor, "*B D K"],
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "*B"]:
-        require_binary(logits.shape[-1])
+        require_binary(*logits.shape[-2:])
         fixed = logits.detach()
         # The difference of two Gumbels is logistic; exchanging them changes its sign.
         gumbel = categorical.gumbel(fixed.shape, fixed, generator)
@@ -57,6 +57,7 @@ class Antithetic(Estimator, ABC):
 
         eta, noise = fixed[..., 1] - fixed[..., 0], gumbel[..., 1] - gumbel[..., 0]
         w = self.weight(eta, noise, z[0, ..., 1] - z[1, ..., 1])
+        w = w.masked_fill(eta.isinf(), 0)  # a class that is ruled out has no part in it
         g = (value[0] - value[1])[..., None] * w
         return value.mean(0) + inject(logits, torch.stack([-g, g], -1))
 

@@ -11,6 +11,7 @@ __all__ = ["recommended"]
 CHEAP_CODES = 256
 """Enumerating this many codes, shared by a batch, costs a few passes of the decoder."""
 FEW_CODES = 16
+"""So many may be enumerated where each example has codes of its own to evaluate."""
 FEW_LATENTS = 5
 """Up to here an unbiased estimator trained better than ReinMax; see results/estimator_choice.md."""
 
@@ -23,9 +24,15 @@ def recommended(num_latents: int, num_categories: int, shared: bool = True) -> E
     these the unordered set has the least for its time once few codes hold most of q, which is so
     from the first epochs on (results/estimators.md). With many latents it is the other way round.
 
+    Arguments:
+        num_latents: D.
+        num_categories: K.
+        shared: Whether all examples share the evaluation of a code. False for a layer of a
+            hierarchy: what a code leads to depends on the example.
+
     Example:
-        >>> recommended(1, 10)
-        Exact(budget=65536)
+        >>> recommended(2, 8), recommended(2, 8, shared=False)
+        (Exact(budget=65536), UnorderedSet(samples=4))
         >>> recommended(4, 8)
         UnorderedSet(samples=4)
         >>> recommended(20, 10)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.latents import categorical
+from discretevae.latents import categorical, require_sizes
 from discretevae.names import require_count
 
 __all__ = [
@@ -28,12 +28,16 @@ class Estimator(ABC):
     r"""Estimates :math:`\mathbb{E}_{q(z)}[f(z)]`, q a product of D categoricals.
 
     Called as `estimator(f, logits, generator=None)`, where `logits` has shape (*B, D, K) and `f`
-    maps one-hot codes `z` of shape (S, *B, D, K) to (S, *B), each row by itself. Returns a tensor
-    of shape (*B,): its **value** estimates E f, its **gradient**, by autograd, is the estimator's
+    maps one-hot codes `z` of shape (S, *B, D, K) to (S, *B), each row by itself: any callable, or
+    a :class:`~discretevae.estimators.CodeFunction`, which may offer more. Returns a tensor of
+    shape (*B,): its **value** estimates E f, its **gradient**, by autograd, is the estimator's
     gradient for `logits` and for whatever `f` closes over.
 
-    `f` may also offer `at_codes(z)`, mapping codes (S, D, K) shared by the whole batch to (S, *B);
-    exact enumeration then evaluates each code once, not once per example.
+    A code has at least one latent and a latent at least two classes: D < 1 and K < 2 are refused,
+    for one class says nothing and is most often one logit where two were meant. A logit of −inf
+    rules its class out: it has probability 0 and a gradient of 0, and is never drawn, though an
+    enumeration calls `f` there too; `f` must be finite at every code. Each latent must keep a
+    class.
 
     Every class declares, and `discretevae.estimators.battery` checks:
 
@@ -96,8 +100,9 @@ def evaluate(f: Callable[[Tensor], Tensor], z: Float[Tensor, "S *B D K"]) -> Flo
     """Calls `f` and refuses a result that would broadcast into a wrong answer.
 
     Raises:
-        ValueError: If `f(z)` has not shape (S, *B).
+        ValueError: If `z` has no latent or fewer than two classes, or `f(z)` has not shape (S, *B).
     """
+    require_sizes(*z.shape[-2:])
     value = f(z)
     if value.shape != z.shape[:-2]:
         raise ValueError(f"`f` must return {tuple(z.shape[:-2])}, got {tuple(value.shape)}.")
@@ -129,8 +134,9 @@ def require_samples(samples: int, least: int, why: str = "") -> None:
     require_count("samples", samples, least, why)
 
 
-def require_binary(num_categories: int) -> None:
+def require_binary(num_latents: int, num_categories: int) -> None:
     """Refuses latents with other than two classes."""
+    require_sizes(num_latents, num_categories)
     if num_categories != 2:
         raise ValueError(
             f"`num_categories` must be 2 for an estimator of binary latents, got {num_categories}."

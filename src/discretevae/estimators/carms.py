@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
 from discretevae.estimators.base import Estimator, evaluate, inject, require_samples
+from discretevae.latents import require_sizes
 from discretevae.latents.draws import draw
 
 __all__ = ["CARMS"]
@@ -65,6 +66,7 @@ class CARMS(Estimator):
         logits: Float[Tensor, "*B D K"],
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "*B"]:
+        require_sizes(*logits.shape[-2:])
         S, K = self.samples, logits.shape[-1]
         if K > MAX_CATEGORIES:
             raise ValueError(f"`num_categories` must be at most {MAX_CATEGORIES}, got {K}.")

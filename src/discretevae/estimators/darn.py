@@ -1,6 +1,5 @@
 """The half estimator for binary latents."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,19 +7,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import (
-    evaluate,
-    require_binary,
-    with_gradient_of,
-)
-from discretevae.estimators.sampled import Sampled
+from discretevae.estimators.base import require_binary, with_gradient_of
+from discretevae.estimators.point import Point, point_of
 from discretevae.latents import categorical
 
-__all__ = ["DARN"]
+__all__ = ["DARN", "darn"]
 
 
 @dataclass(frozen=True)
-class DARN(Sampled):
+class DARN(Point):
     r"""Takes f's gradient as the difference between two codes, for binary latents only.
 
     .. math:: g_1 = -g_0 = (v_1 - v_0) (b - \tfrac12) (b - p_1), \qquad
@@ -45,19 +40,29 @@ class DARN(Sampled):
         torch.Size([5])
     """
 
-    unbiased: ClassVar[bool] = False
-    needs_gradient_of_f: ClassVar[bool] = True
     binary_only: ClassVar[bool] = True
 
-    def __call__(
-        self,
-        f: Callable[[Tensor], Tensor],
-        logits: Float[Tensor, "*B D K"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B"]:
-        require_binary(logits.shape[-1])
-        z = categorical.sample(logits, self.samples, generator)
+    def point(
+        self, logits: Float[Tensor, "*B D K"], samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "S *B D K"]:
+        require_binary(*logits.shape[-2:])
+        z = categorical.sample(logits, samples, generator)
         p = logits.detach().softmax(-1)
         half_of_the_other = ((1 - z) * p).sum(-1, keepdim=True) / 2
         surrogate = half_of_the_other * (logits - logits.flip(-1))
-        return evaluate(f, with_gradient_of(z, surrogate)).mean(0)
+        return with_gradient_of(z, surrogate)
+
+
+def darn(
+    logits: Float[Tensor, "*B 2"],
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*B 2"]:
+    """Draws exact one-hot codes of two classes with the half gradient.
+
+    `DARN` has the formula, what it is exact for and biased for, and the source.
+
+    Example:
+        >>> darn(torch.zeros(5, 2)).shape
+        torch.Size([5, 2])
+    """
+    return point_of(DARN(), logits, generator)

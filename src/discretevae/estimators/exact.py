@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from discretevae.estimators.base import Estimator, evaluate
+from discretevae.estimators.functions import CodeFunction, as_code_function
 from discretevae.latents import DEFAULT_BUDGET, categorical, code_chunks, num_codes
 
 __all__ = ["Exact"]
@@ -50,9 +51,8 @@ class Exact(Estimator):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "*B"]:
         *batch, num_latents, num_categories = logits.shape
-        rows_per_code = (
-            1 if getattr(f, "shared", hasattr(f, "at_codes")) else max(1, logits[..., 0, 0].numel())
-        )
+        f = as_code_function(f)
+        rows_per_code = 1 if f.shared else max(1, logits[..., 0, 0].numel())
         chunk = max(1, ROWS // rows_per_code)
         chunks = list(code_chunks(num_latents, num_categories, chunk, self.budget, logits.device))
         if len(chunks) == 1:
@@ -86,7 +86,7 @@ class Exact(Estimator):
 
 
 def _partial_expectation(
-    f: Callable[[Tensor], Tensor], logits: Float[Tensor, "*B D K"], codes: Int[Tensor, "S D"]
+    f: CodeFunction, logits: Float[Tensor, "*B D K"], codes: Int[Tensor, "S D"]
 ) -> Float[Tensor, "*B"]:
     q = categorical.log_prob_of_codes(codes, logits).exp()
     return (q * values_at_codes(f, codes, logits)).sum(0)
@@ -98,7 +98,8 @@ def values_at_codes(
     """Evaluates `f` at codes shared by the batch, each code once where `f` offers it."""
     *batch, num_latents, num_categories = logits.shape
     z = torch.nn.functional.one_hot(codes, num_categories).to(logits.dtype)
-    if getattr(f, "shared", hasattr(f, "at_codes")):
+    f = as_code_function(f)
+    if f.shared:
         return f.at_codes(z)
     ones = (1,) * len(batch)
     shape = (len(codes), *batch, num_latents, num_categories)

@@ -1,17 +1,17 @@
 """The gapped straight-through estimator."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import evaluate, with_gradient_of
+from discretevae.estimators.base import with_gradient_of
+from discretevae.estimators.point import point_of
 from discretevae.estimators.tempered import Tempered
 from discretevae.latents import categorical
 
-__all__ = ["GST"]
+__all__ = ["GST", "gst"]
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,28 @@ class GST(Tempered):
         if not self.gap >= 0:
             raise ValueError(f"`gap` must not be negative, got {self.gap}.")
 
-    def __call__(
-        self,
-        f: Callable[[Tensor], Tensor],
-        logits: Float[Tensor, "*B D K"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B"]:
-        z = categorical.sample(logits, self.samples, generator)
+    def point(
+        self, logits: Float[Tensor, "*B D K"], samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "S *B D K"]:
+        z = categorical.sample(logits, samples, generator)
         below = logits.detach() - logits.detach().amax(-1, keepdim=True)
         shift = torch.where(z == 1, -below, -(below + self.gap).relu())
         soft = ((logits + shift) / self.temperature).softmax(-1)
-        return evaluate(f, with_gradient_of(z, soft)).mean(0)
+        return with_gradient_of(z, soft)
+
+
+def gst(
+    logits: Float[Tensor, "*B K"],
+    temperature: float = 0.7,
+    gap: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*B K"]:
+    """Draws exact one-hot codes with the gapped straight-through gradient.
+
+    `GST` has the formula, what it is exact for and biased for, and the source.
+
+    Example:
+        >>> gst(torch.zeros(5, 8)).shape
+        torch.Size([5, 8])
+    """
+    return point_of(GST(temperature=temperature, gap=gap), logits, generator)

@@ -1,18 +1,17 @@
 """The Rao-Blackwellised straight-through Gumbel-Softmax."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import evaluate
 from discretevae.estimators.conditional_gumbel import require_perturbations, with_averaged_gradient
+from discretevae.estimators.point import point_of
 from discretevae.estimators.tempered import Tempered
 from discretevae.latents import categorical
 
-__all__ = ["GumbelRao"]
+__all__ = ["GumbelRao", "gumbel_rao"]
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,11 @@ class GumbelRao(Tempered):
         super().__post_init__()
         require_perturbations(self.perturbations)
 
-    def __call__(
-        self,
-        f: Callable[[Tensor], Tensor],
-        logits: Float[Tensor, "*B D K"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B"]:
-        z = categorical.sample(logits, self.samples, generator)
-        at_z = with_averaged_gradient(
+    def point(
+        self, logits: Float[Tensor, "*B D K"], samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "S *B D K"]:
+        z = categorical.sample(logits, samples, generator)
+        return with_averaged_gradient(
             z,
             logits.expand_as(z),
             logits.log_softmax(-1).expand_as(z),
@@ -65,4 +61,22 @@ class GumbelRao(Tempered):
             self.perturbations,
             generator,
         )
-        return evaluate(f, at_z).mean(0)
+
+
+def gumbel_rao(
+    logits: Float[Tensor, "*B K"],
+    temperature: float = 0.5,
+    perturbations: int = 10,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*B K"]:
+    """Draws exact one-hot codes with the averaged gradient of ST-Gumbel-Softmax.
+
+    `GumbelRao` has the formula, what it is exact for and biased for, and the source.
+
+    Example:
+        >>> gumbel_rao(torch.zeros(5, 8)).shape
+        torch.Size([5, 8])
+    """
+    return point_of(
+        GumbelRao(temperature=temperature, perturbations=perturbations), logits, generator
+    )

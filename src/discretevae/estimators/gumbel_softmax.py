@@ -1,6 +1,5 @@
 """The Gumbel-Softmax relaxation."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import evaluate
+from discretevae.estimators.point import point_of
 from discretevae.estimators.tempered import Tempered
 from discretevae.latents.categorical import gumbel
 
-__all__ = ["GumbelSoftmax"]
+__all__ = ["GumbelSoftmax", "gumbel_softmax"]
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,24 @@ class GumbelSoftmax(Tempered):
 
     relaxed: ClassVar[bool] = True
 
-    def __call__(
-        self,
-        f: Callable[[Tensor], Tensor],
-        logits: Float[Tensor, "*B D K"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B"]:
-        noise = gumbel((self.samples, *logits.shape), logits, generator)
-        z = ((logits + noise) / self.temperature).softmax(-1)
-        return evaluate(f, z).mean(0)
+    def point(
+        self, logits: Float[Tensor, "*B D K"], samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "S *B D K"]:
+        noise = gumbel((samples, *logits.shape), logits, generator)
+        return ((logits + noise) / self.temperature).softmax(-1)
+
+
+def gumbel_softmax(
+    logits: Float[Tensor, "*B K"],
+    temperature: float = 0.5,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*B K"]:
+    """Draws points inside the simplex, which are no codes, with their own gradient.
+
+    `GumbelSoftmax` has the formula, what it is exact for and biased for, and the source.
+
+    Example:
+        >>> gumbel_softmax(torch.zeros(5, 8)).shape
+        torch.Size([5, 8])
+    """
+    return point_of(GumbelSoftmax(temperature=temperature), logits, generator)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from discretevae.estimators.base import Estimator
+from discretevae.latents import require_sizes
 
 __all__ = ["LearnedEstimator", "MovingMoments", "bounded"]
 
@@ -53,6 +54,7 @@ class LearnedEstimator(nn.Module, Estimator):
         """Makes the parameters for codes of these sizes."""
 
     def prepare(self, num_latents: int, num_categories: int) -> None:
+        require_sizes(num_latents, num_categories)
         sizes = (num_latents, num_categories)
         if self.sizes is None:
             with torch.random.fork_rng(devices=[]):

@@ -1,22 +1,20 @@
 """The second-order straight-through estimator of least variance."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import evaluate, with_gradient_of
-from discretevae.estimators.sampled import Sampled
+from discretevae.estimators.base import with_gradient_of
+from discretevae.estimators.point import Point, point_of
 from discretevae.latents import categorical
 
-__all__ = ["MVE"]
+__all__ = ["MVE", "mve"]
 
 
 @dataclass(frozen=True)
-class MVE(Sampled):
+class MVE(Point):
     r"""Takes the smallest weights of f's gradient that are exact for quadratics.
 
     .. math:: g = \tfrac12 v_i (e_i - p) + \sum_{j \neq i} v_j \frac{p_j}{p_i + p_j} (C_j - C_i),
@@ -47,25 +45,17 @@ class MVE(Sampled):
         torch.Size([5])
     """
 
-    unbiased: ClassVar[bool] = False
-    needs_gradient_of_f: ClassVar[bool] = True
-
-    def __call__(
-        self,
-        f: Callable[[Tensor], Tensor],
-        logits: Float[Tensor, "*B D K"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B"]:
-        z = categorical.sample(logits, self.samples, generator)
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        log_p = _log_probabilities(wide.detach())
-        # Linear in the logits with constant weights, so that its gradient is g. Autocast would
-        # round a matrix product.
-        c = (_weights(log_p) * wide.unsqueeze(-2)).sum(-1)
+    def point(
+        self, logits: Float[Tensor, "*B D K"], samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "S *B D K"]:
+        z = categorical.sample(logits, samples, generator)
+        log_p = categorical.log_probabilities(logits.detach())
+        # Linear in the logits with constant weights, so that its gradient is g.
+        c = (_weights(log_p) * logits.unsqueeze(-2)).sum(-1)
         share = torch.sigmoid(log_p - (z * log_p).sum(-1, keepdim=True))  # p_j / (p_i + p_j)
-        drawn = z * (wide - (log_p.exp() * wide).sum(-1, keepdim=True)) / 2
+        drawn = z * (logits - (log_p.exp() * logits).sum(-1, keepdim=True)) / 2
         surrogate = share * (c - (z * c).sum(-1, keepdim=True)) + drawn
-        return evaluate(f, with_gradient_of(z, surrogate.to(z.dtype))).mean(0)
+        return with_gradient_of(z, surrogate)
 
 
 def _weights(log_p: Float[Tensor, "*B D K"]) -> Float[Tensor, "*B D K K"]:
@@ -81,10 +71,22 @@ def _weights(log_p: Float[Tensor, "*B D K"]) -> Float[Tensor, "*B D K K"]:
     laplacian = torch.diag_embed(fractions.sum(-1)) - fractions
     identity = torch.eye(log_p.shape[-1], dtype=log_p.dtype, device=log_p.device)
     grounded = categorical.one_hot_argmax(log_p).bool().unsqueeze(-1)
-    right = ((identity - log_p.exp().unsqueeze(-2)) / 2).masked_fill(grounded, 0)
+    right = (identity - log_p.exp().unsqueeze(-2)) / 2
+    # A class of probability zero has a zero in each row but its own, which has no weight.
+    right = right.masked_fill(grounded | (log_p.exp() == 0).unsqueeze(-2), 0)
     return torch.linalg.solve(torch.where(grounded, identity, laplacian), right)
 
 
-def _log_probabilities(logits: Float[Tensor, "*B D K"]) -> Float[Tensor, "*B D K"]:
-    """A class of probability zero has −inf; the difference of two of them would be NaN."""
-    return logits.log_softmax(-1).clamp_min(torch.finfo(logits.dtype).min)
+def mve(
+    logits: Float[Tensor, "*B K"],
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*B K"]:
+    """Draws exact one-hot codes with the second-order gradient of the smallest weights.
+
+    `MVE` has the formula, what it is exact for and biased for, and the source.
+
+    Example:
+        >>> mve(torch.zeros(5, 8)).shape
+        torch.Size([5, 8])
+    """
+    return point_of(MVE(), logits, generator)

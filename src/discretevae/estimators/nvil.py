@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from discretevae.estimators.base import evaluate, require_samples
+from discretevae.estimators.functions import CodeFunction, as_code_function
 from discretevae.estimators.learned import LearnedEstimator, MovingMoments, bounded
 from discretevae.latents import categorical
 
@@ -77,7 +78,7 @@ class NVIL(LearnedEstimator):
         z = categorical.sample(logits, self.samples, generator)
         value, log_q = evaluate(f, z), categorical.log_prob(z, logits)
         with self.recording():
-            predicted = self.network(self._context(f, logits)).squeeze(-1)
+            predicted = self.network(self._context(as_code_function(f), logits)).squeeze(-1)
             mean, spread = self.moments_of_f()
             target = (value.detach() - mean) / spread
             self.descend((target - predicted).square().mean())
@@ -90,11 +91,11 @@ class NVIL(LearnedEstimator):
     def evaluations(self, num_latents: int, num_categories: int) -> int:
         return self.samples
 
-    def _context(self, f: Callable[[Tensor], Tensor], logits: Tensor) -> Float[Tensor, "*B C"]:
+    def _context(self, f: CodeFunction, logits: Tensor) -> Float[Tensor, "*B C"]:
         dtype = self.moments.dtype
         if self.context_features is None:
             return bounded(logits.detach().flatten(-2)).to(dtype)
-        context = getattr(f, "context", None)
+        context = f.context
         expected = (*logits.shape[:-2], self.context_features)
         if context is None or context.shape != expected:
             found = "none" if context is None else tuple(context.shape)

@@ -1,7 +1,6 @@
 """The relaxation of binary latents by overlapping exponentials."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,11 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import evaluate, require_binary
+from discretevae.estimators.base import require_binary
+from discretevae.estimators.point import point_of
 from discretevae.estimators.tempered import Tempered
 from discretevae.latents.draws import draw
 
-__all__ = ["OverlappingExponential", "smooth"]
+__all__ = ["OverlappingExponential", "overlapping_exponential", "smooth"]
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,15 @@ class OverlappingExponential(Tempered):
     relaxed: ClassVar[bool] = True
     binary_only: ClassVar[bool] = True
 
-    def __call__(
-        self,
-        f: Callable[[Tensor], Tensor],
-        logits: Float[Tensor, "*B D K"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B"]:
-        require_binary(logits.shape[-1])
+    def point(
+        self, logits: Float[Tensor, "*B D K"], samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "S *B D K"]:
+        require_binary(*logits.shape[-2:])
         log_q = logits.log_softmax(-1)
-        shape = (self.samples, *logits.shape[:-1])
+        shape = (samples, *logits.shape[:-1])
         rho = draw(lambda x: x.uniform_(generator=generator), shape, -2, log_q, generator)
         zeta = smooth(log_q, rho, 1 / self.temperature)
-        return evaluate(f, torch.stack([1 - zeta, zeta], -1)).mean(0)
+        return torch.stack([1 - zeta, zeta], -1)
 
 
 def smooth(
@@ -94,3 +91,19 @@ def smooth(
     low = (log_q0 - log_mean) / beta
     high = 1 + (log_mean - log_q1) / beta
     return torch.where(c > 0, high, low).clamp(0, 1)
+
+
+def overlapping_exponential(
+    logits: Float[Tensor, "*B 2"],
+    temperature: float = 0.125,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*B 2"]:
+    """Draws smoothed binary latents, which are no codes, with their own gradient.
+
+    `OverlappingExponential` has the formula, what it is exact for and biased for, and the source.
+
+    Example:
+        >>> overlapping_exponential(torch.zeros(5, 2)).shape
+        torch.Size([5, 2])
+    """
+    return point_of(OverlappingExponential(temperature=temperature), logits, generator)

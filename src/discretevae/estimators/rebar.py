@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from discretevae.estimators.base import evaluate, inject, require_positive
 from discretevae.estimators.conditional_gumbel import conditional_gumbel
 from discretevae.estimators.learned import LearnedEstimator
+from discretevae.latents import categorical
 from discretevae.latents.categorical import gumbel, one_hot_argmax
 
 __all__ = ["REBAR"]
@@ -70,7 +71,7 @@ class REBAR(LearnedEstimator):
         learns, leaf = self.learns, logits.detach().requires_grad_()
         with self.recording():
             with torch.enable_grad():
-                log_p = leaf.log_softmax(-1)
+                log_p = categorical.log_probabilities(leaf)
                 x = log_p + gumbel(leaf.shape, leaf, generator)
                 z = one_hot_argmax(x.detach())
                 x_and_tilde = torch.stack([x, conditional_gumbel(log_p, z, generator)])

@@ -1,17 +1,17 @@
 """The second-order straight-through estimator."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import evaluate, with_gradient_of
+from discretevae.estimators.base import with_gradient_of
+from discretevae.estimators.point import point_of
 from discretevae.estimators.tempered import Tempered
 from discretevae.latents import categorical
 
-__all__ = ["ReinMax"]
+__all__ = ["ReinMax", "reinmax"]
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,28 @@ class ReinMax(Tempered):
         torch.Size([5])
     """
 
-    def __call__(
-        self,
-        f: Callable[[Tensor], Tensor],
-        logits: Float[Tensor, "*B D K"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B"]:
-        z = categorical.sample(logits, self.samples, generator)
+    def point(
+        self, logits: Float[Tensor, "*B D K"], samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "S *B D K"]:
+        z = categorical.sample(logits, samples, generator)
         pi = ((logits / self.temperature).softmax(-1) + z) / 2
         # softmax of a tensor whose value is log π and whose gradient is that of the logits: J(π).
         at_pi = with_gradient_of(pi.log(), logits.expand_as(z)).softmax(-1)
         surrogate = 2 * at_pi - 0.5 * logits.softmax(-1)
-        return evaluate(f, with_gradient_of(z, surrogate)).mean(0)
+        return with_gradient_of(z, surrogate)
+
+
+def reinmax(
+    logits: Float[Tensor, "*B K"],
+    temperature: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*B K"]:
+    """Draws exact one-hot codes with the second-order gradient of ReinMax.
+
+    `ReinMax` has the formula, what it is exact for and biased for, and the source.
+
+    Example:
+        >>> reinmax(torch.zeros(5, 8)).shape
+        torch.Size([5, 8])
+    """
+    return point_of(ReinMax(temperature=temperature), logits, generator)

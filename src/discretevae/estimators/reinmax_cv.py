@@ -1,18 +1,18 @@
 """ReinMax with a control variate from Gumbel-Rao: experimental."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import evaluate, with_gradient_of
+from discretevae.estimators.base import with_gradient_of
 from discretevae.estimators.conditional_gumbel import with_averaged_gradient
+from discretevae.estimators.point import point_of
 from discretevae.estimators.tempered import Tempered
 from discretevae.latents import categorical
 
-__all__ = ["ReinMaxCV"]
+__all__ = ["ReinMaxCV", "reinmax_cv"]
 
 PERTURBATIONS = 10
 """How many perturbations the averaged Jacobian takes."""
@@ -53,13 +53,10 @@ class ReinMaxCV(Tempered):
     temperature: float = 0.7
     scale: float = 0.7
 
-    def __call__(
-        self,
-        f: Callable[[Tensor], Tensor],
-        logits: Float[Tensor, "*B D K"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B"]:
-        z = categorical.sample(logits, self.samples, generator)
+    def point(
+        self, logits: Float[Tensor, "*B D K"], samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "S *B D K"]:
+        z = categorical.sample(logits, samples, generator)
         p, each = logits.softmax(-1), logits.expand_as(z)
         log_pi = ((p + z) / 2).log()
         # softmax of a tensor whose value is log π and whose gradient is that of the logits: J(π).
@@ -69,4 +66,21 @@ class ReinMaxCV(Tempered):
             for perturbations in (PERTURBATIONS, 1)
         )
         surrogate = reinmax + self.scale * (averaged - single)
-        return evaluate(f, with_gradient_of(z, surrogate)).mean(0)
+        return with_gradient_of(z, surrogate)
+
+
+def reinmax_cv(
+    logits: Float[Tensor, "*B K"],
+    temperature: float = 0.7,
+    scale: float = 0.7,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*B K"]:
+    """Draws exact one-hot codes with ReinMax's gradient and a control variate: experimental.
+
+    `ReinMaxCV` has the formula, what it is exact for and biased for, and the source.
+
+    Example:
+        >>> reinmax_cv(torch.zeros(5, 8)).shape
+        torch.Size([5, 8])
+    """
+    return point_of(ReinMaxCV(temperature=temperature, scale=scale), logits, generator)

@@ -1,18 +1,18 @@
 """ReinMax with the Jacobian of Gumbel-Rao: experimental."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import evaluate, with_gradient_of
+from discretevae.estimators.base import with_gradient_of
 from discretevae.estimators.conditional_gumbel import require_perturbations, with_averaged_gradient
+from discretevae.estimators.point import point_of
 from discretevae.estimators.tempered import Tempered
 from discretevae.latents import categorical
 
-__all__ = ["ReinMaxRao"]
+__all__ = ["ReinMaxRao", "reinmax_rao"]
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,10 @@ class ReinMaxRao(Tempered):
         super().__post_init__()
         require_perturbations(self.perturbations)
 
-    def __call__(
-        self,
-        f: Callable[[Tensor], Tensor],
-        logits: Float[Tensor, "*B D K"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B"]:
-        z = categorical.sample(logits, self.samples, generator)
+    def point(
+        self, logits: Float[Tensor, "*B D K"], samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "S *B D K"]:
+        z = categorical.sample(logits, samples, generator)
         p = logits.softmax(-1)
         averaged = with_averaged_gradient(
             z,
@@ -67,4 +64,23 @@ class ReinMaxRao(Tempered):
             self.perturbations,
             generator,
         )
-        return evaluate(f, with_gradient_of(z, 2 * averaged - 0.5 * p)).mean(0)
+        return with_gradient_of(z, 2 * averaged - 0.5 * p)
+
+
+def reinmax_rao(
+    logits: Float[Tensor, "*B K"],
+    temperature: float = 1.0,
+    perturbations: int = 10,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*B K"]:
+    """Draws exact one-hot codes with ReinMax's gradient, averaged over noise: experimental.
+
+    `ReinMaxRao` has the formula, what it is exact for and biased for, and the source.
+
+    Example:
+        >>> reinmax_rao(torch.zeros(5, 8)).shape
+        torch.Size([5, 8])
+    """
+    return point_of(
+        ReinMaxRao(temperature=temperature, perturbations=perturbations), logits, generator
+    )

@@ -1,17 +1,17 @@
 """The straight-through form of Gumbel-Softmax."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import evaluate, with_gradient_of
+from discretevae.estimators.base import with_gradient_of
+from discretevae.estimators.point import point_of
 from discretevae.estimators.tempered import Tempered
 from discretevae.latents.categorical import gumbel, one_hot_argmax
 
-__all__ = ["STGumbelSoftmax"]
+__all__ = ["STGumbelSoftmax", "st_gumbel_softmax"]
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,26 @@ class STGumbelSoftmax(Tempered):
 
     temperature: float = 0.5
 
-    def __call__(
-        self,
-        f: Callable[[Tensor], Tensor],
-        logits: Float[Tensor, "*B D K"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B"]:
-        perturbed = logits + gumbel((self.samples, *logits.shape), logits, generator)
+    def point(
+        self, logits: Float[Tensor, "*B D K"], samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "S *B D K"]:
+        perturbed = logits + gumbel((samples, *logits.shape), logits, generator)
         z = one_hot_argmax(perturbed.detach())
         soft = (perturbed / self.temperature).softmax(-1)
-        return evaluate(f, with_gradient_of(z, soft)).mean(0)
+        return with_gradient_of(z, soft)
+
+
+def st_gumbel_softmax(
+    logits: Float[Tensor, "*B K"],
+    temperature: float = 0.5,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*B K"]:
+    """Draws exact one-hot codes with the gradient of Gumbel-Softmax at the same noise.
+
+    `STGumbelSoftmax` has the formula, what it is exact for and biased for, and the source.
+
+    Example:
+        >>> st_gumbel_softmax(torch.zeros(5, 8)).shape
+        torch.Size([5, 8])
+    """
+    return point_of(STGumbelSoftmax(temperature=temperature), logits, generator)

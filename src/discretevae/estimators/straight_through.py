@@ -1,17 +1,17 @@
 """The straight-through estimator."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import evaluate, with_gradient_of
+from discretevae.estimators.base import with_gradient_of
+from discretevae.estimators.point import point_of
 from discretevae.estimators.tempered import Tempered
 from discretevae.latents import categorical
 
-__all__ = ["StraightThrough"]
+__all__ = ["StraightThrough", "straight_through"]
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,25 @@ class StraightThrough(Tempered):
         torch.Size([5])
     """
 
-    def __call__(
-        self,
-        f: Callable[[Tensor], Tensor],
-        logits: Float[Tensor, "*B D K"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B"]:
-        z = categorical.sample(logits, self.samples, generator)
+    def point(
+        self, logits: Float[Tensor, "*B D K"], samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "S *B D K"]:
+        z = categorical.sample(logits, samples, generator)
         p = (logits / self.temperature).softmax(-1).expand_as(z)
-        return evaluate(f, with_gradient_of(z, p)).mean(0)
+        return with_gradient_of(z, p)
+
+
+def straight_through(
+    logits: Float[Tensor, "*B K"],
+    temperature: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*B K"]:
+    """Draws exact one-hot codes whose gradient is that of the probabilities: straight-through.
+
+    `StraightThrough` has the formula, what it is exact for and biased for, and the source.
+
+    Example:
+        >>> straight_through(torch.zeros(5, 8)).shape
+        torch.Size([5, 8])
+    """
+    return point_of(StraightThrough(temperature=temperature), logits, generator)

@@ -1,18 +1,17 @@
-"""What the estimators with samples and a temperature share."""
+"""What the points with samples and a temperature share."""
 
 from abc import ABC
 from dataclasses import dataclass
-from typing import ClassVar
 
 from discretevae.estimators.base import require_positive
-from discretevae.estimators.sampled import Sampled
+from discretevae.estimators.point import Point
 
 __all__ = ["Tempered"]
 
 
 @dataclass(frozen=True)
-class Tempered(Sampled, ABC):
-    """An estimator that follows the gradient of f along a softmax of some temperature.
+class Tempered(Point, ABC):
+    """A point that follows the gradient of f along a softmax of some temperature.
 
     Arguments:
         samples: S ≥ 1.
@@ -23,9 +22,6 @@ class Tempered(Sampled, ABC):
     """
 
     temperature: float = 1.0
-
-    unbiased: ClassVar[bool] = False
-    needs_gradient_of_f: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

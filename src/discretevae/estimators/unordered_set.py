@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 
 from discretevae.estimators.base import Estimator, evaluate, inject, require_samples
 from discretevae.estimators.top_k import child_codes
-from discretevae.latents import is_enumerable
+from discretevae.latents import categorical, is_enumerable
 from discretevae.latents.categorical import gumbel
 
 __all__ = ["UnorderedSet"]
@@ -72,7 +72,7 @@ class UnorderedSet(Estimator):
         S, (D, K) = self.samples, logits.shape[-2:]
         if is_enumerable(D, K, S - 1):
             raise ValueError(f"`samples` must be at most K^D = {K}^{D} = {K**D} codes, got {S}.")
-        log_p = logits.detach().log_softmax(-1)
+        log_p = categorical.log_probabilities(logits.detach())
         codes, log_q, log_rest = _without_replacement(log_p, S, generator)
         z = one_hot(codes, K).to(logits.dtype).movedim(-3, 0)
         value = evaluate(f, z)

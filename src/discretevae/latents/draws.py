@@ -60,7 +60,7 @@ def draw(
         True
     """
     if not isinstance(generator, SharedGenerator):
-        return fill(torch.empty(shape, dtype=like.dtype, device=like.device))
+        return fill(like.new_empty(shape))  # under `torch.func.vmap`, one for each element
     if len(shape) < -rows or shape[rows] != generator.count:
         raise ValueError(
             "`devices` must be 1 with this model and estimator, whose draws are not one for each "
@@ -68,7 +68,7 @@ def draw(
         )
     whole = list(shape)
     whole[rows] = generator.total
-    drawn = fill(torch.empty(whole, dtype=like.dtype, device=like.device))
+    drawn = fill(like.new_empty(whole))
     return drawn.narrow(rows, generator.first, generator.count).contiguous()
 
 

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from discretevae.latents import require_sizes
+
 __all__ = ["MultiSampleEstimator", "log_weights_at"]
 
 
@@ -23,7 +25,8 @@ class MultiSampleEstimator(ABC):
     Called as `estimator(log_weight, logits, generator=None)`, where `logits` has shape (*B, D, K)
     and `log_weight` maps one-hot codes `z` of shape (S, *B, D, K) to log w of shape (S, *B), each
     row by itself, **with the graph of log q(z|x) to `logits`**: that path is part of the gradient.
-    `log_weight` need not be differentiable in `z`; log w must be finite.
+    `log_weight` need not be differentiable in `z`; log w must be finite. What is said of sizes and
+    of logits of −inf there holds here too.
 
     Returns a tensor of shape (*B,): its **value** is :math:`\log \frac{1}{S} \sum_s w_s`, whose
     mean is the bound; its **gradient**, by autograd, for `logits` and for whatever `log_weight`
@@ -66,8 +69,10 @@ def log_weights_at(
     """Calls `log_weight` and refuses a result that would broadcast into a wrong answer.
 
     Raises:
-        ValueError: If `log_weight(z)` has not shape (S, *B).
+        ValueError: If `z` has no latent or fewer than two classes, or `log_weight(z)` has not
+            shape (S, *B).
     """
+    require_sizes(*z.shape[-2:])
     log_w = log_weight(z)
     if log_w.shape != z.shape[:-2]:
         raise ValueError(
