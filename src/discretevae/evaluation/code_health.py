@@ -98,13 +98,14 @@ def code_health(model: DiscreteVAE, batches: Iterable[Tensor | Batch]) -> CodeHe
             features = model.describe_context(context, (len(x),))
             kls.append(model.prior.kl(parts[-1], features).double())
     logits = torch.cat(parts).double()
+    sizes = model.num_latents, model.num_categories
     return CodeHealth(
         usage=logits.softmax(-1).mean(0),
         kl=torch.cat(kls).mean(0) if kls else None,
         conditional_entropy=categorical.entropy(logits).mean(0),
         distinct_codes=len(logits.argmax(-1).unique(dim=0)),
         examples=len(logits),
-        code_entropy=_code_entropy(logits) if is_enumerable(*logits.shape[1:], CODES) else None,
+        code_entropy=_code_entropy(logits) if is_enumerable(*sizes, CODES) else None,
     )
 
 
