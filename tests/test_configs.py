@@ -2,14 +2,27 @@
 
 import csv
 import random
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+import yaml
 
 from discretevae.cli.main import main
+from discretevae.cli.study import study_options
+from discretevae.cli.train import defaults, train
+from discretevae.data import Examples, Splits
+from discretevae.experiments.options import resolve_options
 from discretevae.models import from_pretrained
+from discretevae.studies.architectures import run as study_run
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+ROOT = Path(__file__).parent.parent
+CONFIGS = ROOT / "configs"
+MEASURED = ("test", "test_curve", "importance_samples", "seed", "output")
+"""Options that say what is measured, under which seed, and where; not what is trained. `test` is a
+fraction of data that bring no test set."""
 WORDS = ("to", "be", "or", "not", "that", "is", "the", "question")
 
 
@@ -66,3 +79,61 @@ def test_there_is_one_for_every_model() -> None:
         "likelihood: columns",
     ):
         assert option in texts
+
+
+def trained_as(options: dict[str, Any]) -> dict[str, Any]:
+    """What decides the weights, the seed apart."""
+    resolved = resolve_options({**defaults(train), **options})
+    resolved["inference"] = resolved["inference"] or "top-down"  # which is the default
+    return {name: value for name, value in resolved.items() if name not in MEASURED}
+
+
+def of_file(name: str) -> dict[str, Any]:
+    text = (CONFIGS / f"{name}.yaml").read_text(encoding="utf-8")
+    return trained_as(yaml.safe_load(text))
+
+
+def test_the_clusters_are_those_of_the_study(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The plan of `discretevae study mnist --num-latents 30 --precision bf16-mixed`, whose runs
+    results/study.md shows, over images as many as MNIST's."""
+
+    def blank(count: int) -> Examples:
+        return Examples(torch.zeros(count, 1, 1, 2, dtype=torch.uint8), torch.arange(count) % 10)
+
+    parts = blank(54_000), blank(6_000), blank(10_000)
+    monkeypatch.setattr(study_run, "data_from_options", lambda options: Splits("mnist", *parts))
+    monkeypatch.setattr(study_run, "_likelihoods", lambda given, data: study_run.PIXELS)
+    options = study_options("mnist", precision="bf16-mixed")
+    work = study_run.Work(options, tmp_path, seeds=5, contrastive=0.0)
+    (experiment,) = work.plan.clusters([7])
+    assert of_file("clusters") == trained_as(experiment.options)
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [
+        ("discrete", "plain"),
+        ("hierarchy", "hierarchy"),
+        ("conditional", "conditional"),
+        ("semi-supervised", "semi-supervised 0"),
+    ],
+)
+def test_the_family_is_that_of_its_page(name: str, run: str) -> None:
+    """results/models.md is written by benchmarks/models.py."""
+    spec = spec_from_file_location("models_benchmark", ROOT / "benchmarks" / "models.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert of_file(name) == trained_as(module.experiments()[run])
+
+
+def test_a_file_says_whether_a_page_rests_on_it() -> None:
+    """Those that are held to a page's runs above name it; all others say that none does."""
+    held = {"clusters", "discrete", "hierarchy", "conditional", "semi-supervised"}
+    for path in CONFIGS.glob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        assert ("results/models.md" in text or "results/study.md" in text) == (path.stem in held)
+        assert ("No page of results/ rests on this file." in text) == (path.stem not in held)

@@ -10,7 +10,6 @@ from discretevae.codes.identity import model_identity
 from discretevae.data import Splits
 from discretevae.experiments.folder import Run, versions
 from discretevae.files import write_text
-from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
 from discretevae.models import VAE
 from discretevae.pages.html import render
 from discretevae.pages.publish import describe
@@ -190,11 +189,6 @@ def _limits(model: VAE, data: Splits) -> list[str]:
         )
     if model.context_shape is not None:
         limits.append("It is conditional, p(x | c): encoder and decoder need the context c.")
-    if isinstance(model.likelihood, TokenLikelihood):
-        limits.append("config.json holds the vocabulary, which comes from the training sentences.")
-    if isinstance(model.likelihood, ColumnsLikelihood):
-        limits.append(
-            "config.json holds the names of the columns, their categories, and mean and scale of "
-            "their numbers, as the training rows have them."
-        )
+    if model.likelihood.disclosed is not None:
+        limits.append(f"config.json holds {model.likelihood.disclosed}.")
     return limits

@@ -24,7 +24,7 @@ from discretevae.data.seeding import generator
 from discretevae.estimators import Estimator
 from discretevae.estimators.multisample import MultiSampleEstimator
 from discretevae.latents import categorical, is_enumerable
-from discretevae.likelihoods import GaussianLikelihood, Likelihood, likelihood_from_config
+from discretevae.likelihoods import Likelihood, likelihood_from_config
 from discretevae.models import DiscreteVAE
 from discretevae.names import resolve
 from discretevae.networks import MLP
@@ -388,7 +388,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
             name = likelihood if likelihood != "auto" else _likelihood_of(X)
             likelihood = likelihood_from_config(name, 1)
         rows = Rows(X, np.zeros(X.shape[1]), np.ones(X.shape[1]))
-        if isinstance(likelihood, GaussianLikelihood):
+        if likelihood.standardised:
             moments = StandardScaler(with_mean=False).fit(X)  # constant columns have scale 1
             rows = Rows(X, moments.mean_.astype(float), moments.scale_.astype(float))
         rows.check(likelihood)

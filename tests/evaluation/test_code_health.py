@@ -1,5 +1,6 @@
 """Posteriors made by hand, whose statistics are known."""
 
+import importlib
 import math
 
 import pytest
@@ -11,6 +12,7 @@ from discretevae.evaluation import CodeHealth, code_health, collapse_warnings
 from discretevae.models import DiscreteVAE
 from discretevae.networks import MLP
 
+code_health_module = importlib.import_module("discretevae.evaluation.code_health")
 D, K = 3, 4
 
 
@@ -94,3 +96,31 @@ def test_random_posteriors_agree_with_scipy() -> None:
     torch.testing.assert_close(health.kl, torch.from_numpy(math.log(K) - conditional))
     torch.testing.assert_close(health.perplexity.log(), torch.from_numpy(entropy))
     assert (health.mutual_information <= health.kl + 1e-7).all()
+
+
+def test_the_whole_code_tells_what_the_sum_over_codes_says() -> None:
+    logits = 2 * torch.randn(10, D, K)
+    q = logits.double().softmax(-1)
+    joint = torch.einsum("na,nb,nc->nabc", *q.unbind(1)).flatten(1).numpy()
+    expected = stats.entropy(joint.mean(0)) - stats.entropy(joint, axis=-1).mean()
+    health = health_of(logits)
+    assert health.code_information == pytest.approx(expected)
+    assert health.code_information < health.mutual_information.sum()
+
+
+def test_latents_that_repeat_each_other_tell_it_once() -> None:
+    health = health_of(one_hot_logits([[i % 4] * D for i in range(8)]))
+    assert float(health.mutual_information.sum()) == pytest.approx(3 * math.log(4))
+    assert health.code_information == pytest.approx(math.log(4))
+
+
+def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = 2 * torch.randn(10, D, K)
+    whole = health_of(logits).code_information
+    monkeypatch.setattr(code_health_module, "ENTRIES", 3 * K**D)
+    assert health_of(logits).code_information == pytest.approx(whole, rel=1e-12)
+
+
+def test_too_many_codes_are_not_summed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_health_module, "CODES", K**D - 1)
+    assert health_of(torch.zeros(2, D, K)).code_information is None

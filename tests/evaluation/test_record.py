@@ -7,8 +7,13 @@ import torch
 
 from discretevae.data import BINARIZERS, Examples, Splits
 from discretevae.evaluation import evaluate
+from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
 from discretevae.models import VAE, DiscreteVAE, GaussianVAE
 from discretevae.networks import MLP
+from discretevae.networks.columns import ColumnsNetwork
+from discretevae.networks.text import TextNetwork
+from discretevae.schema.columns import BinaryColumn
+from discretevae.schema.vocabulary import Vocabulary
 
 FIGURES = {"elbo", "reconstruction", "kl", "objective_gap", "bits_per_dimension"}
 HEALTH = {
@@ -16,6 +21,7 @@ HEALTH = {
     "dead_categories",
     "distinct_codes",
     "mutual_information",
+    "code_information",
     "perplexity",
     "kl_per_latent",
     "mutual_information_per_latent",
@@ -115,7 +121,7 @@ def test_what_cannot_be_computed_is_left_out() -> None:
     large = DiscreteVAE((5,), 40, 10, MLP((6,)))
     record = evaluate(large, splits(30, 0, 10), samples=0)
     assert set(record) == {"train", "test"}
-    assert set(record["test"]) == FIGURES | HEALTH
+    assert set(record["test"]) == FIGURES | HEALTH - {"code_information"}
     gaussian = evaluate(GaussianVAE((5,), 2, MLP((6,))), splits(30, 20, 10), samples=3)
     assert set(gaussian["test"]) == FIGURES | {"log_likelihood"}
 
@@ -126,7 +132,8 @@ def test_cross_entropy_on_grey_values_is_labelled() -> None:
         data, **{s: Examples(getattr(data, s).x / 2) for s in ("train", "validation", "test")}
     )
     record = evaluate(discrete(likelihood="bernoulli-grey"), grey, samples=3)
-    for name in ("elbo", "reconstruction", "log_likelihood", "exact_log_likelihood"):
+    bounds = "elbo", "reconstruction", "log_likelihood", "exact_log_likelihood"
+    for name in (*bounds, "bits_per_dimension"):
         assert "not a likelihood" in record["test"][name]["note"]
     honest = evaluate(discrete(), data, samples=3)
     assert "not a likelihood" not in json.dumps(honest)
@@ -143,3 +150,59 @@ def test_progress_is_shown_for_every_step() -> None:
     assert "ELBO (train)" in steps
     assert "importance-weighted log-likelihood (test)" in steps
     assert "exact log-likelihood (validation)" in steps
+
+
+def silent(model: DiscreteVAE) -> DiscreteVAE:
+    """All weights 0: the KL is 0, and every choice of the likelihood is uniform."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    return model
+
+
+def only(x: torch.Tensor) -> Splits:
+    return Splits("toy", Examples(x), Examples(x[:0]), Examples(x))
+
+
+def test_missing_cells_of_a_table_are_no_dimensions() -> None:
+    """Three bits are known, each at 1/2: one bit a cell, however many cells are not there."""
+    columns = tuple(BinaryColumn(name, ("no", "yes")) for name in "abcd")
+    network, likelihood = ColumnsNetwork(columns, (4,)), ColumnsLikelihood(columns)
+    model = silent(DiscreteVAE((4,), 1, 2, network, likelihood))
+    gap = float("nan")
+    x = torch.tensor([[1.0, 0.0, gap, gap], [gap, gap, gap, 1.0]])
+    figure = evaluate(model, only(x), samples=0)["test"]["bits_per_dimension"]
+    assert figure["value"] == pytest.approx(1, rel=1e-6)
+    assert figure["se"] == pytest.approx(0, abs=1e-6)
+    assert figure["unit"] == "bits per cell"
+
+
+def test_padding_of_sentences_is_no_dimension() -> None:
+    """Of V = 4 possible tokens each costs two bits, its end too; padding costs none."""
+    vocabulary = Vocabulary(["a", "b"])  # with the end and the unknown: four choices
+    x = vocabulary.to_rows(["", "a", "abba"], 12)
+    model = DiscreteVAE(
+        (12,),
+        1,
+        2,
+        TextNetwork(vocabulary.size, width=4, widths=(4,)),
+        TokenLikelihood(vocabulary, 12, features=4, width=4),
+    )
+    test = evaluate(silent(model), only(x), samples=0)["test"]
+    assert test["bits_per_dimension"]["value"] == pytest.approx(2, rel=1e-6)
+    assert test["bits_per_dimension"]["unit"] == "bits per token"
+    assert test["bits_per_token"] == test["bits_per_dimension"]
+    assert test["perplexity_per_token"]["value"] == pytest.approx(4, rel=1e-6)
+
+
+def test_information_counted_twice_is_said_to_be() -> None:
+    """Two latents that say the same bit: log 2 each, log 2 together."""
+    model = DiscreteVAE((1,), 2, 2, MLP((2,)))
+    x = torch.tensor([[0.0], [1.0], [0.0], [1.0]])
+    model.logits = lambda x, context=None: (  # type: ignore[method-assign]
+        200 * torch.stack([x, 1 - x], -1).expand(-1, 2, -1) - 100
+    )
+    test = evaluate(model, only(x), samples=0)["test"]
+    assert test["mutual_information"]["value"] == pytest.approx(2 * np.log(2))
+    assert test["code_information"]["value"] == pytest.approx(np.log(2))
+    assert "total correlation" in test["mutual_information"]["note"]

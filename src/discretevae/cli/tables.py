@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from discretevae.likelihoods import ColumnsLikelihood
     from discretevae.models import VAE
 
 __all__ = ["impute", "score"]
@@ -27,10 +26,10 @@ def impute(run: str, data: str, *, seed: int = 0, output: str | None = None) -> 
     from discretevae.files import write_text
     from discretevae.pages.writing import as_csv, as_text
 
-    model, likelihood, x = _opened(run, data)
+    model, x = _opened(run, data)
     path = _output(run, output, "imputed.csv")
     filled = fill(model, x, generator=torch.Generator().manual_seed(seed))
-    write_text(path, as_csv(*as_text(filled, likelihood)))
+    write_text(path, as_csv(*as_text(filled, model.likelihood)))
     print(f"{path}: {int(x.isnan().sum()):,} of {x.numel():,} cells filled")
 
 
@@ -50,28 +49,26 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
     from discretevae.files import write_text
     from discretevae.pages.writing import as_csv
 
-    model, likelihood, x = _opened(run, data)
+    model, x = _opened(run, data)
     path = _output(run, output, "scores.csv")
     found = anomaly_scores(model, x, generator=torch.Generator().manual_seed(seed))
     cells = [[None if v != v else v for v in row] for row in found.cells.tolist()]
     rows = [[total, *row] for total, row in zip(found.rows.tolist(), cells, strict=True)]
-    names = ["row", *(column.name for column in likelihood.columns)]
-    write_text(path, as_csv(names, rows))
+    write_text(path, as_csv(["row", *(model.likelihood.header or ())], rows))
     print(path)
 
 
-def _opened(run: str, data: str) -> tuple["VAE", "ColumnsLikelihood", "torch.Tensor"]:
+def _opened(run: str, data: str) -> tuple["VAE", "torch.Tensor"]:
     """A model of a table, and the rows of another file read by its columns."""
     from discretevae.cli.saved import saved_model
     from discretevae.data.mixed_tables import read_rows
     from discretevae.experiments.folder import Run
-    from discretevae.likelihoods import ColumnsLikelihood
 
     model = saved_model(Run.open(run))
-    likelihood = model.likelihood
-    if not isinstance(likelihood, ColumnsLikelihood):
-        raise ValueError(f"`RUN` must be of a table (columns), got {likelihood.label}.")
-    return model, likelihood, read_rows(data, likelihood.columns).examples.values()
+    table = model.likelihood.table
+    if table is None:
+        raise ValueError(f"`RUN` must be of a table (columns), got {model.likelihood.label}.")
+    return model, read_rows(data, table.columns).examples.values()
 
 
 def _output(run: str, output: str | None, usual: str) -> Path:

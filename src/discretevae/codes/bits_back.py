@@ -7,13 +7,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8, UInt32
 from torch import Tensor
-from torch.distributions import Independent
 
 from discretevae.codes.ans import DIFFERENT, NO_SHIFT, AnsStack, safe_shift, weights
 from discretevae.codes.batches import require_codes_say_all
 from discretevae.codes.errors import CodesError
 from discretevae.codes.prior_coder import PriorCoder
-from discretevae.likelihoods import BernoulliLikelihood
 from discretevae.models import DiscreteVAE
 
 __all__ = ["BitsBack"]
@@ -55,7 +53,7 @@ class BitsBack:
 
     def __init__(self, model: DiscreteVAE, lanes: int) -> None:
         require_codes_say_all(model)
-        if not (isinstance(model.likelihood, BernoulliLikelihood) and model.likelihood.normalised):
+        if not model.likelihood.lossless:
             raise CodesError(
                 "`model` must have the Bernoulli likelihood to compress without loss, "
                 f"got {model.likelihood.label}: its codes alone can be kept (--lossy)."
@@ -151,9 +149,7 @@ class BitsBack:
     def _pixel_logits(self, codes: Int[np.ndarray, "n D"]) -> Float[Tensor, "nP 2"]:
         """The unnormalised log p(x|z) of 0 and of 1, one pixel of one example a row."""
         p = self.model.decode(torch.from_numpy(codes))
-        assert isinstance(p, Independent)
-        h = p.base_dist.logits.flatten()
-        return torch.stack([torch.zeros_like(h), h], -1)
+        return self.model.likelihood.symbol_logits(p).flatten(0, -2)
 
 
 def _checksum(x: UInt8[np.ndarray, "n *shape"]) -> bytes:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 from torch import Tensor
 
 from discretevae.schema.columns import (
@@ -21,6 +20,7 @@ from discretevae.schema.columns import (
     Column,
     DiscreteColumn,
     NumericColumn,
+    table_rows,
 )
 
 from .arrays import examples_from_arrays
@@ -154,32 +154,6 @@ def read_rows(data: Source, columns: Sequence[Column], *, unseen_as_missing: boo
         ([[1.0], [nan]], {'job': 1})
     """
     return _rows(_read(data), columns, unseen_as_missing)
-
-
-def table_rows(
-    x: Float32[Tensor, "n F"], columns: Sequence[Column]
-) -> list[list[str | float | int | None]]:
-    """Returns rows as the cells of a table: numbers, categories, and nothing where one is missing.
-
-    Arguments:
-        x: Rows as models see them.
-        columns: Those of the table.
-
-    Example:
-        >>> columns = NumericColumn("age", 40.0, 10.0), BinaryColumn("job", ("cook", "smith"))
-        >>> table_rows(torch.tensor([[30.5, 1.0], [30.0, torch.nan]]), columns)
-        [[30.5, 'smith'], [30, None]]
-    """
-    by_column = [_cells(column, x[:, i].numpy(force=True)) for i, column in enumerate(columns)]
-    return [list(row) for row in zip(*by_column, strict=True)]
-
-
-def _cells(column: Column, values: np.ndarray) -> list[str | float | int | None]:
-    if isinstance(column, DiscreteColumn):
-        return [None if math.isnan(v) else column.categories[int(v)] for v in values]
-    # The shortest number that is this one in float32: 0.1, not 0.10000000149.
-    numbers = [float(str(v)) for v in values]
-    return [None if math.isnan(v) else int(v) if v.is_integer() else v for v in numbers]
 
 
 @dataclass(frozen=True)

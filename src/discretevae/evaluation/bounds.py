@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from discretevae.data import Batch
@@ -23,6 +23,8 @@ class Bounds:
     reconstruction: Float[Tensor, " N"]
     kl: Float[Tensor, " N"]
     objective: Float[Tensor, " N"]
+    dimensions: Int64[Tensor, " N"]
+    """How many of each example were observed, as its likelihood counts them."""
 
     @property
     def elbo(self) -> Float[Tensor, " N"]:
@@ -56,7 +58,8 @@ def _bounds(
 ) -> Bounds:
     model.likelihood.check(x)
     terms = model.elbo_terms(x, samples, generator, context)
-    return Bounds(terms.reconstruction, terms.kl, model.objective(x, generator, context))
+    objective = model.objective(x, generator, context)
+    return Bounds(terms.reconstruction, terms.kl, objective, model.likelihood.dimensions(x))
 
 
 @torch.no_grad()

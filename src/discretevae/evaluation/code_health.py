@@ -9,7 +9,7 @@ from torch import Tensor
 
 from discretevae.data import Batch
 from discretevae.evaluation.batches import batches_for
-from discretevae.latents import categorical
+from discretevae.latents import categorical, is_enumerable
 from discretevae.models import DiscreteVAE
 from discretevae.priors import FactorisedPrior
 
@@ -19,6 +19,10 @@ ACTIVE = 0.01
 """A latent is active when it carries at least this mutual information with x, in nats."""
 DEAD = 0.001
 """A category is dead when its share of the aggregate posterior is below this."""
+CODES = 4096
+"""The most codes whose aggregate posterior is summed over."""
+ENTRIES = 2**22
+"""Pairs of a code and an example that are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,14 @@ class CodeHealth:
     The KL of each latent is that to the prior, where the latents are independent under it; `kl`
     is None where they are not. Information is in nats; `usage` holds the shares
     :math:`\bar q_{dk}`, each row summing to one.
+
+    What the latents tell of x one by one adds up to more than the code tells, where they repeat
+    each other, by their total correlation under :math:`\bar q(z) = \frac1N \sum_x q(z|x)`:
+
+    .. math:: I(z; x) = \sum_d I(z_d; x) - \mathrm{TC}(z), \qquad
+        \mathrm{TC}(z) = \sum_d H(\bar q_d) - H(\bar q) \ge 0
+
+    `code_entropy` is :math:`H(\bar q)` in nats, None where the codes are too many to sum over.
     """
 
     usage: Float[Tensor, "D K"]
@@ -35,6 +47,7 @@ class CodeHealth:
     conditional_entropy: Float[Tensor, " D"]
     distinct_codes: int
     examples: int
+    code_entropy: float | None = None
 
     @property
     def perplexity(self) -> Float[Tensor, " D"]:
@@ -45,6 +58,13 @@ class CodeHealth:
     def mutual_information(self) -> Float[Tensor, " D"]:
         """H(q̄_d) − mean H(q(z_d|x)): what each latent tells of x, in nats."""
         return (self._marginal_entropy - self.conditional_entropy).clamp_min(0)
+
+    @property
+    def code_information(self) -> float | None:
+        """H(q̄) − mean H(q(z|x)): what the whole code tells of x, at most log N, in nats."""
+        if self.code_entropy is None:
+            return None
+        return max(0.0, self.code_entropy - float(self.conditional_entropy.sum()))
 
     @property
     def active_latents(self) -> int:
@@ -78,13 +98,30 @@ def code_health(model: DiscreteVAE, batches: Iterable[Tensor | Batch]) -> CodeHe
             features = model.describe_context(context, (len(x),))
             kls.append(model.prior.kl(parts[-1], features).double())
     logits = torch.cat(parts).double()
+    sizes = model.num_latents, model.num_categories
     return CodeHealth(
         usage=logits.softmax(-1).mean(0),
         kl=torch.cat(kls).mean(0) if kls else None,
         conditional_entropy=categorical.entropy(logits).mean(0),
         distinct_codes=len(logits.argmax(-1).unique(dim=0)),
         examples=len(logits),
+        code_entropy=_code_entropy(logits) if is_enumerable(*sizes, CODES) else None,
     )
+
+
+def _code_entropy(logits: Float[Tensor, "N D K"]) -> float:
+    """H(q̄) of the whole code, from the probability of each of the K^D codes."""
+    rows = max(1, ENTRIES // logits.shape[2] ** logits.shape[1])
+    total = torch.stack([_code_shares(part).sum(0) for part in logits.split(rows)]).sum(0)
+    return float(torch.special.entr(total / len(logits)).sum())
+
+
+def _code_shares(logits: Float[Tensor, "N D K"]) -> Float[Tensor, "N C"]:
+    """q(z|x) of all C = K^D codes."""
+    first, *others = logits.softmax(-1).unbind(1)
+    for q in others:
+        first = (first[:, :, None] * q[:, None, :]).flatten(1)
+    return first
 
 
 def collapse_warnings(health: CodeHealth) -> list[str]:

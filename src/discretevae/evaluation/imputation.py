@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.latents import categorical, code_chunks, to_one_hot
-from discretevae.likelihoods.columns import ColumnsDistribution, ColumnsLikelihood
+from discretevae.latents import code_chunks, to_one_hot
+from discretevae.likelihoods.columns import ColumnsDistribution
 from discretevae.models import VAE, DiscreteVAE
+from discretevae.schema.columns import Cells
 
 __all__ = ["AnomalyScores", "anomaly_scores", "impute"]
 
@@ -41,21 +42,22 @@ def impute(
     binary or categorical cell its most probable value, which is the least often wrong.
 
     Arguments:
-        model: A `DiscreteVAE` of the columns of a table, in any mode.
+        model: Of the columns of a table, in any mode.
         x: Rows, NaN where a cell is missing.
-        samples: S ≥ 1, whose estimate is biased by O(1/S); by default exact where K^D allows, up
-            to 65,536 codes, else 1000.
+        samples: S ≥ 1, whose estimate is biased by O(1/S); by default exact for a `DiscreteVAE`
+            of up to 65,536 codes, else 1000.
         generator: Of the samples.
         context: Of a conditional model.
 
     Raises:
-        ValueError: If the model is another one, `x` lies outside the support of its likelihood,
+        ValueError: If the model is of no table, `x` lies outside the support of its likelihood,
             or `samples` < 1.
 
     Reference: Mattei & Frellsen, MIWAE: Deep generative modelling and imputation of incomplete
         data sets, 2019, eq. 11.
 
     Example:
+        >>> from discretevae.likelihoods import ColumnsLikelihood
         >>> from discretevae.schema.columns import BinaryColumn, NumericColumn
         >>> from discretevae.networks.columns import ColumnsNetwork
         >>> columns = NumericColumn("age", 40.0, 10.0), BinaryColumn("smoker", ("no", "yes"))
@@ -63,7 +65,7 @@ def impute(
         >>> impute(model, torch.tensor([[50.0, torch.nan], [30.0, 1.0]])).isnan().any()
         tensor(False)
     """
-    model, likelihood = _of_a_table(model, x, samples)
+    cells = _cells_of(model, x, samples)
     rows = x.reshape(-1, x.shape[-1]).clone()
     for part in rows.isnan().any(-1).nonzero()[:, 0].split(ROWS):
         some = rows[part]
@@ -72,9 +74,10 @@ def impute(
         for p, log_w in _weighted(model, some, samples, generator, _taken(model, context, part)):
             before, log_p = log_p, torch.logaddexp(log_p, log_w.logsumexp(0))
             kept, weights = (before - log_p).exp()[:, None], (log_w - log_p).exp()
-            means, chances = (torch.einsum("sb,sbm->bm", weights, value) for value in p.moments)
+            moments = (value.flatten(0, -3) for value in p.moments)
+            means, chances = (torch.einsum("sb,sbm->bm", weights, value) for value in moments)
             numbers, probabilities = kept * numbers + means, kept * probabilities + chances
-        rows[part] = some.where(~some.isnan(), likelihood.cells.row(numbers, probabilities))
+        rows[part] = some.where(~some.isnan(), cells.row(numbers, probabilities))
     return rows.reshape(x.shape)
 
 
@@ -110,21 +113,22 @@ def anomaly_scores(
         = \log \sum_z p(x, z) - \log \sum_z \frac{p(x, z)}{p(x_f | z)} \text{, times } -1
 
     The sums are over all codes where K^D allows, else over S codes of q(z|x), importance-weighted
-    like :meth:`DiscreteVAE.log_likelihood`: the score of a row is then too large on average, that
+    like :meth:`VAE.log_likelihood`: the score of a row is then too large on average, that
     of a cell too large or too small, both by less the larger S.
 
     Arguments:
-        model: A `DiscreteVAE` of the columns of a table, in any mode.
+        model: Of the columns of a table, in any mode.
         x: Rows, NaN where a cell is missing.
-        samples: S ≥ 1; by default exact where K^D allows, up to 65,536 codes, else 1000.
+        samples: S ≥ 1; by default exact for a `DiscreteVAE` of up to 65,536 codes, else 1000.
         generator: Of the samples.
         context: Of a conditional model.
 
     Raises:
-        ValueError: If the model is another one, `x` lies outside the support of its likelihood,
+        ValueError: If the model is of no table, `x` lies outside the support of its likelihood,
             or `samples` < 1.
 
     Example:
+        >>> from discretevae.likelihoods import ColumnsLikelihood
         >>> from discretevae.schema.columns import NumericColumn
         >>> from discretevae.networks.columns import ColumnsNetwork
         >>> columns = NumericColumn("age", 40.0, 10.0), NumericColumn("height", 1.7, 0.1)
@@ -133,38 +137,38 @@ def anomaly_scores(
         >>> scores.rows.argmax(), scores.cells.argmax()
         (tensor(1), tensor(3))
     """
-    model, likelihood = _of_a_table(model, x, samples)
+    columns = _cells_of(model, x, samples)
     rows = x.reshape(-1, x.shape[-1])
     log_p, log_rest = rows.new_full(rows.shape[:1], -math.inf), torch.full_like(rows, -math.inf)
     for part in torch.arange(len(rows), device=x.device).split(ROWS):
         some, c = rows[part], _taken(model, context, part)
         for p, log_w in _weighted(model, some, samples, generator, c):
             log_p[part] = torch.logaddexp(log_p[part], log_w.logsumexp(0))
-            without = (log_w[..., None] - p.log_prob_of_columns(some)).logsumexp(0)
+            of_cells = p.log_prob_of_columns(some).flatten(0, -3)
+            without = (log_w[..., None] - of_cells).logsumexp(0)
             log_rest[part] = torch.logaddexp(log_rest[part], without)
     log_scale = torch.zeros_like(rows)
-    log_scale[:, likelihood.cells.numeric] = likelihood.cells.scale.log()
+    log_scale[:, columns.numeric] = columns.scale.log()
     log_scale = log_scale.masked_fill(rows.isnan(), 0)
     cells = (log_rest - log_p[:, None] - log_scale).masked_fill(rows.isnan(), math.nan)
     return AnomalyScores((-log_p - log_scale.sum(-1)).reshape(x.shape[:-1]), cells.reshape(x.shape))
 
 
-def _of_a_table(
-    model: VAE, x: Tensor, samples: int | None
-) -> tuple[DiscreteVAE, ColumnsLikelihood]:
-    likelihood = model.likelihood
-    if not (isinstance(model, DiscreteVAE) and isinstance(likelihood, ColumnsLikelihood)):
+def _cells_of(model: VAE, x: Tensor, samples: int | None) -> Cells:
+    """How the rows of a model's table are read; refuses a model of anything else."""
+    cells = model.likelihood.table
+    if cells is None:
         raise ValueError(
-            "`model` must be a DiscreteVAE of the columns of a table, got a "
-            f"{type(model).__name__} with the {likelihood.name} likelihood."
+            "`model` must be of the columns of a table, got a "
+            f"{type(model).__name__} with the {model.likelihood.label} likelihood."
         )
     if samples is not None and samples < 1:
         raise ValueError(f"`samples` must be at least 1, got {samples}.")
-    likelihood.check(x)
-    return model, likelihood
+    model.likelihood.check(x)
+    return cells
 
 
-def _taken(model: DiscreteVAE, context: Tensor | None, index: Tensor) -> Tensor | None:
+def _taken(model: VAE, context: Tensor | None, index: Tensor) -> Tensor | None:
     """The contexts of some rows, out of any batch of them."""
     if context is None or model.context_shape is None:
         return context
@@ -172,47 +176,56 @@ def _taken(model: DiscreteVAE, context: Tensor | None, index: Tensor) -> Tensor 
 
 
 def _weighted(
-    model: DiscreteVAE,
+    model: VAE,
     x: Float[Tensor, "B F"],
     samples: int | None,
     generator: torch.Generator | None,
     context: Tensor | None,
 ) -> Iterator[tuple[ColumnsDistribution, Float[Tensor, "S B"]]]:
     """Yields p(x|z) of some codes and log p(x, z) of each; these sum to p(x), or estimate it."""
+    chunk = max(1, PAIRS // max(1, len(x)))
     with _evaluating(model):
-        c = model.describe_context(context, (len(x),))
-        for z, log_q in _codes(model, x, samples, generator, context):
-            p = model.decode_one_hot(z, c)
-            assert isinstance(p, ColumnsDistribution)
-            yield p, p.log_prob(x) + model.prior.log_prob(z, c) - log_q
+        if samples is None and isinstance(model, DiscreteVAE) and model.enumerable:
+            yield from _all_codes(model, x, chunk, context)
+            return
+        samples = int(samples or SAMPLES)
+        for size in [chunk] * (samples // chunk) + [samples % chunk] * (samples % chunk > 0):
+            p, log_w = _drawn(model, x, size, generator, context)
+            yield p, log_w - math.log(samples)
 
 
-def _codes(
-    model: DiscreteVAE,
+def _all_codes(
+    model: DiscreteVAE, x: Float[Tensor, "B F"], chunk: int, context: Tensor | None
+) -> Iterator[tuple[ColumnsDistribution, Float[Tensor, "S B"]]]:
+    """The codes are the same for all rows unless they have contexts."""
+    rows, c = 1 if context is None else len(x), model.describe_context(context, (len(x),))
+    for codes in code_chunks(model.num_latents, model.num_categories, chunk, device=x.device):
+        z = to_one_hot(codes, model.num_categories, x.dtype)[:, None].expand(-1, rows, -1, -1)
+        p = model.decode_one_hot(z, c)
+        assert isinstance(p, ColumnsDistribution)
+        yield p, p.log_prob(x) + model.prior.log_prob(z, c)
+
+
+def _drawn(
+    model: VAE,
     x: Float[Tensor, "B F"],
-    samples: int | None,
+    samples: int,
     generator: torch.Generator | None,
     context: Tensor | None,
-) -> Iterator[tuple[Float[Tensor, "S b D K"], Float[Tensor, "S b"]]]:
-    """Yields all codes, the same for all rows unless they have contexts; or some of q(z|x).
-
-    Beside them log S q(z|x), or 0 where all are summed over.
-    """
-    chunk = max(1, PAIRS // max(1, len(x)))
-    if samples is None and model.enumerable:
-        rows = 1 if context is None else len(x)
-        for codes in code_chunks(model.num_latents, model.num_categories, chunk, device=x.device):
-            z = to_one_hot(codes, model.num_categories, x.dtype)[:, None].expand(-1, rows, -1, -1)
-            yield z, z.new_zeros(())
-        return
-    logits, samples = model.logits(x, context), int(samples or SAMPLES)
-    for size in [chunk] * (samples // chunk) + [samples % chunk] * (samples % chunk > 0):
-        z = categorical.sample(logits, size, generator)
-        yield z, categorical.log_prob(z, logits) + math.log(samples)
+) -> tuple[ColumnsDistribution, Float[Tensor, "S B"]]:
+    """Any model's importance weights, and p(x|z) of the codes that it drew for them."""
+    seen: list[ColumnsDistribution] = []
+    hook = model.likelihood.register_forward_hook(lambda module, h, p: seen.append(p))
+    try:
+        log_w = model.log_weights(x, samples, generator, context)
+    finally:
+        hook.remove()
+    (p,) = seen
+    return p, log_w
 
 
 @contextmanager
-def _evaluating(model: DiscreteVAE) -> Iterator[None]:
+def _evaluating(model: VAE) -> Iterator[None]:
     was_training = model.training
     model.eval()
     try:

@@ -9,19 +9,22 @@ import torch
 from torch import Tensor
 
 from discretevae.data import Batch, Batches, Examples, Splits, as_batch
-from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
+from discretevae.evaluation.bounds import Bounds, evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.code_health import CodeHealth, code_health
-from discretevae.evaluation.figure import NATS, Figure, mean_figure
-from discretevae.likelihoods import TokenLikelihood
+from discretevae.evaluation.figure import NATS, Figure, mean_figure, ratio_figure
+from discretevae.likelihoods import Likelihood
 from discretevae.models import VAE, DiscreteVAE, SemiSupervisedVAE
 from discretevae.priors import BoltzmannPrior
-from discretevae.schema.vocabulary import token_counts
 
 __all__ = ["evaluate", "labelled"]
 
 MOST = 10_000
 """The most training examples that are evaluated; the other splits are taken whole."""
 BATCH = 250
+SUMMED = (
+    "Σ_d I(z_d; x), the information of each latent: the code's own, I(z; x), is less by the total "
+    "correlation of the latents"
+)
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
@@ -46,6 +49,11 @@ def evaluate(
         split → name → {"value", "se", "unit"}: `elbo`, `reconstruction`, `kl`, `objective_gap`
         (trained surrogate − ELBO), `bits_per_dimension`, `log_likelihood` (importance-weighted,
         test only), `exact_log_likelihood` (where K^D allows), and the health of the code.
+
+    Bits per dimension are −Σ ELBO / ln 2 over all examples, divided by all dimensions that were
+    observed in them: the tokens of sentences with their ends, the cells of a table that are there.
+    `mutual_information` is Σ_d I(z_d; x), at least I(z; x); the latter is `code_information`,
+    where at most 4,096 codes can be summed over.
 
     Raises:
         ValueError: If the data lie outside the support of the likelihood.
@@ -111,16 +119,11 @@ def _figures(
         figures["accuracy"] = _accuracy(model, batches)
     if isinstance(model, DiscreteVAE):
         figures |= _health_figures(code_health(model, batches("usage of the code")))
-    if isinstance(model.likelihood, TokenLikelihood):
-        elbo = figures["elbo"].value
-        assert isinstance(elbo, float)
-        figures |= _token_figures(elbo, batches)
     return {name: labelled(figure, model) for name, figure in figures.items()}
 
 
 def _bound_figures(model: VAE, batches: _Labelled, generator: torch.Generator) -> dict[str, Figure]:
     bounds = evaluate_bounds(model, batches("ELBO"), generator)
-    dimensions = torch.Size(model.shape).numel()
     return {
         "elbo": mean_figure(bounds.elbo),
         "reconstruction": mean_figure(bounds.reconstruction),
@@ -128,21 +131,30 @@ def _bound_figures(model: VAE, batches: _Labelled, generator: torch.Generator) -
         "objective_gap": mean_figure(
             bounds.objective - bounds.elbo, note="trained surrogate − ELBO"
         ),
-        "bits_per_dimension": mean_figure(
-            -bounds.elbo / dimensions / torch.tensor(2.0).log(), "bits per dimension", "from −ELBO"
-        ),
+        **_figures_of_dimensions(bounds, model.likelihood),
     }
 
 
-def _token_figures(elbo: float, batches: _Labelled) -> dict[str, Figure]:
-    """What the ELBO means for each token, its end counted, with the KL included."""
-    counts = [token_counts(as_batch(batch).x) for batch in batches("tokens")]
-    tokens = float(torch.cat(counts).double().mean())
-    note = "from the ELBO: the KL is included, the end of a sentence is a token"
-    return {
-        "bits_per_token": Figure(-elbo / tokens / math.log(2), None, "bits per token", note),
-        "perplexity_per_token": Figure(math.exp(-elbo / tokens), None, "tokens", note),
-    }
+def _figures_of_dimensions(bounds: Bounds, likelihood: Likelihood) -> dict[str, Figure]:
+    """What the ELBO, with its KL, means for each dimension that was observed."""
+    if not bool(bounds.dimensions.any()):
+        return {}
+    unit, bits = likelihood.unit, -bounds.elbo.double() / math.log(2)
+    note = f"from −ELBO, its KL included, over all {unit}s that were observed"
+    per_dimension = ratio_figure(bits, bounds.dimensions, f"bits per {unit}", note)
+    figures = {"bits_per_dimension": per_dimension}
+    if likelihood.sequential:
+        figures[f"bits_per_{unit}"] = per_dimension
+        figures[f"perplexity_per_{unit}"] = _perplexity(per_dimension, f"{unit}s")
+    return figures
+
+
+def _perplexity(bits: Figure, unit: str) -> Figure:
+    """2^b, and its standard error by the delta method."""
+    assert isinstance(bits.value, float)
+    value = 2**bits.value
+    se = None if bits.se is None else value * math.log(2) * bits.se
+    return Figure(value, se, unit, bits.note)
 
 
 def _accuracy(model: SemiSupervisedVAE, batches: _Labelled) -> Figure:
@@ -156,6 +168,10 @@ def _accuracy(model: SemiSupervisedVAE, batches: _Labelled) -> Figure:
 def _health_figures(health: CodeHealth) -> dict[str, Figure]:
     latents, categories = health.usage.shape
     kl = {} if health.kl is None else {"kl_per_latent": Figure(health.kl.tolist(), None, NATS)}
+    whole = {}
+    if health.code_information is not None:
+        note = "I(z; x) of the whole code over these examples"
+        whole["code_information"] = Figure(health.code_information, None, NATS, note)
     return {
         "active_latents": Figure(health.active_latents, None, f"of {latents} latents"),
         "dead_categories": Figure(
@@ -164,9 +180,8 @@ def _health_figures(health: CodeHealth) -> dict[str, Figure]:
         "distinct_codes": Figure(
             health.distinct_codes, None, f"most probable codes of {health.examples} examples"
         ),
-        "mutual_information": Figure(
-            float(health.mutual_information.sum()), None, NATS, "sum over latents"
-        ),
+        "mutual_information": Figure(float(health.mutual_information.sum()), None, NATS, SUMMED),
+        **whole,
         "perplexity": Figure(
             float(health.perplexity.mean()),
             None,
@@ -182,8 +197,8 @@ def _health_figures(health: CodeHealth) -> dict[str, Figure]:
 
 
 def labelled(figure: Figure, model: VAE) -> Figure:
-    """Notes beside nats that come from a cross-entropy that they are of no likelihood."""
-    if model.likelihood.normalised or figure.unit != NATS:
+    """Notes beside nats and bits that come from a cross-entropy that they are of no likelihood."""
+    if model.likelihood.normalised or not figure.unit.startswith((NATS, "bits per")):
         return figure
     warning = "binary cross-entropy on grey values: not a likelihood"
     return replace(figure, note=f"{figure.note}; {warning}" if figure.note else warning)

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from discretevae.likelihoods.tokens import TokenLikelihood
-from discretevae.models import DiscreteVAE
+from discretevae.models import VAE
 
 __all__ = ["bits_per_token", "interpolate", "perplexity"]
 
@@ -66,7 +65,7 @@ def _nats_per_token(bound: Tensor, tokens: Tensor) -> float:
 
 
 @torch.no_grad()
-def interpolate(model: DiscreteVAE, x: Float[Tensor, " T"], y: Float[Tensor, " T"]) -> list[str]:
+def interpolate(model: VAE, x: Float[Tensor, " T"], y: Float[Tensor, " T"]) -> list[str]:
     """Writes the sentences between two, changing one latent of the code after the other.
 
     The first is the reconstruction of `x`, the last that of `y`; each between differs from the
@@ -75,10 +74,8 @@ def interpolate(model: DiscreteVAE, x: Float[Tensor, " T"], y: Float[Tensor, " T
     Raises:
         ValueError: If the model's likelihood does not write sentences.
     """
-    if not isinstance(model.likelihood, TokenLikelihood):
-        raise ValueError(
-            f"`model` must have a TokenLikelihood, got {type(model.likelihood).__name__}."
-        )
+    if not model.likelihood.sequential:
+        raise ValueError(f"`model` must write sentences (tokens), got {model.likelihood.label}.")
     code, target = model.encode(torch.stack([x, y]))
     steps = [code.clone()]
     for d in (code != target).nonzero()[:, 0].tolist():
@@ -86,4 +83,4 @@ def interpolate(model: DiscreteVAE, x: Float[Tensor, " T"], y: Float[Tensor, " T
         code[d] = target[d]
         steps.append(code)
     sentences = model.likelihood.point(model.decode(torch.stack(steps)))
-    return model.likelihood.vocabulary.to_sentences(sentences)
+    return [str(sentence) for (sentence,) in model.likelihood.written(sentences)]

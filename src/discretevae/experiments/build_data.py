@@ -8,7 +8,7 @@ from discretevae.data import BINARIZERS, DATASETS, Examples, Splits, load, read_
 from discretevae.data.binarize import Binarizer
 from discretevae.data.mixed_tables import load_table, read_rows
 from discretevae.data.text import load_text, read_sentences, text_examples
-from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
+from discretevae.likelihoods import Likelihood
 from discretevae.models import VAE
 from discretevae.names import resolve
 
@@ -84,13 +84,28 @@ LOADERS: dict[str, Callable[[Mapping[str, Any]], Splits]] = {
 
 def read_alike(path: str, options: Mapping[str, Any], model: VAE) -> Examples:
     """Reads a file of the user's by what a model knows of its data."""
-    likelihood = model.likelihood
-    if isinstance(likelihood, TokenLikelihood):
-        sentences = read_sentences(path, options["column"])
-        return text_examples(sentences, likelihood.vocabulary, likelihood.length - 1, True)[0]
-    if isinstance(likelihood, ColumnsLikelihood):
-        return read_rows(path, likelihood.columns).examples
+    read = READERS.get(model.likelihood.name, _file_alike)
+    return read(path, options, model.likelihood)
+
+
+def _file_alike(path: str, options: Mapping[str, Any], likelihood: Likelihood) -> Examples:
     return read_file(path)[0]
+
+
+def _sentences_alike(path: str, options: Mapping[str, Any], likelihood: Any) -> Examples:
+    sentences = read_sentences(path, options["column"])
+    return text_examples(sentences, likelihood.vocabulary, likelihood.length - 1, True)[0]
+
+
+def _rows_alike(path: str, options: Mapping[str, Any], likelihood: Any) -> Examples:
+    return read_rows(path, likelihood.columns).examples
+
+
+READERS: dict[str, Callable[[str, Mapping[str, Any], Any], Examples]] = {
+    "tokens": _sentences_alike,
+    "columns": _rows_alike,
+}
+"""Likelihood → how a file is read by what it knows of the data; all others know nothing."""
 
 
 def names_in(text: str | None) -> tuple[str, ...]:

@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from discretevae.latents import DEFAULT_BUDGET
+from discretevae.schema.columns import Cell, Cells
 
 __all__ = ["Likelihood", "LinearLikelihood"]
 
@@ -28,6 +29,14 @@ class Likelihood(nn.Module, ABC):
     """False where p(x | h) does not integrate to one over the data it is given."""
     cheap_codes: ClassVar[int] = DEFAULT_BUDGET
     """Up to how many codes log p(x) is summed over where nobody asked for a number of samples."""
+    unit: ClassVar[str] = "dimension"
+    """What each of the dimensions is called, of which `dimensions` counts those observed."""
+    sequential: ClassVar[bool] = False
+    """Whether an observation is written one dimension after the other, as language is."""
+    standardised: ClassVar[bool] = False
+    """Whether observations are real numbers of any size, which training wants standardised."""
+    lossless: bool = False
+    """Whether `symbol_logits` says all of an observation, so that it can be coded without loss."""
 
     def __init__(self, event_dims: int = 1) -> None:
         super().__init__()
@@ -46,6 +55,46 @@ class Likelihood(nn.Module, ABC):
     def point(self, p: Distribution) -> Tensor:
         """Gives the one observation that stands for a distribution: its mean."""
         return p.mean
+
+    def dimensions(self, x: Float[Tensor, "*B_and_event"]) -> Int64[Tensor, "*B"]:
+        """Counts the dimensions of each observation that were observed; by default all."""
+        batch, event = x.shape[: x.ndim - self.event_dims], x.shape[x.ndim - self.event_dims :]
+        return torch.full(batch, event.numel(), device=x.device)
+
+    @property
+    def header(self) -> tuple[str, ...] | None:
+        """The names of the cells that `written` gives; None where observations are no text."""
+        return None
+
+    def written(self, x: Float[Tensor, "N *event"]) -> list[list[Cell]]:
+        """Gives the cells of each observation, as the file that it came from has them.
+
+        Raises:
+            ValueError: If observations are no text.
+        """
+        raise ValueError(f"`likelihood` must be of tokens or columns, got {self.label}.")
+
+    def shades(self, x: Tensor) -> tuple[float, float]:
+        """Gives the values to be shown as black and as white in pictures of these and others."""
+        return 0.0, 1.0
+
+    @property
+    def table(self) -> Cells | None:
+        """How rows of a table are read, whose cells may be missing; None of anything else."""
+        return None
+
+    def symbol_logits(self, p: Distribution) -> Float[Tensor, "*B_and_event V"]:
+        """Gives the unnormalised log-probability of each value that a dimension can have.
+
+        Raises:
+            ValueError: If the dimensions have no such values, or are not independent.
+        """
+        raise ValueError(f"`likelihood` must have values to count, got {self.label}.")
+
+    @property
+    def disclosed(self) -> str | None:
+        """What `config` holds of the training data, in words; None where it holds nothing."""
+        return None
 
     @property
     def label(self) -> str:

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent
@@ -33,10 +34,15 @@ class BernoulliLikelihood(LinearLikelihood):
 
     def __init__(self, event_dims: int = 1, grey: bool = False) -> None:
         super().__init__(event_dims)
-        self.normalised = not grey
+        self.normalised = self.lossless = not grey
 
     def forward(self, h: Float[Tensor, "*B_and_event"]) -> Distribution:
         return Independent(Bernoulli(logits=h, validate_args=False), self.event_dims)
+
+    def symbol_logits(self, p: Distribution) -> Float[Tensor, "*B_and_event 2"]:
+        assert isinstance(p, Independent)
+        h = p.base_dist.logits
+        return torch.stack([torch.zeros_like(h), h], -1)
 
     @property
     def label(self) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from discretevae.latents import categorical
 from discretevae.likelihoods.base import Likelihood
-from discretevae.schema.columns import Cells, Column, DiscreteColumn, as_columns
+from discretevae.schema.columns import Cell, Cells, Column, DiscreteColumn, as_columns, table_rows
 
 __all__ = ["ColumnsDistribution", "ColumnsLikelihood"]
 
@@ -126,6 +126,7 @@ class ColumnsLikelihood(Likelihood):
     """
 
     name: ClassVar[str] = "columns"
+    unit: ClassVar[str] = "cell"
 
     def __init__(
         self,
@@ -154,6 +155,28 @@ class ColumnsLikelihood(Likelihood):
     def point(self, p: Distribution) -> Float[Tensor, "*B F"]:
         assert isinstance(p, ColumnsDistribution)
         return p.point
+
+    def dimensions(self, x: Float[Tensor, "*B F"]) -> Int64[Tensor, "*B"]:
+        """Counts the cells of each row that are there."""
+        return (~x.isnan()).sum(-1)
+
+    @property
+    def table(self) -> Cells:
+        return self.cells
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def written(self, x: Float[Tensor, "N F"]) -> list[list[Cell]]:
+        return table_rows(x.float(), self.columns)
+
+    @property
+    def disclosed(self) -> str:
+        return (
+            "the names of the columns, their categories, and mean and scale of their numbers, as "
+            "the training rows have them"
+        )
 
     def config(self) -> dict[str, Any]:
         return {

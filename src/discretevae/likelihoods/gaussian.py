@@ -32,6 +32,7 @@ class GaussianLikelihood(Likelihood):
     """
 
     name: ClassVar[str] = "gaussian"
+    standardised: ClassVar[bool] = True
 
     def __init__(self, event_dims: int = 1, scale: float = 1.0) -> None:
         super().__init__(event_dims)
@@ -52,6 +53,11 @@ class GaussianLikelihood(Likelihood):
         constant = h.shape[1] * (self.log_scale + 0.5 * math.log(2 * math.pi))
         pairs = -0.5 * (distance / self.log_scale.exp()).square() - constant
         return pairs.reshape(-1, *batch)
+
+    def shades(self, x: Tensor) -> tuple[float, float]:
+        """The range of these values, which have no other bounds."""
+        low, high = float(x.min()), float(x.max())
+        return low, high if high > low else low + 1
 
     def check(self, x: Tensor) -> None:
         if not bool(x.isfinite().all()):

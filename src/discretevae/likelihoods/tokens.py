@@ -14,7 +14,15 @@ from discretevae.latents.categorical import gumbel
 from discretevae.likelihoods.base import Likelihood
 from discretevae.names import resolve
 from discretevae.networks.text import WRITERS
-from discretevae.schema.vocabulary import END, PADDING, UNKNOWN, Vocabulary, inside
+from discretevae.schema.columns import Cell
+from discretevae.schema.vocabulary import (
+    END,
+    PADDING,
+    UNKNOWN,
+    Vocabulary,
+    inside,
+    token_counts,
+)
 
 __all__ = ["SentenceDistribution", "TokenLikelihood"]
 
@@ -60,6 +68,8 @@ class TokenLikelihood(Likelihood):
     """
 
     name: ClassVar[str] = "tokens"
+    unit: ClassVar[str] = "token"
+    sequential: ClassVar[bool] = True
     cheap_codes: ClassVar[int] = 2**6
     """Each pair of a code and a sentence is a pass of the network."""
 
@@ -100,6 +110,21 @@ class TokenLikelihood(Likelihood):
     def point(self, p: Distribution) -> Tensor:
         """Gives the sentence whose every token is the most probable after those before."""
         return p.mode
+
+    def dimensions(self, x: Float[Tensor, "*B T"]) -> Int64[Tensor, "*B"]:
+        """Counts the tokens of each sentence, its end included; padding is none."""
+        return token_counts(x)
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        return ("sentence",)
+
+    def written(self, x: Float[Tensor, "N T"]) -> list[list[Cell]]:
+        return [[text] for text in self.vocabulary.to_sentences(x)]
+
+    @property
+    def disclosed(self) -> str:
+        return "the vocabulary, which comes from the training sentences"
 
     def config(self) -> dict[str, Any]:
         return {

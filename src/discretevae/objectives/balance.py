@@ -17,7 +17,8 @@ def batch_mutual_information(logits: Float[Tensor, "B D K"]) -> Float[Tensor, " 
 
     Maximised, it spreads the batch evenly over the classes and makes each example sure of its own.
     It lies between 0 and min(log K, log B). Over random batches its expectation is at most the
-    information on all data, and nears it as B grows.
+    information on all data, and nears it as B grows. The sum over latents is at least the
+    information of the whole code, which is less by the latents' total correlation.
 
     Reference: Krause, Perona & Gomes, Discriminative Clustering by Regularized Information
     Maximization, 2010. As a loss of networks: Hu et al., Learning Discrete Representations via

@@ -13,7 +13,6 @@ from discretevae.evaluation.text import interpolate
 from discretevae.experiments.folder import Run
 from discretevae.experiments.shown import Shown, contexts_of, shown
 from discretevae.latents import to_one_hot
-from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
 from discretevae.models import VAE, DiscreteVAE, GaussianVAE, HierarchicalVAE
 from discretevae.pages.figures import (
     new_axes,
@@ -28,7 +27,6 @@ from discretevae.pages.figures import (
 from discretevae.pages.figures.tiles import MAX_TILES, plot_tiles
 from discretevae.pages.report import ReportFigure, ReportTable
 from discretevae.pages.writing import as_cells
-from discretevae.schema.vocabulary import Vocabulary
 
 __all__ = ["draw_gallery", "draw_reconstructions", "draw_samples", "write_tables"]
 
@@ -60,22 +58,23 @@ def draw_gallery(run: Run, model: VAE, data: Splits, seed: int) -> list[ReportFi
 @torch.no_grad()
 def write_tables(model: VAE, data: Splits, seed: int) -> list[ReportTable]:
     """Lists what the model writes, where the data are sentences or tables."""
-    likelihood = model.likelihood
-    if isinstance(likelihood, TokenLikelihood):
-        assert isinstance(model, DiscreteVAE)
-        return _sentences(model, likelihood.vocabulary, shown(data).examples, seed)
-    if isinstance(likelihood, ColumnsLikelihood):
-        return _rows(model, shown(data).examples, seed)
-    return []
+    if model.likelihood.header is None:
+        return []
+    write = _sentences if model.likelihood.sequential else _rows
+    return write(model, shown(data).examples, seed)
 
 
-def _sentences(
-    model: DiscreteVAE, vocabulary: Vocabulary, examples: Examples, seed: int
-) -> list[ReportTable]:
+def _sentences(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
     x = examples.values(slice(0, SHOWN))
-    written = vocabulary.to_sentences(model.reconstruct(x))
-    pairs = list(zip(vocabulary.to_sentences(x), written, strict=True))
-    drawn = vocabulary.to_sentences(model.sample(SHOWN, torch.Generator().manual_seed(seed)))
+    given, written, drawn = (
+        as_cells(some, model.likelihood).rows
+        for some in (
+            x,
+            model.reconstruct(x),
+            model.sample(SHOWN, torch.Generator().manual_seed(seed)),
+        )
+    )
+    pairs = [(*sentence, *again) for sentence, again in zip(given, written, strict=True)]
     between = interpolate(model, x[0], x[-1])
     return [
         ReportTable(
@@ -88,7 +87,7 @@ def _sentences(
             "Samples from the prior",
             "Codes drawn from the prior, and the most probable sentence of each, word by word.",
             ("sentence",),
-            [(sentence,) for sentence in drawn],
+            drawn,
         ),
         ReportTable(
             "From one sentence to another",
@@ -278,10 +277,7 @@ def _usage(path: Path, model: DiscreteVAE, examples: Examples) -> ReportFigure:
 
 def _range(model: VAE, x: Tensor) -> tuple[float, float]:
     """Probabilities are shown from 0 to 1, other values over the range they have."""
-    if model.likelihood.name != "gaussian":
-        return 0.0, 1.0
-    low, high = float(x.min()), float(x.max())
-    return (low, high) if high > low else (low, low + 1)
+    return model.likelihood.shades(x)
 
 
 def _array(x: Tensor) -> np.ndarray:

@@ -48,13 +48,23 @@ def publish(run: Run, model: VAE, data: Splits, options: Mapping[str, Any]) -> N
 def describe(model: VAE, data: Splits) -> str:
     """Says in a sentence what was trained on which data."""
     shape = "×".join(map(str, model.shape))
-    code = CODES[type(model)](model)
-    network = f"{model.network.kind.upper()} {tuple(model.network.config().values())[1]}"
     return (
-        f"{code}, {network}, {model.likelihood.label} likelihood, on {data.name} "
+        f"{_code(model)}, {_network(model)}, {model.likelihood.label} likelihood, on {data.name} "
         f"({shape}, {data.binarizer.name}): {len(data.train):,} training, "
         f"{len(data.validation):,} validation and {len(data.test):,} test examples."
     )
+
+
+def _code(model: VAE) -> str:
+    """What the code is, as the nearest class that says so has it; else the name of the model."""
+    known = (CODES[kind] for kind in type(model).__mro__ if kind in CODES)
+    return next(known, lambda model: f"a {model.kind}")(model)
+
+
+def _network(model: VAE) -> str:
+    """The kind of the network, and the first of its options."""
+    _, *options = model.network.config().values()
+    return " ".join([model.network.kind.upper(), *map(str, options[:1])])
 
 
 def _of_discrete(model: Any) -> str:

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from discretevae.data.mixed_tables import table_rows
-from discretevae.likelihoods import ColumnsLikelihood, Likelihood, TokenLikelihood
+from discretevae.likelihoods import Likelihood
+from discretevae.schema.columns import Cell
 
 __all__ = ["MISSING", "ReadableRows", "Written", "as_cells", "as_csv", "as_text", "writes"]
 
-Cell = str | float | int | None
 MISSING = "–"
 """How a missing cell is written to be read."""
 
@@ -26,7 +25,7 @@ class Written(NamedTuple):
 
 def writes(likelihood: Likelihood) -> bool:
     """Tells whether observations are sentences or rows of a table, not numbers or images."""
-    return isinstance(likelihood, TokenLikelihood | ColumnsLikelihood)
+    return likelihood.header is not None
 
 
 def as_text(x: Tensor, likelihood: Likelihood) -> Written:
@@ -35,12 +34,7 @@ def as_text(x: Tensor, likelihood: Likelihood) -> Written:
     Raises:
         ValueError: If the likelihood is neither of tokens nor of columns.
     """
-    if isinstance(likelihood, TokenLikelihood):
-        return Written(("sentence",), [[text] for text in likelihood.vocabulary.to_sentences(x)])
-    if isinstance(likelihood, ColumnsLikelihood):
-        names = tuple(column.name for column in likelihood.columns)
-        return Written(names, table_rows(x.float(), likelihood.columns))
-    raise ValueError(f"`likelihood` must be of tokens or columns, got {likelihood.label}.")
+    return Written(likelihood.header or (), likelihood.written(x))
 
 
 class ReadableRows(NamedTuple):

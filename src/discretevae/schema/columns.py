@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
 from discretevae.names import resolve
@@ -14,12 +15,17 @@ from discretevae.names import resolve
 __all__ = [
     "BinaryColumn",
     "CategoricalColumn",
+    "Cell",
     "Cells",
     "Column",
     "DiscreteColumn",
     "NumericColumn",
     "as_columns",
+    "table_rows",
 ]
+
+Cell = str | float | int | None
+"""A cell as a file has it: None where it is missing."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,12 @@ class Column:
     name: str
 
     kind: ClassVar[str]
+
+    def written(self, values: Float32[np.ndarray, " n"]) -> list[Cell]:
+        """Gives cells as a file has them."""
+        # The shortest number that is this one in float32: 0.1, not 0.10000000149.
+        numbers = [float(str(v)) for v in values]
+        return [None if math.isnan(v) else int(v) if v.is_integer() else v for v in numbers]
 
     def config(self) -> dict[str, Any]:
         """Describes the column in plain types."""
@@ -70,6 +82,9 @@ class DiscreteColumn(Column):
 
     least: ClassVar[int]
     most: ClassVar[float]
+
+    def written(self, values: Float32[np.ndarray, " n"]) -> list[Cell]:
+        return [None if math.isnan(v) else self.categories[int(v)] for v in values]
 
     def __post_init__(self) -> None:
         count = len(self.categories)
@@ -144,6 +159,22 @@ def _column(config: Mapping[str, Any]) -> Column:
         return kind(**options)
     except TypeError as error:
         raise ValueError(f"`columns` must describe columns, got {dict(config)}: {error}.") from None
+
+
+def table_rows(x: Float32[Tensor, "n F"], columns: Sequence[Column]) -> list[list[Cell]]:
+    """Returns rows as the cells of a table: numbers, categories, and nothing where one is missing.
+
+    Arguments:
+        x: Rows as models see them.
+        columns: Those of the table.
+
+    Example:
+        >>> columns = NumericColumn("age", 40.0, 10.0), BinaryColumn("job", ("cook", "smith"))
+        >>> table_rows(torch.tensor([[30.5, 1.0], [30.0, torch.nan]]), columns)
+        [[30.5, 'smith'], [30, None]]
+    """
+    by_column = [column.written(x[:, i].numpy(force=True)) for i, column in enumerate(columns)]
+    return [list(row) for row in zip(*by_column, strict=True)]
 
 
 class Cells(nn.Module):

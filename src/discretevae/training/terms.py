@@ -90,7 +90,9 @@ class Contrast(Term):
 class Balance(Term):
     """Spreads the batch over the classes of every latent, and makes each example sure of its own.
 
-    The information between example and class, summed over latents; 0 for a batch of one.
+    The information between example and class, summed over latents; 0 for a batch of one. The sum
+    is at least what the whole code tells of the example, and more where latents repeat each other:
+    it asks nothing of how they go together.
 
     Raises:
         ValueError: If the model has no categorical posterior.

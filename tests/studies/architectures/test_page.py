@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,18 @@ from discretevae.studies.architectures.drawings import Drawings
 from discretevae.studies.architectures.findings import Bound, Study
 from discretevae.studies.architectures.page import sections_of, write_page
 from discretevae.studies.architectures.sections import Section
+
+ROOT = Path(__file__).parents[3]
+
+
+def benchmark() -> Any:
+    """The script that writes results/study.md."""
+    spec = spec_from_file_location("study_benchmark", ROOT / "benchmarks" / "study.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class NoDrawings(Drawings):
@@ -82,15 +95,25 @@ def test_a_relaxed_value_is_never_called_a_bound(found: Study) -> None:
     assert "MLP: −101 relaxed, −190 true, −168 with the exact gradient" in one_code.paragraphs[1]
 
 
-def test_the_reported_figures_stand_beside_ours(found: Study) -> None:
-    beside = section(found, "Beside the report")
-    (table,) = beside.tables
+def test_the_reported_figures_stand_beside_ours_on_the_page_of_results(found: Study) -> None:
+    (table,) = benchmark().beside_the_report(found).tables
     assert table.rows == [
         ("MLP", "−100.9", "−102.5 ± 0.4", "−104.0 ± 0.4", "0.3890", "0.500", "0.2420", "0.300")
     ]
-    assert all(s.title != "Beside the report" for s in sections_of(
-        replace(found, data="digits"), NoDrawings()
-    ))  # fmt: skip
+
+
+def test_the_package_knows_of_no_figures_but_its_own(found: Study) -> None:
+    titles = [s.title for s in sections_of(found, NoDrawings())]
+    assert titles == [
+        "Bounds",
+        "One latent, honestly",
+        "How many latents",
+        "What the codes know",
+        "A code whose categories are classes",
+    ]
+    published = {str(v) for of in benchmark().REPORTED.values() for v in of.values()}
+    for path in (ROOT / "src").rglob("*.py"):
+        assert not any(figure in path.read_text(encoding="utf-8") for figure in published), path
 
 
 def test_the_best_of_each_kind_of_pixels_is_named(found: Study) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from discretevae.likelihoods import ColumnsLikelihood, Likelihood
+from discretevae.likelihoods import Likelihood
 from discretevae.models import VAE
 from discretevae.pages.figures.images import as_image
 from discretevae.pages.writing import as_cells, writes
@@ -64,9 +64,7 @@ class Texts:
     @property
     def header(self) -> Sequence[str]:
         """The names of the columns."""
-        if isinstance(self.likelihood, ColumnsLikelihood):
-            return tuple(column.name for column in self.likelihood.columns)
-        return ("sentence",)
+        return self.likelihood.header or ()
 
 
 def display_of(model: VAE, x: Float[Tensor, "N *shape"]) -> Pictures | Texts:
@@ -80,10 +78,7 @@ def display_of(model: VAE, x: Float[Tensor, "N *shape"]) -> Pictures | Texts:
     """
     if writes(model.likelihood):
         return Texts(model.likelihood)
-    if model.likelihood.name != "gaussian":
-        return Pictures(model.shape)
-    low, high = float(x.min()), float(x.max())
-    return Pictures(model.shape, low, high if high > low else low + 1)
+    return Pictures(model.shape, *model.likelihood.shades(x))
 
 
 def sheet(pictures: UInt8[np.ndarray, "N *pixels"], shades: int = 256) -> dict[str, Any]:

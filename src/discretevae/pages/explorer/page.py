@@ -1,7 +1,7 @@
 """A model's codes on a page in the browser, served from this machine to this machine."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -211,10 +211,8 @@ def observation(subject: Subject, given: Any, binarizer: Binarizer, invert: bool
         ValueError: If it cannot be read so.
     """
     likelihood = subject.model.likelihood
-    if isinstance(likelihood, TokenLikelihood):
-        return _sentence(given, likelihood)
-    if isinstance(likelihood, ColumnsLikelihood):
-        return _row(given, likelihood)
+    if likelihood.name in READERS:
+        return READERS[likelihood.name](given, likelihood)
     assert isinstance(subject.display, Pictures)
     x = _image(given, subject.display, subject.model.shape, invert)
     return binarizer.prepare_evaluation(x, generator("observed", 0)).values()[0]
@@ -239,6 +237,10 @@ def _row(frame: Any, likelihood: ColumnsLikelihood) -> Tensor:
         if isinstance(column, NumericColumn):
             frame[column.name] = pandas.to_numeric(frame[column.name])
     return read_rows(frame, likelihood.columns).examples.values()[0]
+
+
+READERS: dict[str, Callable[[Any, Any], Tensor]] = {"tokens": _sentence, "columns": _row}
+"""Likelihood → how what a person wrote is read; all others see images."""
 
 
 def _image(image: Any, display: Pictures, shape: tuple[int, ...], invert: bool) -> Examples:
@@ -365,7 +367,7 @@ def build_page(
                 invert.input(on_given, inputs, out, **usual)
             else:
                 go.click(on_given, inputs, out, **usual)
-                if isinstance(model.likelihood, TokenLikelihood):
+                if model.likelihood.sequential:
                     given.submit(on_given, inputs, out, **usual)
     return page
 
@@ -436,7 +438,7 @@ def require_gradio() -> Any:
 def _input(gr: Any, subject: Subject) -> tuple[Any, Any, Any]:
     """What takes an input, the button that sends it, and whether dark and bright change places."""
     none = gr.Checkbox(visible=False)
-    if isinstance(subject.model.likelihood, TokenLikelihood):
+    if subject.model.likelihood.sequential:
         text = gr.Textbox(label="Your sentence", max_lines=3, info="Enter encodes it")
         return text, gr.Button("Encode"), none
     if isinstance(subject.display, Texts):

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from discretevae.data import Splits
 from discretevae.latents import enumerate_codes, is_enumerable
-from discretevae.likelihoods import TokenLikelihood
 from discretevae.models import VAE
 from discretevae.pages.explorer.display import Pictures, sheet
 from discretevae.pages.explorer.subject import ExplorerError, Subject, changes
@@ -69,7 +68,7 @@ def precompute(model: VAE, data: Splits, seed: int) -> ReportExplorer | None:
 def _every_code(subject: Subject, generator: torch.Generator) -> ReportExplorer | None:
     model = subject.model
     sizes = model.num_latents, model.num_categories
-    most = SENTENCES if isinstance(model.likelihood, TokenLikelihood) else EVERY
+    most = SENTENCES if model.likelihood.sequential else EVERY
     if len(subject.conditions) > 1 or not is_enumerable(*sizes, most):
         return None
     x = subject.decode(enumerate_codes(*sizes))
@@ -91,7 +90,7 @@ def _single_changes(subject: Subject, generator: torch.Generator) -> ReportExplo
     model = subject.model
     latents = range(min(model.num_latents, CELLS // model.num_categories))
     examples, samples = _examples(subject, EXAMPLES), _samples(subject, EXAMPLES, generator)
-    most = SENTENCES if isinstance(model.likelihood, TokenLikelihood) else CELLS * EXAMPLES
+    most = SENTENCES if model.likelihood.sequential else CELLS * EXAMPLES
     for count, shades in _attempts():
         bases = [*examples[:count], *samples[: count // 2]]
         if count > 1 and len(bases) * len(latents) * model.num_categories > most:

@@ -1,6 +1,6 @@
 """The figures of a study: computes the arrays, has them drawn, says what each one shows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from discretevae.pages.figures import (
 from discretevae.pages.figures.style import set_titles
 from discretevae.pages.report import ReportFigure
 from discretevae.studies.architectures.findings import Bound, Study
-from discretevae.studies.architectures.reported import REPORTED
 from discretevae.studies.architectures.run import Work
 
 __all__ = ["Drawings"]
@@ -31,10 +30,18 @@ SCORES = {"nmi": "NMI", "ari": "ARI", "accuracy": "accuracy"}
 
 
 class Drawings:
-    """Draws into the study's folder what goes with each part of the page."""
+    """Draws into the study's folder what goes with each part of the page.
 
-    def __init__(self, found: Study, work: Work) -> None:
-        self.found, self.work = found, work
+    Arguments:
+        found: What is drawn.
+        work: The runs behind it.
+        reference: Score → a figure of somebody else's, drawn beside those of the clusters.
+    """
+
+    def __init__(
+        self, found: Study, work: Work, reference: Mapping[str, float] | None = None
+    ) -> None:
+        self.found, self.work, self.reference = found, work, reference or {}
         self.folder = work.folder / "figures"
         self.first = found.models[0].pixels
 
@@ -91,8 +98,7 @@ class Drawings:
                 label: {"categories": [run[score] for run in self.found.clusters]}
                 for score, label in SCORES.items()
             }
-            known = REPORTED["MLP"] if self.found.data == "mnist" else {}
-            reference = {label: known[label] for label in scores if label in known}
+            reference = {k: self.reference[k] for k in scores if k in self.reference}
             figure = plot_seeds(scores, reference=reference, reference_label="report")
             path = save(figure, self.folder / "clusters.png")
             caption = "A dot for each seed, a tick for their mean."
