@@ -12,7 +12,7 @@ from torch import Tensor
 from discretevae.data import BINARIZERS, Splits, load
 from discretevae.models import DiscreteVAE
 from discretevae.networks import MLP
-from discretevae.training import TrainingError, TrainingOptions, best_row, check, train
+from discretevae.training import TrainingError, TrainingOptions, best_row, prepare, train
 
 Make = Callable[..., DiscreteVAE]
 
@@ -140,13 +140,13 @@ def test_what_does_not_go_together_is_refused(
 ) -> None:
     grey = replace(digits, binarizer=BINARIZERS["none"])
     with pytest.raises(ValueError, match="0 or 1 for the Bernoulli likelihood"):
-        check(make_model(), grey, options)
+        prepare(make_model(), grey, options)
     with pytest.raises(TrainingError, match=r"shape \(64,\) to suit the model, got \(1, 8, 8\)"):
-        check(DiscreteVAE((64,), 2, 3), digits, options)
+        prepare(DiscreteVAE((64,), 2, 3), digits, options)
     with pytest.raises(TrainingError, match="must have training examples, got none"):
-        check(make_model(), replace(digits, train=digits.train.take(slice(0))), options)
+        prepare(make_model(), replace(digits, train=digits.train.take(slice(0))), options)
     with pytest.raises(TrainingError, match=r"`accelerator` must be one .* got 'abacus'"):
-        check(make_model(), digits, replace(options, accelerator="abacus"))
+        prepare(make_model(), digits, replace(options, accelerator="abacus"))
 
 
 def test_every_example_is_checked_against_the_likelihood(
@@ -157,7 +157,7 @@ def test_every_example_is_checked_against_the_likelihood(
     bad = replace(digits, test=replace(digits.test, x=x), binarizer=BINARIZERS["none"])
     bad = replace(bad, train=digits.validation)
     with pytest.raises(ValueError, match="0 or 1"):
-        check(make_model(), bad, options)
+        prepare(make_model(), bad, options)
 
 
 def test_a_run_from_disk_is_repeated_and_resumed(tmp_path: Path, make_model: Make) -> None:
