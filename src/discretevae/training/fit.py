@@ -68,8 +68,8 @@ def train(
         resume: Go on from `checkpoints/last.ckpt`, where there is one; with the same terms.
         terms: What is maximised besides the ELBO, never reported with it: name of the weight →
             (term, weight), a weight being a number, "START:END" or "START:END:STEPS".
-        callbacks: Of Lightning; the rows so far are `pl_module.history`. What one keeps in
-            checkpoints must be plain values or tensors.
+        callbacks: Of Lightning; `pl_module.history` has the rows, that of an epoch from the
+            start of the next on. What one keeps in checkpoints must be plain values or tensors.
         logger: Of Lightning, instead of TensorBoard's in the folder.
 
     Returns:
@@ -85,7 +85,8 @@ def train(
         >>> from discretevae.training.terms import Balance
         >>> digits = load_data("digits", binarize="fresh", limit=20)
         >>> options = TrainingOptions(epochs=1, accelerator="cpu", progress_bar=False)
-        >>> history = train(DiscreteVAE((1, 8, 8)), digits, options, terms={"spread": (Balance(), 2)})
+        >>> added = {"spread": (Balance(), 2)}
+        >>> history = train(DiscreteVAE((1, 8, 8)), digits, options, terms=added)
         >>> history[0]["spread"]
         2.0
     """

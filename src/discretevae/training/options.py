@@ -46,6 +46,11 @@ class Loop:
     num_nodes: int = 1
     precision: str = named("32-true", "training.options:PRECISIONS")
 
+    @property
+    def processes(self) -> int:
+        """How many there are in all."""
+        return self.devices * self.num_nodes
+
 
 @dataclass(frozen=True)
 class Aim:
@@ -110,8 +115,3 @@ class TrainingOptions(Aim, Loop):
             require_range(name, getattr(self, name), positive=False)
         if self.temperature is not None:
             require_range("temperature", self.temperature, positive=True)
-
-    @property
-    def processes(self) -> int:
-        """How many there are in all."""
-        return self.devices * self.num_nodes
