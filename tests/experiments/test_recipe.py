@@ -11,7 +11,8 @@ import torch
 import yaml
 
 from discretevae.cli.main import COMMANDS, main
-from discretevae.cli.parser import arguments_of, parse
+from discretevae.cli.options import arguments_of
+from discretevae.cli.parser import parse
 from discretevae.cli.train import stored_recipe
 from discretevae.data import Examples, Splits
 from discretevae.experiments import build_data, build_model

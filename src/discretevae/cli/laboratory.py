@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discretevae.cli.parser import shares
+from discretevae.cli.options import shares
 from discretevae.cli.saved import require_discrete, saved_model
 from discretevae.cli.train import default_name, stored_recipe
 from discretevae.experiments.recipe import Recipe

@@ -8,7 +8,8 @@ from discretevae.cli.explore import explore
 from discretevae.cli.export import export
 from discretevae.cli.laboratory import compare, gradients
 from discretevae.cli.lists import datasets, estimators
-from discretevae.cli.parser import Commands, arguments_of, parse
+from discretevae.cli.options import arguments_of
+from discretevae.cli.parser import Commands, parse
 from discretevae.cli.prior import prior
 from discretevae.cli.samples import reconstruct, sample
 from discretevae.cli.share import share

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from discretevae.cli.parser import arguments_of, shares
+from discretevae.cli.options import arguments_of, shares
 from discretevae.experiments.recipe import Recipe
 from discretevae.names import require_count
 

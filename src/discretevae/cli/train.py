@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discretevae.cli.parser import OptionsError, typed_options
+from discretevae.cli.options import OptionsError
+from discretevae.cli.parser import typed_options
 from discretevae.experiments.recipe import Recipe
 from discretevae.names import require_count
 from discretevae.processes import process_rank

@@ -89,8 +89,7 @@ def _hierarchical(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
 
 def _joint(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
     given = _given(recipe, "embedding_size")
-    sizes = {"num_continuous": recipe.continuous}
-    return JointVAE(**common, **_code(recipe), **given, **sizes)
+    return JointVAE(**common, **_code(recipe), **given, num_continuous=recipe.continuous or 0)
 
 
 def _semi_supervised(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
