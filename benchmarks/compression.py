@@ -27,12 +27,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from discretevae.cli.train import stored_options
+from discretevae.cli.train import stored_recipe
 from discretevae.codes import compress_file, decompress_file
 from discretevae.codes.archive import Archive
 from discretevae.data.blocks import Blocks
 from discretevae.experiments.folder import Run
-from discretevae.experiments.shown import shown_from_options
+from discretevae.experiments.shown import shown_for
 from discretevae.files import write_text
 from discretevae.models import DiscreteVAE
 
@@ -236,9 +236,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     run = Run.open(arguments.run)
-    options = stored_options(run)
+    recipe = stored_recipe(run)
     model = DiscreteVAE.from_pretrained(run.model)
-    examples = shown_from_options(options, None, model).examples
+    examples = shown_for(recipe, None, model).examples
     x = (examples.x.numpy() > 0).astype(np.uint8).reshape(len(examples), *model.shape[-2:])
     as_seen = x.reshape(len(x), *model.shape)
 
@@ -260,11 +260,11 @@ def main() -> None:
         f"--seed {arguments.seed}"
     )
     record = {
-        "data": options["data"],
-        "binarized": BINARIZED.get(options["binarize"], "binary as they are"),
+        "data": recipe.data,
+        "binarized": BINARIZED.get(str(recipe.binarize), "binary as they are"),
         "model_bytes": (run.model / "model.safetensors").stat().st_size,
         "model": f"a DiscreteVAE of {model.num_latents} × {model.num_categories} latents, "
-        f"{model.network.kind}, {model.prior.kind} prior, seed {options['seed']}",
+        f"{model.network.kind}, {model.prior.kind} prior, seed {recipe.seed}",
         "examples": len(x),
         "pixels": x.size,
         "minus_elbo_bits": bits,

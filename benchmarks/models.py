@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from discretevae.cli.train import defaults, train
 from discretevae.data import Splits, class_context, load
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.figure import mean_figure
-from discretevae.experiments.build_data import data_from_options
+from discretevae.experiments.build_data import load_data
 from discretevae.experiments.folder import Run, versions
-from discretevae.experiments.options import resolve_options
+from discretevae.experiments.recipe import Recipe
+from discretevae.experiments.resolve import resolve_recipe
 from discretevae.experiments.run import run_experiment
 from discretevae.models import VAE, DiscreteVAE, SemiSupervisedVAE, from_pretrained
 from discretevae.networks import GroupNormCNN
@@ -92,16 +92,16 @@ def run_of(name: str) -> Run:
     return Run(FOLDER / name.replace(" ", "-"))
 
 
-def options_of(changes: Mapping[str, Any]) -> dict[str, Any]:
-    return resolve_options({**defaults(train), **changes})
+def recipe_of(changes: Mapping[str, Any]) -> Recipe:
+    return resolve_recipe(Recipe(**changes))
 
 
 def trained(name: str, changes: Mapping[str, Any]) -> None:
     run = run_of(name)
     if not run.metrics.exists():
         print(name, flush=True)
-        options = options_of(changes)
-        run_experiment(options, data_from_options(options), run)
+        recipe = recipe_of(changes)
+        run_experiment(recipe, load_data(recipe), run)
         print(name, "done", flush=True)
 
 
@@ -110,8 +110,8 @@ def fitted(name: str) -> None:
     run, (kind, epochs, rate) = run_of(name), FITTED[name]
     if (run.model / "config.json").exists():
         return
-    options = options_of(PRIORS["plain"] | PLAIN)
-    data, model = data_from_options(options), from_pretrained(run_of("plain").model)
+    recipe = recipe_of(PRIORS["plain"] | PLAIN)
+    data, model = load_data(recipe), from_pretrained(run_of("plain").model)
     assert isinstance(model, DiscreteVAE)
     prior = prior_from_config({"kind": kind}, model.num_latents, model.num_categories)
     codes = draw_codes(model, data.train, data.binarizer, 3)
@@ -131,7 +131,7 @@ def likelihood(name: str, changes: Mapping[str, Any], examples: int) -> dict[str
     path = run.folder / f"likelihood-{SAMPLES}-{examples}.json"
     if path.exists():
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    model, data = from_pretrained(run.model).eval(), data_from_options(options_of(changes))
+    model, data = from_pretrained(run.model).eval(), load_data(recipe_of(changes))
     draws = torch.Generator().manual_seed(0)
     x = data.test.values()
     bounds = evaluate_bounds(model, x.split(BATCH), draws)
@@ -219,7 +219,7 @@ def agreement(each: int = 500) -> dict[str, Any]:
 @torch.no_grad()
 def accuracy(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     model = from_pretrained(run_of(name).model).eval()
-    data = data_from_options(options_of(changes))
+    data = load_data(recipe_of(changes))
     assert data.test.labels is not None
     assert isinstance(model, SemiSupervisedVAE)
     parts = [model.predict(x).argmax(-1) for x in data.test.values().split(1000)]

@@ -11,7 +11,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from discretevae.cli.study import study_options
+from discretevae.cli.study import study_recipe
 from discretevae.experiments.folder import versions
 from discretevae.pages.report import format_value
 from discretevae.studies.architectures.drawings import Drawings
@@ -60,8 +60,8 @@ def main() -> None:
     parser.add_argument("--num-latents", type=int, default=30)
     parser.add_argument("--importance-samples", type=int, default=1000)
     given = parser.parse_args()
-    options = study_options("mnist", precision="bf16-mixed")
-    work = Work(options, Path(given.folder), seeds=5, contrastive=0.0)
+    recipe = study_recipe(data="mnist", precision="bf16-mixed")
+    work = Work(recipe, Path(given.folder), seeds=5, contrastive=0.0)
     asked = work.plan.experiments(given.num_latents, range(5))
     done = {
         group: [experiment for experiment in experiments if work.run(experiment).metrics.exists()]

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from discretevae.experiments.options import resolve_options
 
 from discretevae.cli.main import main
 from discretevae.cli.study import study_options
 from discretevae.cli.train import defaults, train
 from discretevae.data import Examples, Splits
-from discretevae.experiments.options import resolve_options
 from discretevae.models import from_pretrained
 from discretevae.studies.architectures import run as study_run
 

@@ -1,10 +1,19 @@
 """Names become objects through tables; numbers are refused where they are out of range."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import field, fields
 from difflib import get_close_matches
-from typing import TypeVar
+from importlib import import_module
+from typing import Any, TypeVar
 
-__all__ = ["UnknownNameError", "require_count", "require_seed", "resolve"]
+__all__ = [
+    "UnknownNameError",
+    "named",
+    "require_count",
+    "require_names",
+    "require_seed",
+    "resolve",
+]
 
 T = TypeVar("T")
 
@@ -35,6 +44,35 @@ def resolve(argument: str, value: str | T, table: Mapping[str, T]) -> T:
     near = get_close_matches(value, table, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise UnknownNameError(f"`{argument}` must be one of {', '.join(table)}, got {value!r}{hint}.")
+
+
+def named(default: str | None, *tables: str) -> Any:
+    """Makes the field of a dataclass whose value is a name in one of some tables.
+
+    Arguments:
+        default: None where it may be left out.
+        tables: "module:TABLE" below `discretevae`, looked up only when a value is checked, so that
+            the dataclass itself loads nothing.
+    """
+    return field(default=default, metadata={"tables": tables})
+
+
+def require_names(options: Any) -> None:
+    """Refuses names that are not in the tables of their fields.
+
+    Raises:
+        UnknownNameError: Naming the field, the nearest known name and all of them.
+    """
+    for one in fields(options):
+        value = getattr(options, one.name)
+        if value is not None and (tables := one.metadata.get("tables")):
+            resolve(one.name, value, {name: None for table in tables for name in _names(table)})
+
+
+def _names(table: str) -> Iterable[str]:
+    module, name = table.split(":")
+    found: Iterable[str] = getattr(import_module(f"discretevae.{module}"), name)
+    return found
 
 
 def require_count(argument: str, value: int, least: int = 1, why: str = "") -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from discretevae.codes.identity import model_identity
 from discretevae.data import Splits
 from discretevae.experiments.folder import Run, versions
+from discretevae.experiments.recipe import Recipe
 from discretevae.files import write_text
 from discretevae.models import VAE
 from discretevae.pages.html import render
@@ -42,16 +43,14 @@ class ShareError(ValueError):
     """Raised where a run cannot be shared."""
 
 
-def share(
-    run: Run, model: VAE, data: Splits, options: Mapping[str, Any], folder: str | Path
-) -> list[Path]:
+def share(run: Run, model: VAE, data: Splits, recipe: Recipe, folder: str | Path) -> list[Path]:
     """Writes `config.json`, `model.safetensors` and a model card, `README.md`, into a folder.
 
     Arguments:
         run: A finished run.
         model: Of the run.
         data: Of the run.
-        options: Of the run.
+        recipe: Of the run.
         folder: A new or empty one, or one with a model that was shared before.
 
     Returns:
@@ -66,15 +65,13 @@ def share(
             f"`FOLDER` must be new, empty or hold a shared model, got {str(folder)!r}, "
             "which holds something else."
         )
-    card = model_card(model, data, run.read_metrics(), options)
+    card = model_card(model, data, run.read_metrics(), recipe)
     model.save_pretrained(folder)
     write_text(folder / "README.md", card)
     return [folder / name for name in FILES]
 
 
-def model_card(
-    model: VAE, data: Splits, metrics: Mapping[str, Any], options: Mapping[str, Any]
-) -> str:
+def model_card(model: VAE, data: Splits, metrics: Mapping[str, Any], recipe: Recipe) -> str:
     """Writes what a model is, how good it is, how to load it and where its limits lie.
 
     Every figure is one of the run's, with its standard error; nothing else is claimed.
@@ -83,7 +80,7 @@ def model_card(
         model: What is shared.
         data: On which it was trained.
         metrics: split → name → figure, as in metrics.json.
-        options: Of the run.
+        recipe: Of the run.
     """
     splits = [split for split in ("test", "validation", "train") if metrics.get(split)]
     return render(
@@ -92,7 +89,7 @@ def model_card(
         description=describe(model, data),
         splits=splits,
         rows=list(_rows(metrics, splits)),
-        options=[(name, options[name]) for name in OPTIONS if options.get(name) is not None],
+        options=[(name, value) for name in OPTIONS if (value := getattr(recipe, name)) is not None],
         versions={k: v for k, v in versions().items() if k != "machine"},
         kind=model.kind,
         shape=model.shape,

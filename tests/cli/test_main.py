@@ -1,5 +1,4 @@
 import csv
-import inspect
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ import torch
 import yaml
 
 from discretevae.cli.main import COMMANDS, main
+from discretevae.cli.options import options_of
 from discretevae.estimators import ESTIMATORS
 from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
 from discretevae.models import from_pretrained
@@ -442,10 +442,9 @@ def test_help_names_and_explains_every_option(
     assert exit_.value.code == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
-    for name, parameter in inspect.signature(COMMANDS[command]).parameters.items():
-        required = parameter.default is inspect.Parameter.empty
-        shown = name.upper() if required else f"--{name.replace('_', '-')}"
-        short = "  -o X, " if name == "output" else "  "
+    for option in options_of(COMMANDS[command]):
+        shown = option.name.upper() if option.required else option.flag
+        short = "  -o X, " if option.name == "output" else "  "
         after = text.partition(f"{short}{shown}")[2]
         words = after.replace(" X", "", 1).replace(" N [N ...]", "", 1).split()
         assert words[0][0].isalnum(), f"{shown} is not explained"

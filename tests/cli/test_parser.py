@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from discretevae.cli.parser import OptionsError, parse, typed_options
+from discretevae.cli.options import OptionsError
+from discretevae.cli.parser import parse, typed_options
 
 
 def cook(

@@ -173,6 +173,7 @@ def _stop_short(folder: Path) -> None:
     import discretevae.studies.architectures.run
     import discretevae.studies.laboratory
     import discretevae.studies.laboratory.compare
+    import discretevae.training.fit
     import discretevae.training.prior
     from discretevae.experiments.folder import Run
 
@@ -189,7 +190,7 @@ def _stop_short(folder: Path) -> None:
         (lightning.fabric, "Fabric"),
         (discretevae.studies.laboratory, "measure_gradients"),
         (discretevae.studies.laboratory.compare, "run_experiment"),
-        (discretevae.studies.laboratory.compare, "train"),
+        (discretevae.training.fit.Prepared, "fit"),
         (discretevae.studies.architectures.run.Work, "train"),
         (discretevae.training.prior, "fit_prior"),
     ):

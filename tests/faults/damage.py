@@ -165,9 +165,9 @@ def _cut_short() -> None:
 
     real = discretevae.cli.train._train
 
-    def train(*arguments: object, resume: bool) -> None:
-        if resume:
-            real(*arguments, resume=resume)  # type: ignore[arg-type]
+    def train(run: Any, recipe: Any, prepared: Any) -> None:
+        if prepared.start:
+            real(run, recipe, prepared)
 
     discretevae.cli.train._train = train  # type: ignore[assignment]
     discretevae.pages.publish.publish = lambda *_: None

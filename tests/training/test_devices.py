@@ -67,6 +67,42 @@ def test_two_processes_are_one_up_to_the_order_of_sums(tmp_path: Path) -> None:
     assert not list(two.rglob(".*"))
 
 
+WITH_A_TERM = """
+import sys
+import torch
+from discretevae import DiscreteVAE, MLP, TrainingOptions, load_data, train
+from discretevae.training import Term
+
+class Spread(Term):
+    name, whole_batch = "spread", False
+
+    def __call__(self, model, x, generator=None, context=None):
+        return model.logits(x, context).square().sum((-2, -1)).mean()
+
+torch.manual_seed(0)
+model = DiscreteVAE((1, 8, 8), 2, 3, MLP((16,)), estimator="reinmax")
+options = TrainingOptions(
+    epochs=2, batch_size=16, accelerator="cpu", devices=int(sys.argv[2]), decay="constant",
+    learning_rate=0.05, progress_bar=False,
+)
+data = load_data("digits", binarize="fresh", limit=65)
+train(model, data, options, sys.argv[1], terms={"spread": (Spread(), "0:2")})
+"""
+
+
+def test_a_term_that_rows_have_one_by_one_is_the_same_in_two_processes(tmp_path: Path) -> None:
+    """The last batch has one row, which leaves one process without."""
+    script = tmp_path / "run.py"
+    script.write_text(WITH_A_TERM)
+    for count in ("1", "2"):
+        words = [sys.executable, "-W", "ignore", str(script), str(tmp_path / count), count]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+    for ours, theirs in zip(history(tmp_path / "2"), history(tmp_path / "1"), strict=True):
+        for name in ("train_spread", "train_objective", "train_elbo"):
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-4), name
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [

@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
 from discretevae.data import BINARIZERS, Splits, load
+from discretevae.likelihoods import BernoulliLikelihood
 from discretevae.models import DiscreteVAE
 from discretevae.networks import MLP
-from discretevae.training import TrainingError, TrainingOptions, best_row, check, train
+from discretevae.training import TrainingError, TrainingOptions, best_row, prepare, train
+from discretevae.training.module import TrainingModule
 
 Make = Callable[..., DiscreteVAE]
 
@@ -121,6 +126,86 @@ def test_a_folder_gets_history_and_logs(
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
+class Noting(Callback):
+    """Notes the rows at the end of each epoch, and keeps how many in the checkpoints."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        self.seen.append(pl_module.history[-1]["train_elbo"] if pl_module.history else 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seen = state_dict["seen"]
+
+
+class Listening(Logger):
+    """Keeps what Lightning logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[dict[str, float]] = []
+
+    name, version = "listening", 0
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.rows.append(metrics)
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None: ...
+
+
+def test_a_callback_is_called_and_goes_on_with_the_run(
+    digits: Splits, make_model: Make, options: TrainingOptions, tmp_path: Path
+) -> None:
+    first, second = Noting(), Noting()
+    constant = replace(options, decay="constant", epochs=2)
+    train(make_model(), digits, constant, tmp_path, callbacks=[first])
+    assert len(first.seen) == 2
+    longer = replace(constant, epochs=3)
+    rows = train(make_model(), digits, longer, tmp_path, resume=True, callbacks=[second])
+    assert len(second.seen) == 3
+    assert set(second.seen) <= {0.0, *(row["train_elbo"] for row in rows)}
+
+
+def test_a_logger_receives_the_rows_in_the_place_of_tensorboard(
+    digits: Splits, make_model: Make, options: TrainingOptions, tmp_path: Path
+) -> None:
+    logger = Listening()
+    history = train(make_model(), digits, options, tmp_path, logger=logger)
+    for row, logged in zip(history, logger.rows, strict=True):
+        for name in ("train_elbo", "validation_elbo", "train_objective", "beta"):
+            assert logged[name] == pytest.approx(row[name], rel=1e-6)
+    assert not (tmp_path / "tensorboard").exists()
+    assert (tmp_path / "metrics.csv").exists()
+
+
+def test_a_run_is_prepared_once(
+    digits: Splits, make_model: Make, options: TrainingOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    for cls in (Trainer, TrainingModule):
+        monkeypatch.setattr(cls, "__init__", _counting(cls.__init__, cls.__name__, made))
+    checked = []
+    check = BernoulliLikelihood.check
+    monkeypatch.setattr(
+        BernoulliLikelihood, "check", lambda self, x: (checked.append(len(x)), check(self, x))[1]
+    )
+    prepare(make_model(), digits, options).fit()
+    assert made == ["Trainer", "TrainingModule"]
+    assert len(checked) == 3  # one look at each part
+
+
+def _counting(init: Callable[..., None], name: str, made: list[str]) -> Callable[..., None]:
+    def counted(*arguments: Any, **options: Any) -> None:
+        made.append(name)
+        init(*arguments, **options)
+
+    return counted
+
+
 def test_without_a_folder_nothing_is_left(
     digits: Splits,
     make_model: Make,
@@ -140,13 +225,13 @@ def test_what_does_not_go_together_is_refused(
 ) -> None:
     grey = replace(digits, binarizer=BINARIZERS["none"])
     with pytest.raises(ValueError, match="0 or 1 for the Bernoulli likelihood"):
-        check(make_model(), grey, options)
+        prepare(make_model(), grey, options)
     with pytest.raises(TrainingError, match=r"shape \(64,\) to suit the model, got \(1, 8, 8\)"):
-        check(DiscreteVAE((64,), 2, 3), digits, options)
+        prepare(DiscreteVAE((64,), 2, 3), digits, options)
     with pytest.raises(TrainingError, match="must have training examples, got none"):
-        check(make_model(), replace(digits, train=digits.train.take(slice(0))), options)
+        prepare(make_model(), replace(digits, train=digits.train.take(slice(0))), options)
     with pytest.raises(TrainingError, match=r"`accelerator` must be one .* got 'abacus'"):
-        check(make_model(), digits, replace(options, accelerator="abacus"))
+        prepare(make_model(), digits, replace(options, accelerator="abacus"))
 
 
 def test_every_example_is_checked_against_the_likelihood(
@@ -157,7 +242,7 @@ def test_every_example_is_checked_against_the_likelihood(
     bad = replace(digits, test=replace(digits.test, x=x), binarizer=BINARIZERS["none"])
     bad = replace(bad, train=digits.validation)
     with pytest.raises(ValueError, match="0 or 1"):
-        check(make_model(), bad, options)
+        prepare(make_model(), bad, options)
 
 
 def test_a_run_from_disk_is_repeated_and_resumed(tmp_path: Path, make_model: Make) -> None:

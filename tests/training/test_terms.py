@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,9 +14,9 @@ from discretevae.evaluation import code_health
 from discretevae.models import DiscreteVAE, GaussianVAE
 from discretevae.networks import MLP
 from discretevae.objectives import batch_mutual_information, info_nce
-from discretevae.training import TrainingOptions, train
+from discretevae.training import TrainingOptions, prepare, train
 from discretevae.training.module import TrainingModule
-from discretevae.training.terms import Balance, Contrast, augmentation_for
+from discretevae.training.terms import Balance, Contrast, Term, augmentation_for
 
 Make = Callable[..., DiscreteVAE]
 
@@ -154,3 +155,89 @@ def test_what_does_not_suit_a_term_is_refused(digits: Splits, options: TrainingO
         TrainingModule(DiscreteVAE((5,), 2, 3), table, replace(options, contrastive=1.0))
     with pytest.raises(ValueError, match="`balance` must go with a discrete model"):
         TrainingModule(GaussianVAE((1, 8, 8), 3), digits, replace(options, balance=1.0))
+
+
+class Total(Term):
+    """Sum of what the decoder expects of the first code: a term that rows have one by one."""
+
+    name, whole_batch = "total", False
+
+    def __call__(
+        self,
+        model: Any,
+        x: Tensor,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
+    ) -> Tensor:
+        codes = torch.zeros(len(x), model.num_latents, dtype=torch.int64)
+        return model.decode(codes).mean.flatten(1).sum(1).mean()
+
+
+class Rows(Total):
+    """The same, by its own word of a whole batch."""
+
+    name, whole_batch = "rows", True
+
+
+def test_a_term_of_ones_own_changes_what_is_trained_and_is_in_the_history(
+    digits: Splits, make_model: Make, options: TrainingOptions
+) -> None:
+    faster = replace(options, epochs=5, learning_rate=1e-2)
+    history = train(make_model(), digits, faster, terms={"brightness": (Total(), "0:50")})
+    totals = [row["train_total"] for row in history]
+    assert totals[-1] > totals[0] + 3
+    assert history[-1]["brightness"] == 50.0
+    assert "train_total" not in train(make_model(), digits, options)[-1]
+
+
+def test_the_step_is_that_of_the_weighted_sum(
+    digits: Splits, make_model: Make, options: TrainingOptions
+) -> None:
+    model, x = make_model(), digits.train.values(slice(0, 20))
+    found = step_gradients(TrainingModule(model, digits, options, {"own": (Total(), 3)}), x)
+    objective = model.objective(x, torch.Generator().manual_seed(5)).mean()
+    by_hand = -(objective + 3 * Total()(model, x))
+    for gradient, truth in zip(
+        found, torch.autograd.grad(by_hand, list(model.parameters())), strict=True
+    ):
+        torch.testing.assert_close(gradient, truth)
+
+
+def test_a_run_with_a_term_of_ones_own_resumes_exactly_and_with_no_other(
+    digits: Splits, make_model: Make, options: TrainingOptions, tmp_path: Path
+) -> None:
+    options, own = replace(options, decay="constant"), {"own": (Total(), 2.0)}
+    whole, resumed = make_model(), make_model()
+    train(whole, digits, replace(options, epochs=4), tmp_path / "whole", terms=own)
+    train(make_model(), digits, replace(options, epochs=2), tmp_path / "cut", terms=own)
+    longer = replace(options, epochs=4)
+    with pytest.raises(ValueError, match=r"`terms` must stay as the run has them \(total\), got n"):
+        train(make_model(), digits, longer, tmp_path / "cut", resume=True)
+    train(resumed, digits, longer, tmp_path / "cut", resume=True, terms=own)
+    assert all(map(torch.equal, state(whole), state(resumed)))
+
+
+def test_several_processes_are_refused_by_what_a_term_says_of_itself(
+    digits: Splits, make_model: Make, options: TrainingOptions
+) -> None:
+    two = replace(options, devices=2)
+    with pytest.raises(ValueError, match="`devices` must be 1 with own, which compares the rows"):
+        prepare(make_model(), digits, two, terms={"own": (Rows(), 1)})
+    prepare(make_model(), digits, two, terms={"own": (Total(), 1)})
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ({"beta": (Total(), 1)}, "`terms` must have names that the history has not, got 'beta'"),
+        ({"own": (Total(), -1)}, "`own` must be at least 0 throughout, got -1"),
+        ({"own": (Total(), "1:2:x")}, "`own` must be a number, START:END or START:END:STEPS"),
+        ({"a": (Total(), 1), "b": (Total(), 1)}, "must each measure something of its own, got 'to"),
+        ({"a": (Balance(), 1)}, "must each measure something of its own, got 'mutual_information'"),
+    ],
+)
+def test_terms_that_the_history_cannot_hold_are_refused(
+    digits: Splits, make_model: Make, options: TrainingOptions, terms: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(make_model(), digits, options, terms=terms)

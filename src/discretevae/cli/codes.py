@@ -118,17 +118,17 @@ class _Data(NamedTuple):
 
 def _data(run: "Run", data: str | None, model: "DiscreteVAE") -> _Data:
     """Opens data as `reconstruct` sees them; files of observations a block at a time."""
-    from discretevae.cli.train import stored_options
+    from discretevae.cli.train import stored_recipe
     from discretevae.data import BINARIZERS, DATASETS, generator
     from discretevae.data.blocks import Blocks, open_blocks
-    from discretevae.experiments.build_data import LOADERS, binarizer_of
-    from discretevae.experiments.shown import shown_from_options
+    from discretevae.experiments.build_data import FORMATS, binarizer_of
+    from discretevae.experiments.shown import shown_for
 
-    options = stored_options(run)
-    if data is None or data in DATASETS or options["likelihood"] in LOADERS:
-        seen = shown_from_options(options, data, model).examples
-        return _Data(Blocks.of(seen, data or options["data"]), BINARIZERS["none"], None)
-    return _Data(open_blocks(data), binarizer_of(options), generator("file", options["seed"]))
+    recipe = stored_recipe(run)
+    if data is None or data in DATASETS or recipe.likelihood in FORMATS:
+        seen = shown_for(recipe, data, model).examples
+        return _Data(Blocks.of(seen, data or recipe.data), BINARIZERS["none"], None)
+    return _Data(open_blocks(data), binarizer_of(recipe), generator("file", recipe.seed))
 
 
 def _opened(run: str) -> tuple["Run", "DiscreteVAE"]:

@@ -1,7 +1,10 @@
 """The command that evaluates a run again."""
 
+from dataclasses import replace
+from typing import Any
+
 from discretevae.cli.saved import as_trained, saved_model
-from discretevae.cli.train import stored_options
+from discretevae.cli.train import stored_recipe
 from discretevae.names import require_count, require_seed
 
 __all__ = ["evaluate"]
@@ -16,17 +19,17 @@ def evaluate(run: str, *, importance_samples: int | None = None, seed: int | Non
             default as many as the run has.
         seed: Of the samples; by default the run's.
     """
-    from discretevae.experiments.build_data import data_from_options
+    from discretevae.experiments.build_data import load_data
     from discretevae.experiments.folder import Run, held
     from discretevae.pages.publish import publish
 
     require_count("importance_samples", importance_samples or 0, 0)
     require_seed(seed or 0)
-    given = {"importance_samples": importance_samples, "seed": seed}
+    given: dict[str, Any] = {"importance_samples": importance_samples, "seed": seed}
     opened = Run.open(run)
     with held(opened.folder):
-        options = stored_options(opened)
-        model = saved_model(opened, **as_trained(opened, options))
-        data = data_from_options(options)
-        options |= {name: value for name, value in given.items() if value is not None}
-        publish(opened, model, data, options)
+        recipe = stored_recipe(opened)
+        model = saved_model(opened, **as_trained(opened, recipe))
+        data = load_data(recipe)
+        changes = {name: value for name, value in given.items() if value is not None}
+        publish(opened, model, data, replace(recipe, **changes))

@@ -14,8 +14,8 @@ def explore(run: str, *, port: int | None = None, no_browser: bool = False) -> N
         no_browser: Only say where the page is.
     """
     from discretevae.cli.saved import as_trained, saved_model
-    from discretevae.cli.train import stored_options
-    from discretevae.experiments.build_data import data_from_options
+    from discretevae.cli.train import stored_recipe
+    from discretevae.experiments.build_data import load_data
     from discretevae.experiments.folder import Run
     from discretevae.pages.explorer import Subject, require_explorable
     from discretevae.pages.explorer.page import build_page, require_gradio, serve
@@ -26,9 +26,9 @@ def explore(run: str, *, port: int | None = None, no_browser: bool = False) -> N
     opened = Run.open(run)
     require_explorable(saved_model(opened))
     require_gradio()
-    options = stored_options(opened)
-    model = saved_model(opened, **as_trained(opened, options))
-    data = data_from_options(options)
+    recipe = stored_recipe(opened)
+    model = saved_model(opened, **as_trained(opened, recipe))
+    data = load_data(recipe)
     subject = Subject.of(model, data)
     title = opened.folder.resolve().name
     page = build_page(subject, title, describe(model, data), data.binarizer)

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from discretevae.cli.options import shares
 from discretevae.cli.saved import require_discrete, saved_model
-from discretevae.cli.train import assemble, default_name, defaults, stored_options, train
+from discretevae.cli.train import default_name, stored_recipe
+from discretevae.experiments.recipe import Recipe
 from discretevae.names import require_count, require_seed
 
 if TYPE_CHECKING:
@@ -81,66 +83,43 @@ def gradients(
     _present(report, folder)
 
 
+@shares(
+    *("data", "binarize", "limit", "num_latents", "num_categories", "activation"),
+    *("batch_size", "optimizer", "learning_rate", "decay", "precision", "importance_samples"),
+    likelihood="bernoulli",
+    network="tutorial",
+    epochs=20,
+)
 def compare(
-    data: str = "digits",
+    recipe: Recipe,
     *,
     estimators: str = "rloo,reinmax",
     seeds: int = 3,
-    epochs: int = 20,
     seconds: float | None = None,
-    num_latents: int = 4,
-    num_categories: int = 8,
-    network: str = "tutorial",
-    activation: str | None = None,
-    likelihood: str = "bernoulli",
-    binarize: str | None = None,
-    limit: int | None = None,
-    batch_size: int = 100,
-    optimizer: str = "adam",
-    learning_rate: float = 1e-3,
-    decay: str = "cosine",
-    importance_samples: int = 1000,
-    precision: str = "32-true",
     output: str | None = None,
 ) -> None:
     """Train estimators with the same budget and several seeds; said again, it goes on.
 
     Args:
-        data: Data as for `train`, given as the first argument.
         estimators: Names with commas between them.
         seeds: How many seeds, from 0; more may be asked for later.
         epochs: The budget of each run.
         seconds: The budget in seconds of training, instead of epochs: a few epochs of each
             estimator are timed beforehand.
-        num_latents: D, the number of latents.
-        num_categories: K, the number of categories of each latent.
         network: tutorial, report-mlp, report-cnn or image.
-        activation: As for `train`.
-        likelihood: As for `train`.
-        binarize: As for `train`.
-        limit: Most examples to take of each part, for a quick try.
-        batch_size: Examples a step.
-        optimizer: As for `train`.
-        learning_rate: Of the optimiser, at the start.
-        decay: How the learning rate falls: constant, linear or cosine.
-        importance_samples: S of the importance-weighted log-likelihood; 0 leaves it out.
-        precision: 32-true, bf16-mixed or 16-mixed.
         output: Folder of the runs, comparison.json and comparison.png; by default one under
             runs/ that is named after the data and the sizes.
     """
-    given = {k: v for k, v in locals().items() if k not in ("estimators", "seeds", "output")}
     from discretevae.pages.progress import track
     from discretevae.studies.laboratory.compare import compare_estimators
     from discretevae.studies.laboratory.present import draw_comparison, print_comparison
 
     require_count("seeds", seeds, 1)
-    require_count("importance_samples", importance_samples, 0)
-    names = _names(estimators)
-    del given["seconds"]
-    options = {**defaults(train), **given}
-    folder = Path(output or f"runs/compare-{Path(data).stem}-{num_latents}x{num_categories}")
+    require_count("importance_samples", recipe.importance_samples, 0)
+    sizes = f"{recipe.num_latents}x{recipe.num_categories}"
+    folder = Path(output or f"runs/compare-{Path(recipe.data).stem}-{sizes}")
     try:
-        found = compare_estimators(options, names, range(seeds), folder, seconds, track)
+        found = compare_estimators(recipe, _names(estimators), range(seeds), folder, seconds, track)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("; the same command goes on where it stopped") from None
     print_comparison(found)
@@ -150,22 +129,24 @@ def compare(
 
 def _untrained(**given: Any) -> tuple["VAE", "Splits", Path]:
     """A model as training would start it, its data, and a folder for what is measured."""
+    from discretevae.experiments.build_data import load_data
     from discretevae.experiments.folder import free_folder
-    from discretevae.experiments.options import resolve_options
+    from discretevae.experiments.resolve import resolve_recipe
+    from discretevae.experiments.run import build
 
     for name in ("num_latents", "num_categories"):
         if given[name] is None:
             raise ValueError(f"`{name}` must be given where there is no RUN, got none.")
     given = {name: value for name, value in given.items() if value is not None}
-    options = resolve_options({**defaults(train), **given})
-    parts = assemble(options)
-    folder = free_folder(Path("runs"), f"gradients-{default_name(parts.data, options)}")
-    return parts.model, parts.data, folder
+    recipe = resolve_recipe(Recipe(**given))
+    data = load_data(recipe)
+    folder = free_folder(Path("runs"), f"gradients-{default_name(data, recipe)}")
+    return build(recipe, data).model, data, folder
 
 
 def _trained(run: str, sizes: dict[str, Any]) -> tuple["VAE", "Splits", Path]:
     """A run's model, its data, and a folder for what is measured."""
-    from discretevae.experiments.build_data import data_from_options
+    from discretevae.experiments.build_data import load_data
     from discretevae.experiments.folder import Run
 
     for name, value in sizes.items():
@@ -173,7 +154,7 @@ def _trained(run: str, sizes: dict[str, Any]) -> tuple["VAE", "Splits", Path]:
             raise ValueError(f"`{name}` must not go with a RUN, which has its own, got {value}.")
     opened = Run.open(run)
     model = saved_model(opened)
-    return model, data_from_options(stored_options(opened)), opened.folder / "gradients"
+    return model, load_data(stored_recipe(opened)), opened.folder / "gradients"
 
 
 def _present(report: "GradientReport", folder: Path) -> None:

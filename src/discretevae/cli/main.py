@@ -8,6 +8,7 @@ from discretevae.cli.explore import explore
 from discretevae.cli.export import export
 from discretevae.cli.laboratory import compare, gradients
 from discretevae.cli.lists import datasets, estimators
+from discretevae.cli.options import arguments_of
 from discretevae.cli.parser import Commands, parse
 from discretevae.cli.prior import prior
 from discretevae.cli.samples import reconstruct, sample
@@ -46,8 +47,10 @@ def main(arguments: list[str] | None = None) -> None:
     command, status = "", 2
     try:
         command, given = parse(COMMANDS, sys.argv[1:] if arguments is None else arguments)
-        resumed = command == "train" and given.get("resume")
-        (resume if resumed else COMMANDS[command])(**given)
+        if command == "train" and given.get("resume"):
+            resume(**given)
+        else:
+            COMMANDS[command](**arguments_of(COMMANDS[command], given))
         return
     except (ValueError, OSError, MemoryError) as error:
         message = " ".join(str(error).split()) or "not enough memory."

@@ -32,13 +32,14 @@ def prior(
         output: Folder of the new run; by default RUN-KIND.
         overwrite: Replace the run that is in --output.
     """
+    from dataclasses import replace
     from pathlib import Path
 
     import torch
 
     from discretevae.cli.saved import require_discrete, saved_model
-    from discretevae.cli.train import stored_options
-    from discretevae.experiments.build_data import data_from_options
+    from discretevae.cli.train import stored_recipe
+    from discretevae.experiments.build_data import load_data
     from discretevae.experiments.folder import Run, held
     from discretevae.names import require_count, resolve
     from discretevae.pages.publish import publish
@@ -49,29 +50,29 @@ def prior(
     require_count("draws", draws, 1)
     require_count("importance_samples", importance_samples or 0, 0)
     opened = Run.open(run)
-    model, options = require_discrete(saved_model(opened)), stored_options(opened)
+    model, recipe = require_discrete(saved_model(opened)), stored_recipe(opened)
     if model.context_shape is not None:
         raise ValueError("`RUN` must be of a model without a condition, got one with.")
-    data = data_from_options(options)
-    torch.manual_seed(options["seed"])
+    data = load_data(recipe)
+    torch.manual_seed(recipe.seed)
     fitted = prior_from_config({"kind": kind}, model.num_latents, model.num_categories)
     validation = data.validation if len(data.validation) else data.train
     history = fit_prior(
         fitted,
-        draw_codes(model, data.train, data.binarizer, draws, options["seed"]),
+        draw_codes(model, data.train, data.binarizer, draws, recipe.seed),
         epochs,
         batch_size,
         learning_rate,
-        options["seed"],
-        draw_codes(model, validation, data.binarizer, 1, options["seed"] + 1),
+        recipe.seed,
+        draw_codes(model, validation, data.binarizer, 1, recipe.seed + 1),
     )
     model.prior = fitted.eval()
-    options |= {"prior": kind}
+    recipe = replace(recipe, prior=kind)
     if importance_samples is not None:
-        options["importance_samples"] = importance_samples
+        recipe = replace(recipe, importance_samples=importance_samples)
     folder = Path(output) if output else opened.folder.with_name(f"{opened.folder.name}-{kind}")
     with held(folder):
-        created = Run.create(folder, options, overwrite)
+        created = Run.create(folder, recipe.as_dict(), overwrite)
         model.save_pretrained(created.model)
         print(f"log p(z) of new codes: {history[0]:.2f} before, {max(history):.2f} nats after")
-        publish(created, model, data, options)
+        publish(created, model, data, recipe)

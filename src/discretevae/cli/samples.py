@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from discretevae.cli.saved import saved_model
-from discretevae.cli.train import stored_options
+from discretevae.cli.train import stored_recipe
 from discretevae.names import require_count, require_seed
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def sample(
     import torch
 
     from discretevae.experiments.folder import Run
-    from discretevae.experiments.shown import contexts_from_options
+    from discretevae.experiments.shown import contexts_for
     from discretevae.pages.gallery import draw_samples
     from discretevae.pages.writing import as_text, writes
 
@@ -45,7 +45,7 @@ def sample(
     opened = Run.open(run)
     model = saved_model(opened)
     path = _output(output, opened.folder / "samples", model)
-    contexts = contexts_from_options(stored_options(opened), context, model)
+    contexts = contexts_for(stored_recipe(opened), context, model)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         means = [model.sample(count, generator, c) for c in contexts.values]
@@ -74,15 +74,15 @@ def reconstruct(
     import torch
 
     from discretevae.experiments.folder import Run
-    from discretevae.experiments.shown import shown_from_options
+    from discretevae.experiments.shown import shown_for
     from discretevae.pages.gallery import draw_reconstructions
     from discretevae.pages.writing import as_text, writes
 
     require_count("count", count, 1)
     opened = Run.open(run)
-    model, options = saved_model(opened), stored_options(opened)
+    model, recipe = saved_model(opened), stored_recipe(opened)
     path = _output(output, opened.folder / "reconstructions", model)
-    look = shown_from_options(options, data, model)
+    look = shown_for(recipe, data, model)
     shape = tuple(look.examples.shape)
     if shape != model.shape:
         raise ValueError(f"`data` must have shape {model.shape}, got {shape}.")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from discretevae.experiments.folder import Run
+    from discretevae.experiments.recipe import Recipe
     from discretevae.models import VAE, DiscreteVAE
 
 __all__ = ["as_trained", "require_discrete", "saved_model"]
@@ -25,17 +26,17 @@ def saved_model(run: "Run", **trained_with: Any) -> "VAE":
     return from_pretrained(run.model, **trained_with)
 
 
-def as_trained(run: "Run", options: dict[str, Any]) -> dict[str, Any]:
+def as_trained(run: "Run", recipe: "Recipe") -> dict[str, Any]:
     """The estimator and β with which the weights that were kept were trained."""
     from dataclasses import replace
 
-    from discretevae.experiments.build_model import estimator_from_options
+    from discretevae.experiments.build_model import build_estimator
     from discretevae.training import best_row
 
     history = run.read_history("epoch") if run.history.exists() else []
     row = best_row(history) if history else {}
     beta = {"beta": row["beta"]} if "beta" in row else {}
-    estimator = estimator_from_options(options)
+    estimator = build_estimator(recipe)
     if "temperature" in row:
         estimator = replace(estimator, temperature=row["temperature"])  # type: ignore[type-var]
     return beta if estimator is None else {"estimator": estimator, **beta}

@@ -14,8 +14,8 @@ def share(run: str, folder: str, *, push: str | None = None, public: bool = Fals
         public: Let everybody see a repository that --push makes; by default only you.
     """
     from discretevae.cli.saved import as_trained, saved_model
-    from discretevae.cli.train import stored_options
-    from discretevae.experiments.build_data import data_from_options
+    from discretevae.cli.train import stored_recipe
+    from discretevae.experiments.build_data import load_data
     from discretevae.experiments.folder import Run
     from discretevae.sharing import push_to_hub, require_repository
     from discretevae.sharing import share as write
@@ -25,9 +25,9 @@ def share(run: str, folder: str, *, push: str | None = None, public: bool = Fals
     if push is not None:
         require_repository(push)
     opened = Run.open(run)
-    options = stored_options(opened)
-    model = saved_model(opened, **as_trained(opened, options))
-    for path in write(opened, model, data_from_options(options), options, folder):
+    recipe = stored_recipe(opened)
+    model = saved_model(opened, **as_trained(opened, recipe))
+    for path in write(opened, model, load_data(recipe), recipe, folder):
         print(path)
     if push is not None:
         print(push_to_hub(folder, push, public=public))

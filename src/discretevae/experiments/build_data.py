@@ -1,111 +1,148 @@
-"""Data as the options have them: images and numbers, sentences, tables of all kinds of columns."""
+"""Data as a recipe has them: images and numbers, sentences, tables of all kinds of columns."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from discretevae.data import BINARIZERS, DATASETS, Examples, Splits, load, read_file
 from discretevae.data.binarize import Binarizer
 from discretevae.data.mixed_tables import load_table, read_rows
 from discretevae.data.text import load_text, read_sentences, text_examples
-from discretevae.likelihoods import Likelihood
+from discretevae.experiments.recipe import Recipe
 from discretevae.models import VAE
 from discretevae.names import resolve
+from discretevae.networks import READERS, ColumnsNetwork, Network, TextNetwork
+from discretevae.schema.vocabulary import Vocabulary
 
-__all__ = ["binarizer_of", "data_from_options", "names_in", "read_alike", "resolve_binarize"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "binarizer_of",
+    "is_named",
+    "load_data",
+    "names_in",
+    "read_alike",
+    "resolve_binarize",
+]
 
 BINARIZE_FOR = {"bernoulli": "fresh"}
 """Likelihood → the binarisation it gets unless another is asked for."""
 
 
-def data_from_options(options: Mapping[str, Any]) -> Splits:
+@dataclass(frozen=True)
+class Format:
+    """Data that bring a likelihood and a network of their own.
+
+    Arguments:
+        load: Recipe → splits, which describe their likelihood.
+        read: (path, recipe, model) → another file, read by what a model knows of its data.
+        networks: Names that --network may have, the usual one first.
+        network: (recipe, likelihood) → the network of such data.
+        takes: Options of such data alone.
+    """
+
+    load: Callable[[Recipe], Splits]
+    read: Callable[[str, Recipe, VAE], Examples]
+    networks: Mapping[str, Any]
+    network: Callable[[Recipe, Mapping[str, Any]], Network]
+    takes: tuple[str, ...]
+
+
+def load_data(recipe: Recipe) -> Splits:
     """Loads the data; without a named binarisation, a Bernoulli likelihood gets fresh draws."""
-    return LOADERS.get(options["likelihood"], _observations)(options)
-
-
-def _observations(options: Mapping[str, Any]) -> Splits:
+    if recipe.likelihood in FORMATS:
+        return FORMATS[recipe.likelihood].load(recipe)
     return load(
-        options["data"],
-        binarize=resolve_binarize(options),
-        condition=options["condition"],
-        labelled=options["labelled"],
-        limit=options["limit"],
-        stream=options["stream"],
-        **_split(options),
+        recipe.data,
+        binarize=resolve_binarize(recipe),
+        condition=recipe.condition,
+        labelled=recipe.labelled,
+        limit=recipe.limit,
+        stream=recipe.stream,
+        **_split(recipe),
     )
 
 
-def _sentences(options: Mapping[str, Any]) -> Splits:
+def _load_sentences(recipe: Recipe) -> Splits:
     text = load_text(
-        options["data"],
-        column=options["column"],
-        pieces=options["pieces"],
-        max_tokens=options["sentence_length"],
-        truncate=options["sentence_length"] is not None,
-        limit=options["limit"],
-        **_split(options),
+        recipe.data,
+        column=recipe.column,
+        pieces=recipe.pieces,
+        max_tokens=recipe.sentence_length,
+        truncate=recipe.sentence_length is not None,
+        limit=recipe.limit,
+        **_split(recipe),
     )
     (length,) = text.splits.shape
     likelihood = {
         "kind": "tokens",
         "vocabulary": text.vocabulary.config(),
         "length": length,
-        "network": options["network"],
-        "width": options["widths"][0] if options["widths"] else 256,
-        "word_dropout": options["word_dropout"],
+        "network": recipe.network,
+        "width": recipe.widths[0] if recipe.widths else 256,
+        "word_dropout": recipe.word_dropout,
     }
     return replace(text.splits, likelihood=likelihood, note=str(text))
 
 
-def _table(options: Mapping[str, Any]) -> Splits:
-    table = load_table(
-        options["data"],
-        categorical=names_in(options["categorical"]),
-        numeric=names_in(options["numeric"]),
-        **_split(options),
-    )
-    columns = [column.config() for column in table.columns]
-    found = replace(table.splits, likelihood={"kind": "columns", "columns": columns})
-    limit = slice(options["limit"])
-    return replace(
-        found,
-        train=found.train.take(limit),
-        validation=found.validation.take(limit),
-        test=found.test.take(limit),
-    )
-
-
-LOADERS: dict[str, Callable[[Mapping[str, Any]], Splits]] = {
-    "tokens": _sentences,
-    "columns": _table,
-}
-"""Likelihood → how its data are read; all others are of observations as they are."""
-
-
-def read_alike(path: str, options: Mapping[str, Any], model: VAE) -> Examples:
-    """Reads a file of the user's by what a model knows of its data."""
-    read = READERS.get(model.likelihood.name, _file_alike)
-    return read(path, options, model.likelihood)
-
-
-def _file_alike(path: str, options: Mapping[str, Any], likelihood: Likelihood) -> Examples:
-    return read_file(path)[0]
-
-
-def _sentences_alike(path: str, options: Mapping[str, Any], likelihood: Any) -> Examples:
-    sentences = read_sentences(path, options["column"])
+def _read_sentences(path: str, recipe: Recipe, model: Any) -> Examples:
+    sentences, likelihood = read_sentences(path, recipe.column), model.likelihood
     return text_examples(sentences, likelihood.vocabulary, likelihood.length - 1, True)[0]
 
 
-def _rows_alike(path: str, options: Mapping[str, Any], likelihood: Any) -> Examples:
-    return read_rows(path, likelihood.columns).examples
+def _text_network(recipe: Recipe, likelihood: Mapping[str, Any]) -> Network:
+    size = Vocabulary.from_config(likelihood["vocabulary"]).size
+    return TextNetwork(size, str(recipe.network), likelihood["width"])
 
 
-READERS: dict[str, Callable[[str, Mapping[str, Any], Any], Examples]] = {
-    "tokens": _sentences_alike,
-    "columns": _rows_alike,
+def _load_table(recipe: Recipe) -> Splits:
+    table = load_table(
+        recipe.data,
+        categorical=names_in(recipe.categorical),
+        numeric=names_in(recipe.numeric),
+        **_split(recipe),
+    )
+    columns = [column.config() for column in table.columns]
+    parts = {name: getattr(table.splits, name) for name in ("train", "validation", "test")}
+    return replace(
+        table.splits,
+        likelihood={"kind": "columns", "columns": columns},
+        **{name: part.take(slice(recipe.limit)) for name, part in parts.items()},
+    )
+
+
+def _read_table(path: str, recipe: Recipe, model: Any) -> Examples:
+    return read_rows(path, model.likelihood.columns).examples
+
+
+def _columns_network(recipe: Recipe, likelihood: Mapping[str, Any]) -> Network:
+    widths = {} if recipe.widths is None else {"widths": tuple(recipe.widths)}
+    return ColumnsNetwork(tuple(likelihood["columns"]), **widths, hidden=recipe.hidden_cells)
+
+
+FORMATS: dict[str, Format] = {
+    "tokens": Format(
+        _load_sentences,
+        _read_sentences,
+        READERS,
+        _text_network,
+        takes=("column", "pieces", "sentence_length", "word_dropout"),
+    ),
+    "columns": Format(
+        _load_table,
+        _read_table,
+        {"columns": ColumnsNetwork},
+        _columns_network,
+        takes=("categorical", "numeric", "hidden_cells"),
+    ),
 }
-"""Likelihood → how a file is read by what it knows of the data; all others know nothing."""
+"""Likelihood → the data that bring it; all others are of observations as they are."""
+
+
+def read_alike(path: str, recipe: Recipe, model: VAE) -> Examples:
+    """Reads a file of the user's by what a model knows of its data."""
+    kind = model.likelihood.name
+    return FORMATS[kind].read(path, recipe, model) if kind in FORMATS else read_file(path)[0]
 
 
 def names_in(text: str | None) -> tuple[str, ...]:
@@ -118,27 +155,26 @@ def names_in(text: str | None) -> tuple[str, ...]:
     return () if text is None else tuple(name.strip() for name in text.split(","))
 
 
-def binarizer_of(options: Mapping[str, Any]) -> Binarizer:
+def binarizer_of(recipe: Recipe) -> Binarizer:
     """Gives how observations become binary."""
-    return BINARIZERS[resolve_binarize(options)]
+    return BINARIZERS[resolve_binarize(recipe)]
 
 
-def resolve_binarize(options: Mapping[str, Any]) -> str:
+def resolve_binarize(recipe: Recipe) -> str:
     """Names the binarisation; refuses one for a likelihood that is not of bits."""
-    likelihood = options["likelihood"]
-    name: str = options["binarize"] or BINARIZE_FOR.get(likelihood, "none")
-    if resolve("binarize", name, BINARIZERS).binary and likelihood != "bernoulli":
+    name = recipe.binarize or BINARIZE_FOR.get(str(recipe.likelihood), "none")
+    if resolve("binarize", name, BINARIZERS).binary and recipe.likelihood != "bernoulli":
         raise ValueError(
-            f"`binarize` must be none with the {likelihood} likelihood, which is of values that "
-            f"are not binary, got {name!r}."
+            f"`binarize` must be none with the {recipe.likelihood} likelihood, which is of values "
+            f"that are not binary, got {name!r}."
         )
     return name
-
-
-def _split(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in ("validation", "test", "seed")}
 
 
 def is_named(data: str) -> bool:
     """Tells whether a name is meant, not a file."""
     return data in DATASETS
+
+
+def _split(recipe: Recipe) -> dict[str, Any]:
+    return {"validation": recipe.validation, "test": recipe.test, "seed": recipe.seed}

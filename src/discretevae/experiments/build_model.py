@@ -1,8 +1,8 @@
-"""Models as the options have them, for the data at hand."""
+"""Models as a recipe has them, for the data at hand."""
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -10,6 +10,8 @@ import torch
 from discretevae.data import Splits, num_classes
 from discretevae.estimators import Estimator, Exact
 from discretevae.estimators.multisample import MultiSampleEstimator
+from discretevae.experiments.build_data import FORMATS
+from discretevae.experiments.recipe import Recipe
 from discretevae.latents import EnumerationError, require_enumerable
 from discretevae.models import (
     VAE,
@@ -21,35 +23,38 @@ from discretevae.models import (
 )
 from discretevae.models.coded import KINDS, estimator_kind
 from discretevae.names import resolve
-from discretevae.networks import CNN, MLP, NETWORKS, ColumnsNetwork, Network, TextNetwork
-from discretevae.schema.vocabulary import Vocabulary
+from discretevae.networks import CNN, MLP, NETWORKS, Network
 
-__all__ = ["MODELS", "estimator_from_options", "model_from_options", "network_from_options"]
+__all__ = ["MODELS", "Kind", "build_estimator", "build_model", "build_network"]
 
 MOST_LATENTS = 16
 """Latents on which an estimator is tried before a run."""
 OF_THE_ESTIMATOR = ("samples", "baseline", "temperature")
-USUAL = {
-    "estimator": "auto",
-    "samples": None,
-    "baseline": None,
-    "temperature": None,
-    "prior": "uniform",
-    "free_bits": 0.0,
-    "embedding_size": None,
-    "upper_latents": None,
-    "inference": None,
-    "continuous": None,
-    "labelled": None,
-    "classifier": None,
-    "alpha": None,
-}
-"""Options that not every model has → what they are where they are not used."""
 
-Build = Callable[[Mapping[str, Any], dict[str, Any], Splits], VAE]
+Build = Callable[[Recipe, dict[str, Any], Splits], VAE]
 
 
-def model_from_options(options: Mapping[str, Any], data: Splits) -> VAE:
+@dataclass(frozen=True)
+class Kind:
+    """What builds a model, and which options are its own.
+
+    Arguments:
+        build: (recipe, what all models take, data) → the model.
+        takes: Options that not every model has.
+        needs: Such options that it does not do without, and what they are.
+    """
+
+    build: Build
+    takes: tuple[str, ...] = ()
+    needs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """All that are its own."""
+        return (*self.takes, *self.needs)
+
+
+def build_model(recipe: Recipe, data: Splits) -> VAE:
     """Builds the model for the data; its parameters come from torch's global random state.
 
     Raises:
@@ -57,101 +62,80 @@ def model_from_options(options: Mapping[str, Any], data: Splits) -> VAE:
     """
     common = {
         "shape": data.shape,
-        "network": network_from_options(options, data.likelihood),
-        "likelihood": options["likelihood"] if data.likelihood is None else data.likelihood,
+        "network": build_network(recipe, data.likelihood),
+        "likelihood": recipe.likelihood if data.likelihood is None else data.likelihood,
     }
     context = data.train.context
-    if context is not None and options["labelled"] is None:
+    if context is not None and recipe.labelled is None:
         common["context_shape"] = tuple(context.shape[1:])
-    return MODELS[options["model"]].build(options, common, data)
+    return MODELS[recipe.model].build(recipe, common, data)
 
 
-class _Kind:
-    """What builds a model, and which of the options in `USUAL` it takes."""
-
-    def __init__(self, build: Build, *options: str) -> None:
-        self.build, self.options = build, options
+def _discrete(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
+    return DiscreteVAE(**common, **_code(recipe), **_given(recipe, "embedding_size"))
 
 
-def _discrete(options: Mapping[str, Any], common: dict[str, Any], data: Splits) -> VAE:
-    return DiscreteVAE(**common, **_code(options), **_given(options, "embedding_size"))
+def _gaussian(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
+    return GaussianVAE(**common, num_latents=recipe.num_latents)
 
 
-def _gaussian(options: Mapping[str, Any], common: dict[str, Any], data: Splits) -> VAE:
-    return GaussianVAE(**common, num_latents=options["num_latents"])
-
-
-def _hierarchical(options: Mapping[str, Any], common: dict[str, Any], data: Splits) -> VAE:
+def _hierarchical(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
     if "context_shape" in common:
         raise ValueError("`condition` must be none with --model hierarchical.")
-    layers = [options["num_latents"], *options["upper_latents"]]
-    code = {**_code(options), "num_latents": layers}
-    return HierarchicalVAE(**common, **code, **_given(options, "inference"))
+    layers = [recipe.num_latents, *(recipe.upper_latents or ())]
+    code = {**_code(recipe), "num_latents": layers}
+    return HierarchicalVAE(**common, **code, **_given(recipe, "inference"))
 
 
-def _joint(options: Mapping[str, Any], common: dict[str, Any], data: Splits) -> VAE:
-    given = _given(options, "embedding_size")
-    return JointVAE(**common, **_code(options), **given, num_continuous=options["continuous"])
+def _joint(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
+    given = _given(recipe, "embedding_size")
+    return JointVAE(**common, **_code(recipe), **given, num_continuous=recipe.continuous or 0)
 
 
-def _semi_supervised(options: Mapping[str, Any], common: dict[str, Any], data: Splits) -> VAE:
-    code = _code(options)
+def _semi_supervised(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
+    code = _code(recipe)
     del code["free_bits"]
-    given = _given(options, "alpha")
-    if options["classifier"] is not None:
-        given["classifier"] = resolve("classifier", options["classifier"], NETWORKS)
+    given = _given(recipe, "alpha")
+    if recipe.classifier is not None:
+        given["classifier"] = resolve("classifier", recipe.classifier, NETWORKS)
     return SemiSupervisedVAE(**common, **code, **given, num_classes=num_classes(data))
 
 
 CODE = ("estimator", "samples", "baseline", "temperature", "prior")
-MODELS: dict[str, _Kind] = {
-    "discrete": _Kind(_discrete, *CODE, "free_bits", "embedding_size"),
-    "gaussian": _Kind(_gaussian),
-    "hierarchical": _Kind(_hierarchical, *CODE, "free_bits", "upper_latents", "inference"),
-    "joint": _Kind(_joint, *CODE, "free_bits", "embedding_size", "continuous"),
-    "semi-supervised": _Kind(_semi_supervised, *CODE, "labelled", "classifier", "alpha"),
+MODELS: dict[str, Kind] = {
+    "discrete": Kind(_discrete, (*CODE, "free_bits", "embedding_size")),
+    "gaussian": Kind(_gaussian),
+    "hierarchical": Kind(
+        _hierarchical,
+        (*CODE, "free_bits", "inference"),
+        needs={"upper_latents": "the latents of the layers above the first"},
+    ),
+    "joint": Kind(
+        _joint,
+        (*CODE, "free_bits", "embedding_size"),
+        needs={"continuous": "how many Gaussian latents there are"},
+    ),
+    "semi-supervised": Kind(
+        _semi_supervised,
+        (*CODE, "classifier", "alpha"),
+        needs={"labelled": "how many labels are given"},
+    ),
 }
 """Name → model."""
-NEEDED = {
-    "hierarchical": {"upper_latents": "the latents of the layers above the first"},
-    "joint": {"continuous": "how many Gaussian latents there are"},
-    "semi-supervised": {"labelled": "how many labels are given"},
-}
-"""Model → options that it does not do without."""
 
 
-def require_options_of(model: str, options: Mapping[str, Any]) -> None:
-    """Refuses options of another model, and asks for those that this one needs.
-
-    Raises:
-        ValueError: Naming the option.
-    """
-    kind = resolve("model", model, MODELS)
-    for name, usual in USUAL.items():
-        if name not in kind.options and options[name] != usual:
-            takers = ", ".join(other for other, k in MODELS.items() if name in k.options)
-            raise ValueError(
-                f"`{name}` must go with --model {takers}, got {options[name]!r} and {model}."
-            )
-    for name, what in NEEDED.get(model, {}).items():
-        if options[name] is None:
-            raise ValueError(f"`{name}` must be given with --model {model}: {what}, got none.")
-
-
-def estimator_from_options(
-    options: Mapping[str, Any],
-) -> Estimator | MultiSampleEstimator | None:
+def build_estimator(recipe: Recipe) -> Estimator | MultiSampleEstimator | None:
     """Builds the estimator; a model without a discrete code has none."""
-    if "estimator" not in MODELS[options["model"]].options:
+    if "estimator" not in MODELS[recipe.model].options:
         return None
-    given = {k: options[k] for k in OF_THE_ESTIMATOR if options[k] is not None}
-    sizes = options["num_latents"], options["num_categories"]
-    kind = estimator_kind(options["estimator"], *sizes)
+    given = _given(recipe, *OF_THE_ESTIMATOR)
+    sizes = recipe.num_latents, recipe.num_categories
+    kind = estimator_kind(recipe.estimator, *sizes)
     for name in given.keys() - inspect.signature(kind).parameters.keys():
         takers = [n for n, k in KINDS.items() if name in inspect.signature(k).parameters]
         raise ValueError(
             f"`{name}` must go with an --estimator that has it ({', '.join(takers)}), "
-            f"got {options['estimator']}."
+            f"got {recipe.estimator}."
         )
     if kind is Exact:
         _require_enumerable(*sizes)
@@ -160,51 +144,34 @@ def estimator_from_options(
     return kind(**options)
 
 
-def network_from_options(
-    options: Mapping[str, Any], likelihood: Mapping[str, Any] | None = None
-) -> Network:
+def build_network(recipe: Recipe, likelihood: Mapping[str, Any] | None = None) -> Network:
     """Builds the network; that of sentences and tables knows what the data are made of."""
     if likelihood is not None:
-        return OWN_NETWORKS[likelihood["kind"]](options, likelihood)
-    network = resolve("network", options["network"], NETWORKS)
-    for name, kind in (("widths", MLP), ("channels", CNN)):
-        if options[name] is None:
+        return FORMATS[likelihood["kind"]].network(recipe, likelihood)
+    network: Any = resolve("network", str(recipe.network), NETWORKS)
+    for name, sizes, kind in (("widths", recipe.widths, MLP), ("channels", recipe.channels, CNN)):
+        if sizes is None:
             continue
-        if options["network"] != kind.kind:
+        if recipe.network != kind.kind:
             raise ValueError(
-                f"`{name}` must go with --network {kind.kind}, got {options['network']!r}."
+                f"`{name}` must go with --network {kind.kind}, got {recipe.network!r}."
             )
-        network = kind(tuple(options[name]))
-    given = options["activation"]
-    return network if given is None else replace(network, activation=given)
+        network = kind(tuple(sizes))
+    given = _given(recipe, "activation")
+    found: Network = replace(network, **given)
+    return found
 
 
-def _text_network(options: Mapping[str, Any], likelihood: Mapping[str, Any]) -> Network:
-    size = Vocabulary.from_config(likelihood["vocabulary"]).size
-    return TextNetwork(size, options["network"], likelihood["width"])
-
-
-def _columns_network(options: Mapping[str, Any], likelihood: Mapping[str, Any]) -> Network:
-    widths = {} if options["widths"] is None else {"widths": tuple(options["widths"])}
-    return ColumnsNetwork(tuple(likelihood["columns"]), **widths, hidden=options["hidden_cells"])
-
-
-OWN_NETWORKS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Network]] = {
-    "tokens": _text_network,
-    "columns": _columns_network,
-}
-"""Likelihood → the network of its data."""
-
-
-def _code(options: Mapping[str, Any]) -> dict[str, Any]:
+def _code(recipe: Recipe) -> dict[str, Any]:
     """What all models with a discrete code take."""
     names = "num_latents", "num_categories", "prior", "free_bits"
-    return {name: options[name] for name in names} | {"estimator": estimator_from_options(options)}
+    return _given(recipe, *names) | {"estimator": build_estimator(recipe)}
 
 
-def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def _given(recipe: Recipe, *names: str) -> dict[str, Any]:
     """The options that were given; the others have the model's own defaults."""
-    return {name: options[name] for name in names if options[name] is not None}
+    found = {name: getattr(recipe, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _require_takes(

@@ -1,6 +1,5 @@
-"""One run, from its options to its record: done once, and continued where it stopped."""
+"""One run, from its recipe to its record: done once, and continued where it stopped."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,37 +7,39 @@ import torch
 
 from discretevae.data import Splits
 from discretevae.evaluation import evaluate
-from discretevae.experiments.build_model import model_from_options
+from discretevae.experiments.build_model import build_model
 from discretevae.experiments.folder import Run, held
-from discretevae.experiments.options import training_from_options
-from discretevae.models import VAE
-from discretevae.training import TrainingOptions, check, train
+from discretevae.experiments.recipe import Recipe
+from discretevae.training import Prepared, prepare
 
 __all__ = ["build", "run_experiment"]
 
 
 def build(
-    options: Mapping[str, Any], data: Splits, folder: Path | None = None, **changes: Any
-) -> tuple[VAE, TrainingOptions]:
-    """Makes the model and the options of its training, and tries whether they go together.
+    recipe: Recipe,
+    data: Splits,
+    folder: Path | None = None,
+    resume: bool = False,
+    **changes: Any,
+) -> Prepared:
+    """Makes the model and its training, and tries whether they go together.
 
     Arguments:
-        options: All options of the command `train`, resolved.
+        recipe: Of the run, resolved.
         data: The splits.
-        folder: Of a run to go on with, whose checkpoint must fit.
+        folder: Of the run; nothing is kept without one.
+        resume: Whether to go on with what is there, whose checkpoint must fit.
         changes: Of the options of training.
 
     Raises:
         ValueError: If they do not.
     """
-    torch.manual_seed(options["seed"])
-    model = model_from_options(options, data)
-    training = training_from_options(options, **changes)
-    check(model, data, training, folder)
-    return model, training
+    torch.manual_seed(recipe.seed)
+    model = build_model(recipe, data)
+    return prepare(model, data, recipe.training(**changes), folder, resume)
 
 
-def run_experiment(options: Mapping[str, Any], data: Splits, run: Run) -> None:
+def run_experiment(recipe: Recipe, data: Splits, run: Run) -> None:
     """Does what is left of a run: its options, training, the model's files, the evaluation.
 
     Nothing is done where the evaluation is there already.
@@ -47,9 +48,10 @@ def run_experiment(options: Mapping[str, Any], data: Splits, run: Run) -> None:
         return
     with held(run.folder):
         if not run.config.exists():
-            Run.create(run.folder, options, overwrite=False)
+            Run.create(run.folder, recipe.as_dict(), overwrite=False)
         run.remove_leftovers()
-        model, training = build(options, data, progress_bar=False)
-        train(model, data, training, run.folder, resume=True)
-        model.save_pretrained(run.model)
-        run.write_metrics(evaluate(model, data, options["importance_samples"], options["seed"]))
+        prepared = build(recipe, data, run.folder, resume=True, progress_bar=False)
+        prepared.fit()
+        prepared.model.save_pretrained(run.model)
+        found = evaluate(prepared.model, data, recipe.importance_samples, recipe.seed)
+        run.write_metrics(found)

@@ -1,24 +1,25 @@
 """Examples to look at, and conditions to sample under."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from discretevae.data import DATASETS, Examples, Splits, class_context, generator, num_classes
-from discretevae.experiments.build_data import binarizer_of, data_from_options, read_alike
+from discretevae.experiments.build_data import binarizer_of, load_data, read_alike
+from discretevae.experiments.recipe import Recipe
 from discretevae.models import VAE
 
 __all__ = [
     "Contexts",
     "Shown",
-    "contexts_from_options",
+    "contexts_for",
     "contexts_of",
     "shown",
-    "shown_from_options",
+    "shown_for",
 ]
 
 CONTEXTS = 8
@@ -32,25 +33,25 @@ class Shown(NamedTuple):
     examples: Examples
 
 
-def shown_from_options(options: Mapping[str, Any], data: str | None, model: VAE) -> Shown:
+def shown_for(recipe: Recipe, data: str | None, model: VAE) -> Shown:
     """Loads examples to look at: those held out from the run or a named set, or a whole file.
 
     A file is read by what the model knows of its data: its words, or its columns.
     """
     if data is None or data in DATASETS:
-        return shown(data_from_options({**options, "data": data or options["data"]}))
-    originals = _conditioned_alike(read_alike(data, options, model), options)
-    stream = generator("file", options["seed"])
-    return Shown(originals, binarizer_of(options).prepare_evaluation(originals, stream))
+        return shown(load_data(replace(recipe, data=data or recipe.data)))
+    originals = _conditioned_alike(read_alike(data, recipe, model), recipe)
+    stream = generator("file", recipe.seed)
+    return Shown(originals, binarizer_of(recipe).prepare_evaluation(originals, stream))
 
 
-def _conditioned_alike(examples: Examples, options: Mapping[str, Any]) -> Examples:
+def _conditioned_alike(examples: Examples, recipe: Recipe) -> Examples:
     """Gives the examples of a file the contexts that the run's data have."""
-    if options["condition"] != "labels":
-        return examples if options["condition"] == "context" else replace(examples, context=None)
+    if recipe.condition != "labels":
+        return examples if recipe.condition == "context" else replace(examples, context=None)
     if examples.labels is None:
         raise ValueError("`data` must have labels for a model conditioned on them, got none.")
-    classes = num_classes(data_from_options(options))
+    classes = num_classes(load_data(recipe))
     return replace(examples, context=class_context(examples.labels, classes, "`data`: labels"))
 
 
@@ -61,7 +62,7 @@ class Contexts(NamedTuple):
     names: Sequence[str]
 
 
-def contexts_from_options(options: Mapping[str, Any], given: str | None, model: VAE) -> Contexts:
+def contexts_for(recipe: Recipe, given: str | None, model: VAE) -> Contexts:
     """Reads a context as the command line has it: a class, or a .npy file.
 
     Raises:
@@ -73,8 +74,8 @@ def contexts_from_options(options: Mapping[str, Any], given: str | None, model: 
         return Contexts([None], [""])
     if given is not None and given.endswith(".npy"):
         return _contexts_of_file(given, model.context_shape)
-    data = data_from_options(options)
-    if options["condition"] != "labels":
+    data = load_data(recipe)
+    if recipe.condition != "labels":
         if given is not None:
             raise ValueError(f"`context` must be a .npy file, got {given!r}.")
         return contexts_of(shown(data).examples, None)

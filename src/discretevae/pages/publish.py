@@ -6,6 +6,7 @@ from typing import Any
 from discretevae.data import Batch, Splits
 from discretevae.evaluation import code_health, collapse_warnings, evaluate
 from discretevae.experiments.folder import Run, command_line, versions
+from discretevae.experiments.recipe import Recipe
 from discretevae.experiments.shown import shown
 from discretevae.models import (
     VAE,
@@ -24,20 +25,20 @@ from discretevae.pages.terminal import print_table, table_of
 __all__ = ["describe", "publish"]
 
 
-def publish(run: Run, model: VAE, data: Splits, options: Mapping[str, Any]) -> None:
+def publish(run: Run, model: VAE, data: Splits, recipe: Recipe) -> None:
     """Evaluates, writes the numbers, draws, writes the page, says where it is."""
-    metrics = evaluate(model, data, options["importance_samples"], options["seed"], track)
+    metrics = evaluate(model, data, recipe.importance_samples, recipe.seed, track)
     run.write_metrics(metrics)
-    figures = draw_gallery(run, model, data, options["seed"])
+    figures = draw_gallery(run, model, data, recipe.seed)
     write_report(
         run.report,
         title=run.folder.resolve().name,
         summary=[describe(model, data)],
         metrics=metrics,
-        config={**options, "versions": versions(), "command": command_line()},
+        config={**recipe.as_dict(), "versions": versions(), "command": command_line()},
         figures=figures,
-        tables=write_tables(model, data, options["seed"]),
-        explorer=precompute(model, data, options["seed"]),
+        tables=write_tables(model, data, recipe.seed),
+        explorer=precompute(model, data, recipe.seed),
         notes=[data.note] if data.note else [],
         warnings=_warnings(model, data),
     )

@@ -1,20 +1,43 @@
-"""Training with Lightning: options, schedules, the loop, exact resume."""
+"""Training with Lightning: options, schedules, terms, the loop, exact resume."""
 
-from discretevae.training.fit import TrainingError, best_row, check, train
-from discretevae.training.options import TrainingOptions
-from discretevae.training.prior import draw_codes, fit_prior
-from discretevae.training.schedules import Schedule, cosine, linear, parse_schedule
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from discretevae.training.fit import Prepared, TrainingError, best_row, prepare, train
+    from discretevae.training.options import TrainingOptions
+    from discretevae.training.prior import draw_codes, fit_prior
+    from discretevae.training.schedules import Schedule, cosine, linear, parse_schedule
+    from discretevae.training.terms import Term
 
 __all__ = [
+    "Prepared",
     "Schedule",
+    "Term",
     "TrainingError",
     "TrainingOptions",
     "best_row",
-    "check",
     "cosine",
     "draw_codes",
     "fit_prior",
     "linear",
     "parse_schedule",
+    "prepare",
     "train",
 ]
+
+_HOMES = {
+    "fit": ("Prepared", "TrainingError", "best_row", "prepare", "train"),
+    "options": ("TrainingOptions",),
+    "prior": ("draw_codes", "fit_prior"),
+    "schedules": ("Schedule", "cosine", "linear", "parse_schedule"),
+    "terms": ("Term",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports on first use: the options are read without loading torch."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

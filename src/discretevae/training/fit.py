@@ -2,16 +2,19 @@
 
 import csv
 import logging
+import shutil
 import signal
 import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 from lightning.pytorch import Trainer
@@ -31,8 +34,9 @@ from discretevae.training.checkpoints import (
 )
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
+from discretevae.training.terms import WeightedTerm
 
-__all__ = ["TrainingError", "best_row", "check", "train"]
+__all__ = ["Prepared", "TrainingError", "best_row", "prepare", "train"]
 
 CHUNK = 1000
 """Examples that are checked at a time."""
@@ -48,6 +52,10 @@ def train(
     options: TrainingOptions | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
+    *,
+    terms: Mapping[str, WeightedTerm] | None = None,
+    callbacks: Sequence[Callback] = (),
+    logger: Logger | Sequence[Logger] | None = None,
 ) -> list[dict[str, float]]:
     """Trains a model in place and leaves it with the weights of the best validation ELBO.
 
@@ -56,41 +64,124 @@ def train(
         data: The splits; validation decides when to stop and which weights to keep.
         options: How to train.
         folder: Where `metrics.csv`, `checkpoints/` and `tensorboard/` go; nowhere if None.
-        resume: Go on from `checkpoints/last.ckpt`, where there is one.
+        resume: Go on from `checkpoints/last.ckpt`, where there is one; with the same terms.
+        terms: What is maximised besides the ELBO, never reported with it: name of the weight →
+            (term, weight), a weight being a number, "START:END" or "START:END:STEPS".
+        callbacks: Of Lightning; `pl_module.history` has the rows, that of an epoch from the
+            start of the next on. What one keeps in checkpoints must be plain values or tensors.
+        logger: Of Lightning, instead of TensorBoard's in the folder.
 
     Returns:
-        One row an epoch: `train_objective` (the surrogate), `train_elbo`, `validation_elbo`
-        (true bounds, nats per example), seconds and the scheduled values.
+        One row an epoch: `train_objective` (the surrogate), the terms, `train_elbo`,
+        `validation_elbo` (true bounds, nats per example), seconds and the scheduled values.
 
     Raises:
         ValueError: If the data do not suit the likelihood, a checkpoint is damaged, or an option
             is out of range.
+
+    Example:
+        >>> from discretevae import DiscreteVAE, load_data
+        >>> from discretevae.training.terms import Balance
+        >>> digits = load_data("digits", binarize="fresh", limit=20)
+        >>> options = TrainingOptions(epochs=1, accelerator="cpu", progress_bar=False)
+        >>> added = {"spread": (Balance(), 2)}
+        >>> history = train(DiscreteVAE((1, 8, 8)), digits, options, terms=added)
+        >>> history[0]["spread"]
+        2.0
     """
-    options = options or TrainingOptions()
-    check(model, data, options)
-    if folder is None:
-        with tempfile.TemporaryDirectory() as temporary:
-            return _fit(model, data, options, Path(temporary), resume=False, log=False)
-    return _fit(model, data, options, Path(folder), resume, log=True)
+    prepared = prepare(
+        model,
+        data,
+        options or TrainingOptions(),
+        folder,
+        resume,
+        terms=terms,
+        callbacks=callbacks,
+        logger=logger,
+    )
+    return prepared.fit()
 
 
-def _fit(
-    model: VAE, data: Splits, options: TrainingOptions, folder: Path, resume: bool, log: bool
-) -> list[dict[str, float]]:
-    module = TrainingModule(model, data, options)
-    start = _checked_start(model, options, folder) if resume else None
-    with _quiet(), _interruptible():
-        trainer = _trainer(data, options, folder, log)
-        trainer.fit(module, ckpt_path=start, weights_only=True)
-    if not trainer.is_global_zero:
+@dataclass(frozen=True)
+class Prepared:
+    """A training that has been found right and has not begun; nothing is written yet.
+
+    Attributes:
+        model: What is trained, in place.
+        data: On what.
+        module: What Lightning trains.
+        trainer: What trains it.
+        folder: Where it writes.
+        start: The checkpoint to go on from, if any.
+        kept: Whether the folder stays.
+    """
+
+    model: VAE
+    data: Splits
+    module: TrainingModule
+    trainer: Trainer
+    folder: Path
+    start: Path | None
+    kept: bool
+
+    def fit(self) -> list[dict[str, float]]:
+        """Trains; gives one row an epoch."""
+        try:
+            return self._fit()
+        finally:
+            if not self.kept:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _fit(self) -> list[dict[str, float]]:
+        module, model = self.module, self.model
+        with _quiet(), _interruptible():
+            self.trainer.fit(module, ckpt_path=self.start, weights_only=True)
+        if not self.trainer.is_global_zero:
+            return module.history
+        write_history(self.folder / "metrics.csv", module.history)  # nothing left to train
+        best = self.folder / "checkpoints" / "best.ckpt"
+        if best.exists():
+            load_weights(model, read_checkpoint(best))
+        module.set_scheduled(int(best_row(module.history)["step"]))
+        model.to("cpu").eval()
         return module.history
-    write_history(folder / "metrics.csv", module.history)  # a finished run is not trained again
-    best = folder / "checkpoints" / "best.ckpt"
-    if best.exists():
-        load_weights(model, read_checkpoint(best))
-    module.set_scheduled(int(best_row(module.history)["step"]))
-    model.to("cpu").eval()
-    return module.history
+
+
+def prepare(
+    model: VAE,
+    data: Splits,
+    options: TrainingOptions,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    *,
+    terms: Mapping[str, WeightedTerm] | None = None,
+    callbacks: Sequence[Callback] = (),
+    logger: Logger | Sequence[Logger] | None = None,
+) -> Prepared:
+    """Refuses what does not go together, before anything is written; arguments as for `train`.
+
+    Raises:
+        ValueError: Saying what does not fit.
+    """
+    if len(data.train) < 1:
+        raise TrainingError("`data` must have training examples, got none.")
+    if tuple(data.shape) != model.shape:
+        raise TrainingError(
+            f"`data` must have shape {model.shape} to suit the model, got {tuple(data.shape)}."
+        )
+    _require_support(model, data)
+    if options.processes > 1:
+        _require_rows_apart(model, options)
+    if folder is None:
+        place, log = Path(tempfile.gettempdir()) / f"discretevae-{uuid4().hex}", logger or False
+    else:
+        place, log = Path(folder), logger or _tensorboard(Path(folder))
+    trainer = _trainer(data, options, place, log, callbacks)
+    module = TrainingModule(model, data, options, terms)
+    if options.processes > 1:
+        _require_terms_apart(module, options)
+    start = _checked_start(module, place) if resume else None
+    return Prepared(model, data, module, trainer, place, start, kept=folder is not None)
 
 
 def best_row(history: list[dict[str, float]]) -> dict[str, float]:
@@ -98,50 +189,81 @@ def best_row(history: list[dict[str, float]]) -> dict[str, float]:
     return max(history, key=lambda row: row.get("validation_elbo", row["epoch"]))
 
 
-def _checked_start(model: VAE, options: TrainingOptions, folder: Path) -> Path | None:
+def _checked_start(module: TrainingModule, folder: Path) -> Path | None:
     """Finds the checkpoint to go on from, if the run has come to one, and checks that it fits."""
     path = folder / "checkpoints" / "last.ckpt"
     if not path.exists():
         return None
     checkpoint = read_checkpoint(path)
-    _require_fits(checkpoint, model, path)
+    _require_fits(checkpoint, module.model, path)
     best = path.with_name("best.ckpt")
     if best.exists():  # needed at the end, and refused now
-        _require_fits(read_checkpoint(best), model, best)
-    done = len(checkpoint["history"])
-    if done > options.epochs:
+        _require_fits(read_checkpoint(best), module.model, best)
+    history, epochs = checkpoint["history"], module.options.epochs
+    if len(history) > epochs:
         raise TrainingError(
-            f"`epochs` must be at least the {done} that the run has done, got {options.epochs}."
+            f"`epochs` must be at least the {len(history)} that the run has done, got {epochs}."
         )
+    if history:
+        _require_same_terms(module, history[-1])
     return path
 
 
-def _trainer(data: Splits, options: TrainingOptions, folder: Path, log: bool) -> Trainer:
+def _require_same_terms(module: TrainingModule, row: Mapping[str, float]) -> None:
+    measured = {name.removeprefix("train_") for name in row if name.startswith("train_")}
+    before, now = measured - {"objective", "elbo"}, {term.name for term in module.terms.values()}
+    if before != now:
+        raise TrainingError(
+            f"`terms` must stay as the run has them ({', '.join(sorted(before)) or 'none'}), "
+            f"got {', '.join(sorted(now)) or 'none'}."
+        )
+
+
+def _trainer(
+    data: Splits,
+    options: TrainingOptions,
+    folder: Path,
+    logger: Logger | Sequence[Logger] | bool,
+    callbacks: Sequence[Callback],
+) -> Trainer:
+    """Asks Lightning whether it can train so here.
+
+    Raises:
+        TrainingError: If it cannot.
+    """
+    try:
+        with _quiet():
+            return Trainer(
+                max_epochs=options.epochs,
+                accelerator=options.accelerator,
+                devices=options.devices,
+                num_nodes=options.num_nodes,
+                use_distributed_sampler=False,  # each process takes its rows of every batch
+                precision=options.precision,  # type: ignore[arg-type]
+                logger=logger,
+                callbacks=[*_callbacks(data, options, folder), *callbacks],
+                plugins=[AtomicCheckpointIO()],
+                enable_progress_bar=options.progress_bar,
+                enable_model_summary=False,
+                reload_dataloaders_every_n_epochs=1,
+                log_every_n_steps=10**9,  # every figure is one an epoch, none on the hot path
+                num_sanity_val_steps=0,
+            )
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise TrainingError(
+            f"`accelerator` must be one that works here with {options.devices} device(s) and "
+            f"{options.precision}, got {options.accelerator!r}: {error}"
+        ) from None
+
+
+def _callbacks(data: Splits, options: TrainingOptions, folder: Path) -> Iterator[Callback]:
     monitor = "validation_elbo" if len(data.validation) else None
-    callbacks: list[Callback] = [
-        MetricsCSV(folder / "metrics.csv"),
-        BestAndLast(folder / "checkpoints", monitor),
-    ]
+    yield MetricsCSV(folder / "metrics.csv")
+    yield BestAndLast(folder / "checkpoints", monitor)
     if monitor and options.patience:
-        callbacks.append(Stopping(monitor, options.patience))
+        yield Stopping(monitor, options.patience)
     if options.progress_bar:
-        callbacks.append(ProgressBar(refresh_rate=50))
-    return Trainer(
-        max_epochs=options.epochs,
-        accelerator=options.accelerator,
-        devices=options.devices,
-        num_nodes=options.num_nodes,
-        use_distributed_sampler=False,  # each process takes its rows of every batch
-        precision=options.precision,  # type: ignore[arg-type]
-        logger=_logger(folder) if log else False,
-        callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
-        enable_progress_bar=options.progress_bar,
-        enable_model_summary=False,
-        reload_dataloaders_every_n_epochs=1,
-        log_every_n_steps=10**9,  # every figure is one an epoch; nothing is logged on the hot path
-        num_sanity_val_steps=0,
-    )
+        yield ProgressBar(refresh_rate=50)
 
 
 class ProgressBar(TQDMProgressBar):
@@ -219,39 +341,10 @@ def load_weights(model: VAE, checkpoint: dict[str, Any]) -> None:
     model.load_state_dict({name.removeprefix(prefix): value for name, value in state.items()})
 
 
-def _logger(folder: Path) -> Logger | bool:
+def _tensorboard(folder: Path) -> Logger | bool:
     if find_spec("tensorboard") is None:
         return False
     return TensorBoardLogger(folder, name="", version="tensorboard")
-
-
-def check(
-    model: VAE, data: Splits, options: TrainingOptions, folder: str | Path | None = None
-) -> None:
-    """Refuses what does not go together, before anything is written.
-
-    Arguments:
-        model: The model.
-        data: The splits.
-        options: How to train.
-        folder: Of a run to go on with.
-
-    Raises:
-        ValueError: Saying what does not fit.
-    """
-    if len(data.train) < 1:
-        raise TrainingError("`data` must have training examples, got none.")
-    if tuple(data.shape) != model.shape:
-        raise TrainingError(
-            f"`data` must have shape {model.shape} to suit the model, got {tuple(data.shape)}."
-        )
-    _require_support(model, data)
-    if options.processes > 1:
-        _require_rows_apart(model, options)
-    _require_device(options)
-    TrainingModule(model, data, options)
-    if folder is not None:
-        _checked_start(model, options, Path(folder))
 
 
 def _require_support(model: VAE, data: Splits) -> None:
@@ -265,12 +358,6 @@ def _require_support(model: VAE, data: Splits) -> None:
 
 def _require_rows_apart(model: VAE, options: TrainingOptions) -> None:
     """Refuses what looks at a whole batch, of which each process has only some rows."""
-    for name in ("contrastive", "balance"):
-        if getattr(options, name) not in (0, 0.0, "0"):
-            raise TrainingError(
-                f"`devices` must be 1 with {name.replace('_', ' ')}, which compares the rows of a "
-                f"batch with each other, got {options.processes}."
-            )
     if model.free_bits:
         raise TrainingError(
             "`devices` must be 1 with `free_bits`, whose floor is for the mean of a batch, "
@@ -284,27 +371,13 @@ def _require_rows_apart(model: VAE, options: TrainingOptions) -> None:
             )
 
 
-def _require_device(options: TrainingOptions) -> None:
-    """Asks Lightning whether it can train so here.
-
-    Raises:
-        TrainingError: If it cannot.
-    """
-    try:
-        with _quiet():
-            Trainer(
-                accelerator=options.accelerator,
-                devices=options.devices,
-                num_nodes=options.num_nodes,
-                precision=options.precision,  # type: ignore[arg-type]
-                logger=False,
-                enable_checkpointing=False,
+def _require_terms_apart(module: TrainingModule, options: TrainingOptions) -> None:
+    for name, term in module.terms.items():
+        if term.whole_batch:
+            raise TrainingError(
+                f"`devices` must be 1 with {name}, which compares the rows of a batch with each "
+                f"other, got {options.processes}."
             )
-    except (MisconfigurationException, TypeError, ValueError) as error:
-        raise TrainingError(
-            f"`accelerator` must be one that works here with {options.devices} device(s) and "
-            f"{options.precision}, got {options.accelerator!r}: {error}"
-        ) from None
 
 
 def _require_fits(checkpoint: dict[str, Any], model: VAE, path: Path) -> None:

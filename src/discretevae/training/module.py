@@ -4,7 +4,7 @@ import math
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any, NoReturn
 
@@ -19,11 +19,10 @@ from discretevae.estimators.multisample import MultiSampleEstimator
 from discretevae.evaluation.code_health import code_health, collapse_warnings
 from discretevae.latents.draws import SharedGenerator
 from discretevae.models import VAE, DiscreteVAE
-from discretevae.objectives import SIMILARITIES
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import TrainingOptions
 from discretevae.training.schedules import DECAYS, Schedule, parse_schedule
-from discretevae.training.terms import Balance, Contrast, Term, augmentation_for
+from discretevae.training.terms import WeightedTerm, weighted_terms
 
 __all__ = ["NonFiniteError", "TrainingModule", "require_unweighted"]
 
@@ -51,9 +50,16 @@ class TrainingModule(LightningModule):
 
     Attributes:
         history: One row an epoch, as `metrics.csv` has it; part of every checkpoint.
+        terms: Name of the weight → what is added to the ELBO.
     """
 
-    def __init__(self, model: VAE, data: Splits, options: TrainingOptions) -> None:
+    def __init__(
+        self,
+        model: VAE,
+        data: Splits,
+        options: TrainingOptions,
+        terms: Mapping[str, WeightedTerm] | None = None,
+    ) -> None:
         super().__init__()
         self.model, self.data, self.options = model, data, options
         self.history: list[dict[str, float]] = []
@@ -67,9 +73,11 @@ class TrainingModule(LightningModule):
             "learning_rate": DECAYS[options.decay](options.learning_rate, steps),
             "beta": parse_schedule("beta", options.beta, steps),
         }
-        self.terms = self._terms()
-        for name in self.terms:
-            self.schedules[name] = parse_schedule(name, getattr(options, name), steps)
+        weighted = weighted_terms(model, options, terms or {})
+        self.terms = {name: term for name, (term, _) in weighted.items()}
+        for name, (_, weight) in weighted.items():
+            self.schedules[name] = parse_schedule(name, weight, steps)
+        self._try_terms()
         require_unweighted(model.estimators, options.beta)
         if options.temperature is not None:
             self._require_temperature()
@@ -118,10 +126,11 @@ class TrainingModule(LightningModule):
         counted, draws = self._mine(self.generator, total)
         with self.model.encoded_once(x, context) if self.terms else nullcontext():
             # Gradients are averaged over processes: the sum of all rows over all rows, in the end.
-            weight = self.trainer.world_size / total
-            objective = self.model.objective(x, draws, context).sum() * weight * (counted > 0)
+            share = self.trainer.world_size * (counted > 0)
+            objective = self.model.objective(x, draws, context).sum() * (share / total)
             for name, term in self.terms.items():
-                value = term(self.model, x, draws, context)
+                # As above; a term is a mean of the rows it is given.
+                value = term(self.model, x, draws, context) * (len(x) * share / total)
                 self._sums[name] += value.detach()
                 objective = objective + self.schedules[name](self.global_step) * value
         self._objective += objective.detach()
@@ -157,32 +166,19 @@ class TrainingModule(LightningModule):
         self.history, self.warned = checkpoint["history"], checkpoint["warned"]
         self._seconds = self.history[-1]["seconds"] if self.history else 0.0
 
-    def _terms(self) -> dict[str, Term]:
-        """Option of the weight → what training adds besides the ELBO, tried on some examples."""
-        terms: dict[str, Term] = {}
-        if self._asked_for("contrastive"):
-            terms["contrastive"] = Contrast(
-                augmentation_for(self.model.shape),
-                self.options.contrastive_temperature,
-                SIMILARITIES[self.options.similarity],
-                symmetric=not self.options.one_sided,
-            )
-        if self._asked_for("balance"):
-            terms["balance"] = Balance()
-        with torch.no_grad():
-            for term in terms.values():
-                some = self.data.train.take(slice(0, TRIED))
-                term(self.model, some.values(), generator("try", 0), some.context)
-        return terms
-
-    def _asked_for(self, name: str) -> bool:
-        weight = parse_schedule(name, getattr(self.options, name), steps=1)
-        return weight(0) > 0 or weight(sys.maxsize) > 0
+    @torch.no_grad()
+    def _try_terms(self) -> None:
+        """Has a term that does not suit the model or the data say so now."""
+        if not self.terms:
+            return
+        some = self.data.train.take(slice(0, TRIED))
+        for term in self.terms.values():
+            term(self.model, some.values(), generator("try", 0), some.context)
 
     def _mean_terms(self) -> dict[str, float]:
-        batches = int(self.trainer.num_training_batches)
+        batches = int(self.trainer.num_training_batches) * self.trainer.world_size
         return {
-            f"train_{term.name}": float(self._sums[name]) / batches
+            f"train_{term.name}": self._summed(self._sums[name]) / batches
             for name, term in self.terms.items()
         }
 

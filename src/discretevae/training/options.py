@@ -3,69 +3,97 @@
 import math
 from dataclasses import dataclass
 
-from discretevae.names import require_seed, resolve
-from discretevae.objectives import SIMILARITIES
+from discretevae.names import named, require_names, require_seed
 from discretevae.processes import require_processes
-from discretevae.training.optimizers import OPTIMIZERS
-from discretevae.training.schedules import DECAYS, require_range
+from discretevae.training.schedules import require_range
 
-__all__ = ["TrainingOptions"]
+__all__ = ["Aim", "Loop", "TrainingOptions"]
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """The options of a training run.
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class Loop:
+    """Steps, epochs and the machine.
 
     Arguments:
-        epochs: The most passes over the training examples.
+        epochs: Most passes over the training examples.
         batch_size: Examples a step.
         optimizer: adam, radam (Adam with its first steps rectified), or muon (Adam for what is no
-            matrix).
+            matrix; best with batches of some hundred and 5 to 10 times the rate).
         learning_rate: Of the optimiser, at the start.
         decay: How the learning rate falls to the end: constant, linear or cosine.
         patience: Epochs without a better validation ELBO before training stops; 0 never stops.
-        temperature: Of the estimator, instead of its own: a number, "START:END" or
-            "START:END:STEPS" (linear in the global step).
-        beta: The weight of the KL in the objective, in the same notation.
-        contrastive: The weight of the contrastive term, in the same notation; 0 is without.
-        contrastive_temperature: τ of the InfoNCE loss.
-        similarity: Of two embeddings in it: cosine or dot.
-        one_sided: Ask the example alone to recognise its augmentation, not both each other.
-        balance: The weight of the information between example and class, which balances the use
-            of the code, in the same notation; 0 is without.
-        test_curve: Also write the test ELBO of every epoch; nothing is decided by it.
+        test_curve: Also record the test ELBO of every epoch; nothing is decided by it.
         seed: Of everything random.
         accelerator: auto, cpu, gpu, …, as Lightning has it.
-        devices: How many devices of each machine, a process each; every batch is parted among them.
-        num_nodes: How many machines.
+        devices: Devices of each machine, a process each (on the CPU: processes); each takes its
+            rows of every batch.
+        num_nodes: Machines, on each of which the same command is started by torchrun or SLURM.
         precision: 32-true, bf16-mixed or 16-mixed.
-        progress_bar: Whether to show one.
-
-    Raises:
-        ValueError: If a number is out of range or a name unknown.
     """
 
     epochs: int = 100
     batch_size: int = 100
-    optimizer: str = "adam"
+    optimizer: str = named("adam", "training.optimizers:OPTIMIZERS")
     learning_rate: float = 1e-3
-    decay: str = "cosine"
+    decay: str = named("cosine", "training.schedules:DECAYS")
     patience: int = 20
-    temperature: str | float | None = None
-    beta: str | float = 1.0
-    contrastive: str | float = 0.0
-    contrastive_temperature: float = 0.1
-    similarity: str = "cosine"
-    one_sided: bool = False
-    balance: str | float = 0.0
     test_curve: bool = False
     seed: int = 0
     accelerator: str = "auto"
     devices: int = 1
     num_nodes: int = 1
-    precision: str = "32-true"
+    precision: str = named("32-true", "training.options:PRECISIONS")
+
+    @property
+    def processes(self) -> int:
+        """How many there are in all."""
+        return self.devices * self.num_nodes
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class Aim:
+    """What is maximised: the ELBO, weighted, and what is added to it.
+
+    Arguments:
+        temperature: Of the estimator, instead of its own: a number, START:END (linear over the
+            run) or START:END:STEPS.
+        beta: Weight of the KL in the objective, in the same notation; never in a reported bound.
+            1 with iwae and vimco, whose bound has no KL term.
+        contrastive: Weight of a contrastive loss (InfoNCE) between each image's posterior and that
+            of a slightly deformed copy, in the same notation; 0 is without.
+        contrastive_temperature: τ of that loss.
+        similarity: Of two posteriors in that loss: cosine or dot.
+        one_sided: Ask each image to recognise its copy, not both each other.
+        balance: Weight of the mutual information between example and category, which spreads the
+            data over all categories, in the same notation; 0 is without.
+    """
+
+    temperature: str | float | None = None
+    beta: str | float = 1.0
+    contrastive: str | float = 0.0
+    contrastive_temperature: float = 0.1
+    similarity: str = named("cosine", "objectives:SIMILARITIES")
+    one_sided: bool = False
+    balance: str | float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainingOptions(Aim, Loop):
+    """The options of a training run: those of :class:`Loop`, of :class:`Aim`, and a progress bar.
+
+    Arguments:
+        progress_bar: Whether to show one.
+
+    Raises:
+        ValueError: If a number is out of range or a name unknown.
+
+    Example:
+        >>> TrainingOptions(epochs=30, beta="0:1").batch_size
+        100
+    """
+
     progress_bar: bool = True
 
     def __post_init__(self) -> None:
@@ -73,28 +101,17 @@ class TrainingOptions:
             if getattr(self, name) < least:
                 raise ValueError(f"`{name}` must be at least {least}, got {getattr(self, name)}.")
         require_processes(self.devices, self.num_nodes)
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"`learning_rate` must be positive, got {self.learning_rate}.")
         require_seed(self.seed)
         if self.processes > self.batch_size:
             raise ValueError(
                 f"`batch_size` must be at least {self.processes}, a row for each process, "
                 f"got {self.batch_size}."
             )
-        resolve("optimizer", self.optimizer, OPTIMIZERS)
-        resolve("decay", self.decay, DECAYS)
-        resolve("precision", self.precision, dict.fromkeys(PRECISIONS))
+        require_names(self)
+        for name in ("learning_rate", "contrastive_temperature"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
         for name in ("beta", "contrastive", "balance"):
             require_range(name, getattr(self, name), positive=False)
-        resolve("similarity", self.similarity, SIMILARITIES)
-        if not self.contrastive_temperature > 0:
-            raise ValueError(
-                f"`contrastive_temperature` must be positive, got {self.contrastive_temperature}."
-            )
         if self.temperature is not None:
             require_range("temperature", self.temperature, positive=True)
-
-    @property
-    def processes(self) -> int:
-        """How many there are in all."""
-        return self.devices * self.num_nodes

@@ -72,9 +72,11 @@ def require_range(argument: str, value: str | float, positive: bool) -> None:
 
 
 def _parts(text: str, steps: int) -> tuple[float, float, int]:
-    start, end, over = (text.split(":") + [text] * (":" not in text) + [str(steps)])[:3]
+    start, *rest = text.split(":")
+    end = rest[0] if rest else start
+    over = rest[1] if len(rest) > 1 else steps
     parts = float(start), float(end), int(over)
-    if text.count(":") > 2 or not all(map(math.isfinite, parts)) or parts[2] < 1:
+    if len(rest) > 2 or not all(map(math.isfinite, parts)) or parts[2] < 1:
         raise ValueError(text)
     return parts
 

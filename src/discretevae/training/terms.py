@@ -1,6 +1,8 @@
 """What training may add to the ELBO, and evaluation never does."""
 
+import sys
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -10,10 +12,20 @@ from torch import Tensor
 
 from discretevae.data import Augmentation
 from discretevae.models import VAE
-from discretevae.objectives import batch_mutual_information, info_nce
+from discretevae.objectives import SIMILARITIES, batch_mutual_information, info_nce
 from discretevae.objectives.contrastive import Similarity, cosine
+from discretevae.training.options import TrainingOptions
+from discretevae.training.schedules import parse_schedule, require_range
 
-__all__ = ["Balance", "Contrast", "Term", "augmentation_for"]
+__all__ = [
+    "TERMS",
+    "Balance",
+    "Contrast",
+    "Term",
+    "WeightedTerm",
+    "augmentation_for",
+    "weighted_terms",
+]
 
 USUAL_SIDE = 28
 """Pixels of the images for which the augmentation's defaults are; others are scaled alike."""
@@ -30,10 +42,19 @@ class Term(ABC):
     """A number of the batch, in nats per example, whose weighted sum with the ELBO is maximised.
 
     Attributes:
-        name: Of its mean over an epoch, in the history.
+        name: Of its mean over an epoch, in the history, after "train_".
+        whole_batch: Whether it looks at the rows of a batch together, so that several processes,
+            which have some rows each, cannot train with it. A mean over rows declares False.
+
+    Example:
+        >>> class Brightness(Term):
+        ...     name, whole_batch = "brightness", False
+        ...     def __call__(self, model, x, generator=None, context=None):
+        ...         return model.reconstruct(x, context).mean()
     """
 
     name: ClassVar[str]
+    whole_batch: ClassVar[bool] = True
 
     @abstractmethod
     def __call__(
@@ -44,6 +65,10 @@ class Term(ABC):
         context: Tensor | None = None,
     ) -> Float[Tensor, ""]:
         """Gives the mean over the batch."""
+
+
+WeightedTerm = tuple[Term, str | float]
+"""A term and its weight: a number, "START:END" or "START:END:STEPS"."""
 
 
 @dataclass(frozen=True)
@@ -135,3 +160,54 @@ def augmentation_for(shape: tuple[int, ...]) -> Augmentation:
         elastic=usual.elastic * share,
         elastic_width=usual.elastic_width * share,
     )
+
+
+def _contrast(options: TrainingOptions, model: VAE) -> Term:
+    return Contrast(
+        augmentation_for(model.shape),
+        options.contrastive_temperature,
+        SIMILARITIES[options.similarity],
+        symmetric=not options.one_sided,
+    )
+
+
+TERMS: dict[str, Callable[[TrainingOptions, VAE], Term]] = {
+    "contrastive": _contrast,
+    "balance": lambda options, model: Balance(),
+}
+"""Option of the weight → the term."""
+OF_THE_RUN = ("learning_rate", "beta", "temperature", "epoch", "step", "seconds", *TERMS)
+"""Columns of the history that no term of the user's may take."""
+MEASURED = ("objective", "elbo", *(term.name for term in (Contrast, Balance)))
+
+
+def weighted_terms(
+    model: VAE, options: TrainingOptions, given: Mapping[str, WeightedTerm]
+) -> dict[str, WeightedTerm]:
+    """The terms that the options ask for, and those that the user gives.
+
+    Raises:
+        ValueError: If a name is taken, or a weight is out of range.
+    """
+    asked = {name: getattr(options, name) for name in TERMS}
+    terms = {n: (TERMS[n](options, model), w) for n, w in asked.items() if _is_used(n, w)}
+    _require_own_names(given)
+    for name, (_, weight) in given.items():
+        require_range(name, weight, positive=False)
+    return {**terms, **given}
+
+
+def _is_used(name: str, weight: str | float) -> bool:
+    schedule = parse_schedule(name, weight, steps=1)
+    return schedule(0) > 0 or schedule(sys.maxsize) > 0
+
+
+def _require_own_names(given: Mapping[str, WeightedTerm]) -> None:
+    measured = [*MEASURED, *(term.name for term, _ in given.values())]
+    for name, (term, _) in given.items():
+        if name in OF_THE_RUN:
+            raise ValueError(f"`terms` must have names that the history has not, got {name!r}.")
+        if measured.count(term.name) > 1:
+            raise ValueError(
+                f"`terms` must each measure something of its own, got {term.name!r} twice."
+            )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from discretevae.cli.main import main
-from discretevae.cli.study import study_options
+from discretevae.cli.study import study_recipe
 from discretevae.data import load
 from discretevae.evaluation import cluster_metrics, embeddings
 from discretevae.models import from_pretrained
@@ -176,8 +176,8 @@ def test_mistakes_show_before_anything_is_written(
 def test_images_beyond_0_and_1_are_not_augmented(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(60, 1, 8, 8)).astype(np.float32)
     np.save(tmp_path / "images.npy", x)
-    options = study_options(str(tmp_path / "images.npy"))
-    work = study_run.Work(options, tmp_path / "study", seeds=2, contrastive=1.0)
+    recipe = study_recipe(data=str(tmp_path / "images.npy"))
+    work = study_run.Work(recipe, tmp_path / "study", seeds=2, contrastive=1.0)
     experiments = work.plan.experiments(3, range(2))
     assert [len(experiments[group]) for group in ("models", "one_code", "clusters")] == [6, 4, 0]
     assert "no images with values from 0 to 1" in " ".join(work.skipped())
@@ -187,8 +187,8 @@ def test_umap_installed_later_is_made_up_for(
     folder: Path, found: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And taken away again its scores are not shown."""
-    options = {**study_options("digits"), "limit": 60, "epochs": 1, "num_categories": 4}
-    work = study_run.Work(options, folder, seeds=2, contrastive=1.0)
+    recipe = study_recipe(data="digits", limit=60, num_categories=4)
+    work = study_run.Work(recipe, folder, seeds=2, contrastive=1.0, protocol={"epochs": 1})
     experiment = next(iter(work.plan.architectures(3)))
     monkeypatch.setattr("discretevae.studies.architectures.analysis.umap_installed", lambda: False)
     assert "UMAP" not in work.codes(experiment)["clustering"]

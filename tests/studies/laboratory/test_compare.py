@@ -1,45 +1,44 @@
 """Estimators trained against each other: budgets, intervals, interruptions."""
 
-import inspect
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from discretevae.cli.main import main
-from discretevae.cli.train import train as train_command
 from discretevae.experiments import run as experiments
 from discretevae.experiments.folder import Run
+from discretevae.experiments.recipe import Recipe
 from discretevae.studies.laboratory import compare
 from discretevae.studies.laboratory.compare import Comparison, MeanOfSeeds, compare_estimators
+from discretevae.training import Prepared
 
 
 @pytest.fixture
-def options() -> dict[str, Any]:
-    """All options of a run of seconds."""
-    parameters = inspect.signature(train_command).parameters.values()
-    return {p.name: p.default for p in parameters} | {
-        "data": "digits",
-        "limit": 60,
-        "batch_size": 20,
-        "epochs": 2,
-        "network": "mlp",
-        "widths": [8],
-        "num_latents": 2,
-        "num_categories": 3,
-        "importance_samples": 4,
-        "accelerator": "cpu",
-    }
+def recipe() -> Recipe:
+    """A run of seconds."""
+    return Recipe(
+        limit=60,
+        batch_size=20,
+        epochs=2,
+        network="mlp",
+        widths=[8],
+        num_latents=2,
+        num_categories=3,
+        importance_samples=4,
+        accelerator="cpu",
+    )
 
 
 def without_seconds(found: Comparison) -> list[tuple[object, ...]]:
     return [(r.estimator, r.train_elbo, r.test_elbo, r.log_likelihood) for r in found.rows]
 
 
-def test_rows_are_the_means_of_the_runs(options: dict[str, Any], tmp_path: Path) -> None:
-    found = compare_estimators(options, ["rloo", "exact"], [0, 1], tmp_path / "c")
+def test_rows_are_the_means_of_the_runs(recipe: Recipe, tmp_path: Path) -> None:
+    found = compare_estimators(recipe, ["rloo", "exact"], [0, 1], tmp_path / "c")
     row = found.rows[1]
     values = []
     for seed in (0, 1):
@@ -58,10 +57,8 @@ def test_rows_are_the_means_of_the_runs(options: dict[str, Any], tmp_path: Path)
     assert record["rows"][1]["test_elbo"]["mean"] == row.test_elbo.mean
 
 
-def test_a_run_of_a_comparison_is_a_run_like_any_other(
-    options: dict[str, Any], tmp_path: Path
-) -> None:
-    compare_estimators(options, ["rloo"], [0, 1], tmp_path / "c")
+def test_a_run_of_a_comparison_is_a_run_like_any_other(recipe: Recipe, tmp_path: Path) -> None:
+    compare_estimators(recipe, ["rloo"], [0, 1], tmp_path / "c")
     second = Run(tmp_path / "c" / "rloo" / "seed-1")
     assert (second.options()["seed"], second.options()["patience"]) == (1, 0)
     words = ["--seed", "1", "--epochs", "2", "--patience", "0", "--estimator", "rloo"]
@@ -73,10 +70,10 @@ def test_a_run_of_a_comparison_is_a_run_like_any_other(
 
 
 def test_the_same_call_goes_on_after_an_interruption(
-    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names, seeds = ["rloo", "reinmax"], [0, 1]
-    whole = compare_estimators(options, names, seeds, tmp_path / "whole")
+    whole = compare_estimators(recipe, names, seeds, tmp_path / "whole")
     evaluate, trained = experiments.evaluate, []
 
     def interrupted(*arguments: Any) -> Any:
@@ -87,40 +84,39 @@ def test_the_same_call_goes_on_after_an_interruption(
 
     monkeypatch.setattr(experiments, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        compare_estimators(options, names, seeds, tmp_path / "c")
+        compare_estimators(recipe, names, seeds, tmp_path / "c")
     monkeypatch.undo()
     finished = Run(tmp_path / "c" / "rloo" / "seed-0").metrics
     written = finished.stat().st_mtime_ns
-    found = compare_estimators(options, names, seeds, tmp_path / "c")
+    found = compare_estimators(recipe, names, seeds, tmp_path / "c")
     assert without_seconds(found) == without_seconds(whole)
     assert finished.stat().st_mtime_ns == written
 
 
-def test_seeds_and_estimators_may_be_added(options: dict[str, Any], tmp_path: Path) -> None:
-    compare_estimators(options, ["rloo"], [0], tmp_path / "c")
-    found = compare_estimators(options, ["rloo", "reinmax"], [0, 1], tmp_path / "c")
+def test_seeds_and_estimators_may_be_added(recipe: Recipe, tmp_path: Path) -> None:
+    compare_estimators(recipe, ["rloo"], [0], tmp_path / "c")
+    found = compare_estimators(recipe, ["rloo", "reinmax"], [0, 1], tmp_path / "c")
     assert [(row.estimator, row.seeds) for row in found.rows] == [("rloo", 2), ("reinmax", 2)]
 
 
 def test_a_budget_of_seconds_becomes_epochs_once(
-    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def history(*_: Any, **__: Any) -> list[dict[str, float]]:
         return [{"seconds": 5.0}, {"seconds": 5.5}, {"seconds": 6.0}]
 
-    train = compare.train
-    monkeypatch.setattr(compare, "train", history)
-    resolved = compare._settings(options, "rloo")
-    assert compare._epochs(resolved, compare.data_from_options(resolved), 2.0) == 4
-    monkeypatch.setattr(compare, "train", train)
-    first = compare_estimators(options, ["rloo"], [0], tmp_path / "c", seconds=0.05)
-    again = compare_estimators(options, ["rloo"], [0, 1], tmp_path / "c", seconds=0.05)
+    monkeypatch.setattr(Prepared, "fit", history)
+    resolved = compare._settings(recipe, "rloo")
+    assert compare._epochs(resolved, compare.load_data(resolved), 2.0) == 4
+    monkeypatch.undo()
+    first = compare_estimators(recipe, ["rloo"], [0], tmp_path / "c", seconds=0.05)
+    again = compare_estimators(recipe, ["rloo"], [0, 1], tmp_path / "c", seconds=0.05)
     assert again.rows[0].epochs == first.rows[0].epochs
 
 
-def test_one_seed_has_no_interval(options: dict[str, Any], tmp_path: Path) -> None:
-    options["importance_samples"] = 0
-    found = compare_estimators(options, ["rloo"], [7], tmp_path / "c")
+def test_one_seed_has_no_interval(recipe: Recipe, tmp_path: Path) -> None:
+    few = replace(recipe, importance_samples=0)
+    found = compare_estimators(few, ["rloo"], [7], tmp_path / "c")
     row = found.rows[0]
     assert isinstance(row.test_elbo, MeanOfSeeds)
     assert row.test_elbo.half_width is None
@@ -139,7 +135,7 @@ def test_one_seed_has_no_interval(options: dict[str, Any], tmp_path: Path) -> No
     ],
 )
 def test_refusals_leave_nothing_behind(
-    options: dict[str, Any],
+    recipe: Recipe,
     tmp_path: Path,
     estimators: list[str],
     seeds: list[int],
@@ -147,18 +143,18 @@ def test_refusals_leave_nothing_behind(
     message: str,
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        compare_estimators(options, estimators, seeds, tmp_path / "c", seconds)
+        compare_estimators(recipe, estimators, seeds, tmp_path / "c", seconds)
     assert not (tmp_path / "c").exists()
 
 
-def test_another_comparison_is_not_mixed_in(options: dict[str, Any], tmp_path: Path) -> None:
-    compare_estimators(options, ["rloo"], [0], tmp_path / "c")
+def test_another_comparison_is_not_mixed_in(recipe: Recipe, tmp_path: Path) -> None:
+    compare_estimators(recipe, ["rloo"], [0], tmp_path / "c")
     with pytest.raises(ValueError, match=r"`learning_rate` must stay as .* \(0.001\), got 0.1"):
-        compare_estimators({**options, "learning_rate": 0.1}, ["rloo"], [0], tmp_path / "c")
+        compare_estimators(replace(recipe, learning_rate=0.1), ["rloo"], [0], tmp_path / "c")
     (tmp_path / "c" / "plan.json").write_text("{")
     with pytest.raises(ValueError, match="must hold a comparison's plan"):
-        compare_estimators(options, ["rloo"], [0], tmp_path / "c")
+        compare_estimators(recipe, ["rloo"], [0], tmp_path / "c")
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "thesis.tex").write_text("")
     with pytest.raises(ValueError, match="which holds something else"):
-        compare_estimators(options, ["rloo"], [0], tmp_path / "d")
+        compare_estimators(recipe, ["rloo"], [0], tmp_path / "d")

@@ -1,8 +1,10 @@
 """What a study trains: experiments, each one run of the command `train`."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from discretevae.experiments.recipe import Recipe
 
 __all__ = ["GROUPS", "PIXELS", "SWEPT", "Experiment", "Plan"]
 
@@ -10,20 +12,25 @@ SWEPT = (5, 10, 20, 30, 40)
 """Numbers of latents that are tried, with the MLP."""
 GROUPS = ("models", "one_code", "clusters")
 """The kinds of experiments besides the sweep."""
-PIXELS = {
+PIXELS: dict[str, dict[str, Any]] = {
     "grey": {"likelihood": "bernoulli-grey", "binarize": "none"},
     "binarised": {"likelihood": "bernoulli", "binarize": "fresh"},
 }
 """What grey images are taken for: values under cross-entropy, as the report has it, or draws."""
 REPORTED_NETWORKS = {"report-mlp": "MLP", "report-cnn": "CNN"}
 NETWORKS = {**REPORTED_NETWORKS, "image": "image network"}
-CODES = {
+CODES: dict[str, dict[str, Any]] = {
     "categorical": {"model": "discrete", "estimator": "reinmax", "temperature": "1.3"},
     "Gaussian": {"model": "gaussian"},
 }
 """Kind of latent → its options; ReinMax with the temperature that its authors tuned to."""
 GRADIENTS = {"exact": "exact", "relaxed": "gumbel-softmax"}
-RECIPE = {"optimizer": "muon", "learning_rate": 1e-2, "decay": "cosine", "patience": 0}
+RECIPE: dict[str, Any] = {
+    "optimizer": "muon",
+    "learning_rate": 1e-2,
+    "decay": "cosine",
+    "patience": 0,
+}
 LEARNT = {**RECIPE, **CODES["categorical"]}
 CLUSTERING = {
     "network": "image",
@@ -49,13 +56,13 @@ class Experiment:
         name: Its folder within the study.
         title: What it is called in tables.
         pixels: What the data are taken for, such as "grey".
-        options: All options of the command `train`, not yet resolved.
+        recipe: Not yet resolved.
     """
 
     name: str
     title: str
     pixels: str
-    options: dict[str, Any]
+    recipe: Recipe
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class Plan:
     """The experiments of a study.
 
     Arguments:
-        base: All options of the command `train`; what the experiments have in common.
+        base: What the experiments have in common.
         likelihoods: What the data are taken for → the options that say so; the first one is that
             of the sweep, the single code and the clusters.
         images: Whether convolutions suit the data.
@@ -75,7 +82,7 @@ class Plan:
             second time; 0 is without.
     """
 
-    base: dict[str, Any]
+    base: Recipe
     likelihoods: dict[str, dict[str, Any]]
     images: bool
     augmented: bool
@@ -104,15 +111,14 @@ class Plan:
                 f"{pixels}/{network}-{code.lower()}",
                 f"{label}, {code}",
                 pixels,
-                {
-                    **self.base,
-                    **RECIPE,
-                    **(self.image if network == "image" else {}),
+                replace(
+                    self.base,
+                    **{**RECIPE, **(self.image if network == "image" else {})},
                     **likelihood,
-                    "network": network,
                     **CODES[code],
-                    "num_latents": num_latents,
-                },
+                    network=network,
+                    num_latents=num_latents,
+                ),
             )
             for pixels, likelihood in self.likelihoods.items()
             for network, label in self._suited(NETWORKS)
@@ -162,8 +168,8 @@ class Plan:
 
     def _first(self, name: str, title: str, **options: Any) -> Experiment:
         pixels, likelihood = next(iter(self.likelihoods.items()))
-        options = {**self.base, "network": "report-mlp", **likelihood, **options}
-        return Experiment(name, title, pixels, options)
+        recipe = replace(self.base, **{"network": "report-mlp", **likelihood, **options})
+        return Experiment(name, title, pixels, recipe)
 
     def _suited(self, networks: dict[str, str]) -> Iterator[tuple[str, str]]:
         return (pair for pair in networks.items() if self.images or pair[0] == "report-mlp")

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 
 from discretevae.data import Splits
 from discretevae.evaluation import umap_installed
-from discretevae.experiments.build_data import data_from_options
+from discretevae.experiments.build_data import load_data
 from discretevae.experiments.folder import Run
-from discretevae.experiments.options import resolve_options
+from discretevae.experiments.recipe import Recipe
+from discretevae.experiments.resolve import resolve_recipe
 from discretevae.experiments.run import build, run_experiment
 from discretevae.files import write_text
 from discretevae.models import DiscreteVAE, from_pretrained
@@ -43,31 +45,31 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
 def run_study(
-    options: Mapping[str, Any],
+    recipe: Recipe,
     folder: str | Path,
     num_latents: int | None = None,
     seeds: int = 5,
     contrastive: float = 0.0,
-    samples: int = 1000,
+    protocol: Mapping[str, int | None] | None = None,
     progress: Progress = lambda steps, what: steps,
 ) -> tuple[Study, "Work"]:
     """Trains and measures everything; what is finished is not done again.
 
     Arguments:
-        options: All options of the command `train`; `epochs`, `batch_size` and `likelihood` may
-            be None, for those that suit the data.
+        recipe: What the runs have in common; without a likelihood they have what suits the data.
+            Its importance samples are those of the bounds.
         folder: Where the runs, the notes and `study.json` are kept.
         num_latents: D of the architectures; by default the best of a sweep.
         seeds: How many clusterings.
         contrastive: Weight of the contrastive term, with which the report's networks are trained
             a second time; 0 is without.
-        samples: S of the importance-weighted bound; 0 leaves it out.
+        protocol: `epochs` and `batch_size`; those that suit the data where they are None.
         progress: Wraps the steps, for a progress bar.
 
     Raises:
         ValueError: If an option is wrong, or the folder holds a study with other options.
     """
-    work = Work(dict(options), Path(folder), seeds, contrastive)
+    work = Work(recipe, Path(folder), seeds, contrastive, protocol)
     work.claim_folder({"num_latents": num_latents, "seeds": seeds, "contrastive": contrastive})
     swept = work.plan.sweep() if num_latents is None else []
     for experiment in progress(swept, "sweep"):
@@ -77,7 +79,7 @@ def run_study(
     experiments = work.plan.experiments(latents, range(seeds))
     for experiment in progress([e for group in experiments.values() for e in group], "training"):
         work.train(experiment)
-    found = collect(work, experiments, latents, sweep, samples, progress)
+    found = collect(work, experiments, latents, sweep, recipe.importance_samples, progress)
     write_text(work.folder / "study.json", json.dumps(found.as_dict(), indent=2) + "\n")
     return found, work
 
@@ -96,7 +98,7 @@ def collect(
     return Study(
         data=work.name,
         num_latents=num_latents,
-        num_categories=work.plan.base["num_categories"],
+        num_categories=work.plan.base.num_categories,
         samples=samples,
         sweep=sweep,
         models=[work.bound(e, samples) for e in progress(models, "bounds")],
@@ -104,7 +106,7 @@ def collect(
         codes={e.name: work.codes(e) for e in progress(described, "codes")},
         clusters=[work.cluster(e) for e in clusters],
         skipped=work.skipped(),
-        options=work.plan.base,
+        options=work.plan.base.as_dict(),
     )
 
 
@@ -112,11 +114,16 @@ class Work:
     """The data and the folder of a study, and single steps on them."""
 
     def __init__(
-        self, options: dict[str, Any], folder: Path, seeds: int, contrastive: float
+        self,
+        recipe: Recipe,
+        folder: Path,
+        seeds: int,
+        contrastive: float,
+        protocol: Mapping[str, int | None] | None = None,
     ) -> None:
         self.folder = folder
         self._loaded: dict[tuple[Any, ...], Splits] = {}
-        raw = data_from_options({**options, "likelihood": "gaussian", "binarize": "none"})
+        raw = load_data(replace(recipe, likelihood="gaussian", binarize="none"))
         for part, examples in (("training", raw.train), ("test", raw.test)):
             if len(examples) < LEAST:
                 raise ValueError(
@@ -125,18 +132,18 @@ class Work:
                 )
         self.name, self.labels = raw.name, raw.test.labels
         small = len(raw.train) < FEW
-        protocol = SMALL if small else LARGE
-        given = {name: value for name, value in protocol.items() if options[name] is None}
-        base = {**options, **given, "importance_samples": 0, "test_curve": True}
-        steps = math.ceil(len(raw.train) / max(1, base["batch_size"]))
-        third = {"epochs": max(1, base["epochs"] // 3)}
+        given = {k: v for k, v in (protocol or {}).items() if v is not None}
+        usual: dict[str, Any] = {**(SMALL if small else LARGE), **given}
+        base = replace(recipe, **usual, importance_samples=0, test_curve=True)
+        steps = math.ceil(len(raw.train) / max(1, base.batch_size))
+        third = {"epochs": max(1, base.epochs // 3)}
 
         def short(least: int) -> int:
-            return max(base["epochs"] // 10, math.ceil(least / steps))
+            return max(base.epochs // 10, math.ceil(least / steps))
 
         self.plan = Plan(
             base,
-            _likelihoods(options["likelihood"], raw),
+            _likelihoods(recipe.likelihood, raw),
             images=len(raw.shape) == 3,
             augmented=len(raw.shape) == 3 and _within_0_and_1(raw),
             sweep_epochs=short(SWEEP_STEPS),
@@ -144,12 +151,12 @@ class Work:
             image={} if small else IMAGE | third,
             contrastive=contrastive,
         )
-        clusters = options["num_categories"] if self.labels is None else len(self.labels.unique())
+        clusters = recipe.num_categories if self.labels is None else len(self.labels.unique())
         self.analyst = Analyst(folder / "notes", range(max(2, seeds)), clusters)
 
     def claim_folder(self, asked: dict[str, Any]) -> None:
         """Writes down what the study is, or refuses to go on with another one."""
-        path, asked = self.folder / "plan.json", {**self.plan.base, **asked}
+        path, asked = self.folder / "plan.json", {**self.plan.base.as_dict(), **asked}
         if path.exists():
             _require_same(asked, path)
         elif self.folder.exists() and any(self.folder.iterdir()):
@@ -160,7 +167,7 @@ class Work:
         latents = SWEPT[-1] if asked["num_latents"] is None else asked["num_latents"]
         experiments = self.plan.experiments(latents, range(1))
         for experiment in (e for group in experiments.values() for e in group):
-            build(resolve_options(experiment.options), self.data(experiment))
+            build(resolve_recipe(experiment.recipe), self.data(experiment))
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(asked, indent=2) + "\n")
 
@@ -170,10 +177,10 @@ class Work:
 
     def data(self, experiment: Experiment) -> Splits:
         """Loads the data as an experiment takes them, and keeps the last ones."""
-        options = experiment.options
-        key = (options["likelihood"], options["binarize"], options["seed"])
+        recipe = experiment.recipe
+        key = (recipe.likelihood, recipe.binarize, recipe.seed)
         if key not in self._loaded:
-            self._loaded = {key: data_from_options(options)}
+            self._loaded = {key: load_data(recipe)}
         return self._loaded[key]
 
     def run_named(self, name: str) -> Run:
@@ -187,15 +194,15 @@ class Work:
 
     def train(self, experiment: Experiment) -> None:
         """Does what is left of an experiment."""
-        options = resolve_options(experiment.options)
-        run_experiment(options, self.data(experiment), self.run(experiment))
+        recipe = resolve_recipe(experiment.recipe)
+        run_experiment(recipe, self.data(experiment), self.run(experiment))
 
     def sweep(self, experiments: Iterable[Experiment]) -> dict[int, float]:
         """Gives the validation ELBO of each number of latents, or the train ELBO without one."""
         found = {}
         for experiment in experiments:
             row = best_row(self.run(experiment).read_history("epoch", "train_elbo"))
-            latents = experiment.options["num_latents"]
+            latents = experiment.recipe.num_latents
             found[latents] = row.get("validation_elbo", row["train_elbo"])
         return found
 
@@ -209,7 +216,7 @@ class Work:
         likelihood = None
         if samples:
             data = self.data(experiment)
-            whole = experiment.options["network"] == CHEAP
+            whole = experiment.recipe.network == CHEAP
             examples = len(data.test) if whole else IMPORTANCE_EXAMPLES
             likelihood = self.analyst.log_likelihood(run, data, samples, examples)
         return Bound(
@@ -244,7 +251,7 @@ class Work:
         row = run.read_history(*terms)[-1]
         metrics = run.read_metrics(("test", "elbo"))
         found = {
-            "seed": experiment.options["seed"],
+            "seed": experiment.recipe.seed,
             "objective": row["train_objective"],
             "contrast": row["train_contrast"],
             "mutual_information": row["train_mutual_information"],

@@ -4,19 +4,19 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from scipy.stats import t as student
 
 from discretevae.data import Splits
-from discretevae.experiments.build_data import data_from_options
+from discretevae.experiments.build_data import load_data
 from discretevae.experiments.folder import Run
-from discretevae.experiments.options import resolve_options
+from discretevae.experiments.recipe import Recipe
+from discretevae.experiments.resolve import resolve_recipe
 from discretevae.experiments.run import build, run_experiment
 from discretevae.files import write_text
-from discretevae.training import train
 
 __all__ = ["Comparison", "ComparisonRow", "MeanOfSeeds", "compare_estimators"]
 
@@ -69,7 +69,7 @@ class Comparison:
 
 
 def compare_estimators(
-    options: Mapping[str, Any],
+    recipe: Recipe,
     estimators: Sequence[str],
     seeds: Sequence[int],
     folder: str | Path,
@@ -82,7 +82,7 @@ def compare_estimators(
     continues a comparison; more estimators and more seeds may be added to it.
 
     Arguments:
-        options: All options of the command `train`; `epochs` is the budget unless `seconds` is.
+        recipe: What the runs have in common; `epochs` is the budget unless `seconds` is.
         estimators: Names.
         seeds: Of the runs, weights and splits of the data alike; the same for every estimator.
         folder: Where the runs, `comparison.json` and the plan are kept.
@@ -95,9 +95,9 @@ def compare_estimators(
             folder holds a comparison with other options.
     """
     _require_names(estimators, seeds, seconds)
-    settings = {name: _settings(options, name) for name in estimators}
-    plan = _Plan.open(Path(folder), options, seconds)
-    data = data_from_options(next(iter(settings.values())))
+    settings = {name: _settings(recipe, name) for name in estimators}
+    plan = _Plan.open(Path(folder), recipe, seconds)
+    data = load_data(next(iter(settings.values())))
     for resolved in settings.values():
         build(resolved, data)  # whatever is wrong shows before anything is trained
     plan.write()
@@ -106,14 +106,14 @@ def compare_estimators(
             plan.epochs[name] = _epochs(settings[name], data, seconds)
             plan.write()
     runs = [(seed, name) for seed in seeds for name in estimators]
-    data_seed = options["seed"]
+    data_seed = recipe.seed
     for seed, name in progress(runs, "runs"):
         run = plan.run(name, seed)
         if run.metrics.exists():
             continue
         if seed != data_seed:  # a run's splits are those of its own seed, the same for all
-            data, data_seed = data_from_options({**settings[name], "seed": seed}), seed
-        run_experiment({**settings[name], "seed": seed, "epochs": plan.epochs[name]}, data, run)
+            data, data_seed = load_data(replace(settings[name], seed=seed)), seed
+        run_experiment(replace(settings[name], seed=seed, epochs=plan.epochs[name]), data, run)
     return _collect(plan, estimators, seeds)
 
 
@@ -124,10 +124,10 @@ class _Plan:
         self.folder, self.shared, self.epochs = folder, shared, epochs
 
     @classmethod
-    def open(cls, folder: Path, options: Mapping[str, Any], seconds: float | None) -> "_Plan":
+    def open(cls, folder: Path, recipe: Recipe, seconds: float | None) -> "_Plan":
         """Makes a plan, or reads the one that is there and checks that it is the same."""
-        shared = {k: v for k, v in options.items() if k not in NOT_COMPARED}
-        shared |= {"seconds": seconds, "epochs": None if seconds else options["epochs"]}
+        shared = {k: v for k, v in recipe.as_dict().items() if k not in NOT_COMPARED}
+        shared |= {"seconds": seconds, "epochs": None if seconds else recipe.epochs}
         plan = cls(folder, shared, {})
         if not plan.path.exists():
             if folder.exists() and any(folder.iterdir()):
@@ -172,17 +172,16 @@ def _require_names(estimators: Sequence[str], seeds: Sequence[int], seconds: flo
         raise ValueError(f"`seconds` must be positive, got {seconds}.")
 
 
-def _settings(options: Mapping[str, Any], estimator: str) -> dict[str, Any]:
-    """The options of one estimator's runs: all alike, and none stops early."""
-    return resolve_options({**options, "estimator": estimator, "patience": 0})
+def _settings(recipe: Recipe, estimator: str) -> Recipe:
+    """The recipe of one estimator's runs: all alike, and none stops early."""
+    return resolve_recipe(replace(recipe, estimator=estimator, patience=0))
 
 
-def _epochs(options: Mapping[str, Any], data: Splits, seconds: float | None) -> int:
+def _epochs(recipe: Recipe, data: Splits, seconds: float | None) -> int:
     """Turns seconds into epochs, by the time of a few; at least one."""
     if seconds is None:
-        return int(options["epochs"])
-    model, training = build({**options, "epochs": PILOT_EPOCHS}, data, progress_bar=False)
-    history = train(model, data, training)
+        return recipe.epochs
+    history = build(recipe, data, epochs=PILOT_EPOCHS, progress_bar=False).fit()
     each = (history[-1]["seconds"] - history[0]["seconds"]) / (PILOT_EPOCHS - 1)
     return max(1, round(seconds / max(each, 1e-3)))
 

@@ -1,0 +1,103 @@
+"""Options become a parser of command lines and configuration files."""
+
+import argparse
+import inspect
+import re
+import sys
+from difflib import get_close_matches
+from typing import Any, NoReturn, get_args
+
+from jsonargparse import ArgumentParser
+
+from discretevae.cli.options import Command, Option, OptionsError, flag_of
+
+__all__ = ["make_parser"]
+
+SHORT = {"output": ("-o",)}
+"""Option → its short form."""
+WANTED = {"int": "a whole number", "float": "a finite number", "str": "text"}
+WRONG_TYPE = re.compile(
+    r'^Parser key "(?P<key>\w+)".*?Expected an? <class \'(?P<type>\w+)\'>'
+    r".*[vV]alue: ?(?P<value>.*)$"
+)
+
+
+class _Parser(ArgumentParser):
+    """Says what is wrong in one line, with the nearest known option, and exits with 2."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        text = _plain(message) + self._nearest(message)
+        if not self.exit_on_error:
+            raise OptionsError(text)
+        print(f"{self.prog}: {text}; see --help.", file=sys.stderr)
+        raise SystemExit(2)
+
+    def _nearest(self, message: str) -> str:
+        known = [option for action in self._actions for option in action.option_strings]
+        words = [word.split("=")[0].strip("',\":") for word in message.split()]
+        unknown = [word for word in words if word.startswith("--") and word not in known]
+        near = get_close_matches(unknown[0], known, n=1) if unknown else []
+        return f" (did you mean {near[0]}?)" if near else ""
+
+
+def make_parser(
+    name: str, command: Command, options: list[Option], exit_on_error: bool = True
+) -> _Parser:
+    """Makes the parser of a command, its options in their groups."""
+    parser = _Parser(
+        prog=f"discretevae {name}",
+        usage=_usage(name, options),
+        description=(inspect.getdoc(command) or "").splitlines()[0],
+        allow_abbrev=False,
+        exit_on_error=exit_on_error,
+    )
+    if len(options) > 4:
+        parser.add_argument("--config", action="config", help="A YAML file of these options.")
+        parser.add_argument("--versions", type=dict[str, str] | None, help=argparse.SUPPRESS)
+    groups: dict[tuple[str, str] | None, Any] = {None: parser}
+    for option in options:
+        if option.group not in groups:
+            groups[option.group] = parser.add_argument_group(*option.group or ())
+        _add(groups[option.group], option)
+    return parser
+
+
+def _add(parser: Any, option: Option) -> None:
+    if option.required:
+        parser.add_argument(option.name, metavar=option.name.upper(), help=option.help)
+    elif option.type is bool:
+        parser.add_argument(option.flag, action="store_true", help=option.help)
+    elif list[int] in get_args(option.type):
+        parser.add_argument(
+            option.flag, type=int, nargs="+", default=option.default, help=option.help, metavar="N"
+        )
+    else:
+        parser.add_argument(
+            *SHORT.get(option.name, ()),
+            option.flag,
+            type=option.type,
+            default=option.default,
+            help=option.help,
+            metavar="X",
+        )
+
+
+def _usage(name: str, options: list[Option]) -> str:
+    words = ["discretevae", name]
+    for option in options:
+        if option.positional:
+            word = option.name.upper()
+            words.append(word if option.required else f"[{word}]")
+    if not all(option.positional for option in options):
+        words.append("[options]")
+    return " ".join(words)
+
+
+def _plain(message: str) -> str:
+    """Puts what jsonargparse says of types into words."""
+    text = " ".join(message.split()).rstrip(".")
+    found = WRONG_TYPE.match(text)
+    if not found:
+        return re.sub(r'Parser key "(\w+)"', r"`--\1`", text)
+    wanted = WANTED.get(found["type"], found["type"])
+    return f"`{flag_of(found['key'])}` must be {wanted}, got {found['value']!r}"

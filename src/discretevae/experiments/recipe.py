@@ -1,0 +1,166 @@
+"""The recipe of a run: what commands, configuration files and studies have as options.
+
+Nothing is loaded here that a command does without which only shows its help.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from discretevae.names import named
+from discretevae.training.options import Aim, Loop, TrainingOptions
+
+__all__ = ["Data", "Evaluation", "Model", "Objective", "Recipe", "Training"]
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class Data:
+    """What the examples are.
+
+    Arguments:
+        data: Name of a data set (see `discretevae datasets`), a .npy, .npz, .csv or .parquet file,
+            a folder of images, or a .txt file of sentences, one a line; given as the first
+            argument.
+        likelihood: bernoulli, continuous-bernoulli, gaussian, bernoulli-grey (cross-entropy on
+            grey values, labelled as no likelihood), tokens (of sentences) or columns (of a table
+            of numbers, texts and missing cells); by default tokens for a .txt file, else bernoulli.
+        binarize: fresh (a new Bernoulli draw each time), fixed (one draw), threshold, or none; by
+            default fresh for the Bernoulli likelihood, none for the others.
+        condition: What encoder, prior and decoder are told of each example: none, labels (its
+            class), or context (an array `context` in a .npz file).
+        column: Of sentences, in a .csv or .parquet file.
+        pieces: Size of a vocabulary of pieces of words; by default tokens are characters.
+        sentence_length: Most tokens of a sentence, longer ones are cut and counted; by default
+            those of the longest.
+        categorical: Columns of a table whose numbers are names, with commas between them.
+        numeric: Columns of a table that are numbers though they hold two different ones.
+        validation: Fraction of the training examples held out to decide when to stop.
+        test: Fraction held out for the report, where the data bring no test set.
+        limit: Most examples to take of each part, for a quick try.
+        stream: Leave the training examples on disk, for a .npy or .parquet file or a folder of
+            images larger than memory; 256 MiB of them at most are in memory at a time.
+    """
+
+    data: str = "digits"
+    likelihood: str | None = named(
+        None, "likelihoods:LIKELIHOODS", "experiments.build_data:FORMATS"
+    )
+    binarize: str | None = named(None, "data:BINARIZERS")
+    condition: str = named("none", "data:CONDITIONS")
+    column: str | None = None
+    pieces: int | None = None
+    sentence_length: int | None = None
+    categorical: str | None = None
+    numeric: str | None = None
+    validation: float = 0.1
+    test: float = 0.1
+    limit: int | None = None
+    stream: bool = False
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class Model:
+    """What explains them.
+
+    Arguments:
+        model: discrete (D categorical latents), gaussian (the continuous baseline), hierarchical
+            (layers of categorical latents), joint (categorical latents and Gaussian ones), or
+            semi-supervised (a class beside the code, known for some examples).
+        num_latents: D, the number of latents; of the layer nearest to the data.
+        num_categories: K, the number of categories of each latent.
+        prior: p(z): uniform, learned (the probabilities of each latent), conditional (given
+            --condition), autoregressive (each latent given those before), or boltzmann (a
+            restricted Boltzmann machine between two halves of the latents).
+        network: tutorial, report-mlp, report-cnn, image (normalised convolutions),
+            mlp or cnn (of the widths or channels given); gru or transformer for sentences.
+        widths: Units of the hidden layers of --network mlp, or of that of tables, from the data
+            inwards; or the units of gru and transformer.
+        channels: Filters of the convolutions of --network cnn, from the image inwards.
+        activation: Between two layers: relu or leaky-relu (slope 0.2); by default the network's.
+        embedding_size: Numbers of the learned vector by which each category reaches the decoder;
+            by default it is one-hot.
+        upper_latents: Latents of the layers above the first, for --model hierarchical.
+        inference: Order in which layers are inferred: top-down (the default) or bottom-up.
+        continuous: Gaussian latents, for --model joint.
+        labelled: Labels that --model semi-supervised is given, the same number of each class.
+        classifier: Network of q(class | x), for --model semi-supervised; by default as --network.
+    """
+
+    model: str = named("discrete", "experiments.build_model:MODELS")
+    num_latents: int = 4
+    num_categories: int = 8
+    prior: str = named("uniform", "priors:PRIORS")
+    network: str | None = None
+    widths: list[int] | None = None
+    channels: list[int] | None = None
+    activation: str | None = None
+    embedding_size: int | None = None
+    upper_latents: list[int] | None = None
+    inference: str | None = None
+    continuous: int | None = None
+    labelled: int | None = None
+    classifier: str | None = named(None, "networks:NETWORKS")
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class Objective(Aim):
+    """What is maximised, and how its gradient is estimated.
+
+    Arguments:
+        estimator: auto or a name from `discretevae estimators`.
+        samples: Samples of the estimator; by default its own number.
+        baseline: Constant baseline of reinforce or iwae, in nats (negative), 0 for none; by
+            default the moving average.
+        free_bits: Nats that each latent may cost in the objective before they count; never in a
+            reported bound.
+        alpha: Weight of the classifier's own loss on the labels, for --model semi-supervised.
+        word_dropout: Fraction of the tokens that the decoder of sentences does not see in training.
+        hidden_cells: Fraction of the cells of a table that the encoder does not see in training,
+            for imputation.
+    """
+
+    estimator: str = "auto"
+    samples: int | None = None
+    baseline: float | None = None
+    temperature: str | None = None  # schedules are text here, as they are stored
+    beta: str = "1"
+    free_bits: float = 0.0
+    alpha: float | None = None
+    word_dropout: float = 0.0
+    hidden_cells: float = 0.0
+    balance: str = "0"
+    contrastive: str = "0"
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class Training(Loop):
+    """How it is maximised, and on which machine."""
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class Evaluation:
+    """What is reported.
+
+    Arguments:
+        importance_samples: S of the importance-weighted log-likelihood; 0 leaves it out.
+    """
+
+    importance_samples: int = 1000
+
+
+@dataclass(frozen=True)
+class Recipe(Evaluation, Training, Objective, Model, Data):
+    """All options of a run, which together with the versions repeat it.
+
+    Example:
+        >>> Recipe(num_latents=20, temperature="1.3").training(progress_bar=False).temperature
+        '1.3'
+    """
+
+    def as_dict(self) -> dict[str, Any]:
+        """Gives plain types, as `config.yaml` has them."""
+        return asdict(self)
+
+    def training(self, **changes: Any) -> TrainingOptions:
+        """Picks the options of the training loop."""
+        names = {field.name for field in fields(TrainingOptions)} & self.as_dict().keys()
+        return TrainingOptions(**{name: getattr(self, name) for name in names} | changes)
