@@ -25,5 +25,5 @@ def model_identity(model: VAE) -> str:
     digest = hashlib.sha256(json.dumps(model.architecture(), sort_keys=True).encode())
     for name, value in sorted(model.weights().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

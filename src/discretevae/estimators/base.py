@@ -1,14 +1,14 @@
 """The contract that every estimator keeps."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.latents import categorical, require_sizes
 from discretevae.names import require_count
 
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-class Estimator(ABC):
+class Estimator(GradientEstimator):
     r"""Estimates :math:`\mathbb{E}_{q(z)}[f(z)]`, q a product of D categoricals.
 
     Called as `estimator(f, logits, generator=None)`, where `logits` has shape (*B, D, K) and `f`
@@ -64,10 +64,6 @@ class Estimator(ABC):
     ) -> Float[Tensor, "*B"]:
         """Estimates E_q[f(z)] with a gradient."""
 
-    @abstractmethod
-    def evaluations(self, num_latents: int, num_categories: int) -> int:
-        """Counts the rows of `f` that one estimate evaluates for one element of the batch."""
-
     @torch.no_grad()
     def average(
         self,
@@ -77,23 +73,6 @@ class Estimator(ABC):
     ) -> Float[Tensor, "..."]:
         """Estimates E_q[f(z)] without a gradient, of an f with values (S, *B, …)."""
         return f(categorical.sample(logits, 1, generator))[0]
-
-    @property
-    def learns(self) -> bool:
-        """Whether it has parameters of its own, which it trains on whole batches."""
-        return isinstance(self, nn.Module)
-
-    @property
-    def tempered(self) -> bool:
-        """Whether it has a temperature."""
-        return "temperature" in getattr(self, "__dataclass_fields__", ())
-
-    def at_temperature(self, temperature: float) -> "Estimator":
-        """Gives the same estimator at another temperature; itself where it has none."""
-        return replace(self, temperature=temperature) if self.tempered else self  # type: ignore
-
-    def prepare(self, num_latents: int, num_categories: int) -> None:  # noqa: B027
-        """Makes what depends on these sizes; a model calls it, or else the first estimate."""
 
 
 def evaluate(f: Callable[[Tensor], Tensor], z: Float[Tensor, "S *B D K"]) -> Float[Tensor, "S *B"]:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from discretevae.data import Splits, num_classes
-from discretevae.estimators import Estimator, Exact
-from discretevae.estimators.multisample import MultiSampleEstimator
+from discretevae.estimators import Exact
+from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.experiments.build_data import FORMATS
 from discretevae.experiments.recipe import Recipe
 from discretevae.latents import EnumerationError, require_enumerable
@@ -124,7 +124,7 @@ MODELS: dict[str, Kind] = {
 """Name → model."""
 
 
-def build_estimator(recipe: Recipe) -> Estimator | MultiSampleEstimator | None:
+def build_estimator(recipe: Recipe) -> GradientEstimator | None:
     """Builds the estimator; a model without a discrete code has none."""
     if "estimator" not in MODELS[recipe.model].options:
         return None
@@ -174,9 +174,7 @@ def _given(recipe: Recipe, *names: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _require_takes(
-    estimator: Estimator | MultiSampleEstimator, num_latents: int, num_categories: int
-) -> None:
+def _require_takes(estimator: GradientEstimator, num_latents: int, num_categories: int) -> None:
     """Has an estimator refuse sizes outside its theory now, not in the first step of a run.
 
     A few latents stand for many: sizes that the memory does not hold are the model's to refuse.

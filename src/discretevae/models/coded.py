@@ -8,9 +8,10 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.estimators import ESTIMATORS, Estimator, recommended
+from discretevae.estimators import ESTIMATORS, recommended
 from discretevae.estimators.functions import CodeFunction
-from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS, MultiSampleEstimator
+from discretevae.estimators.gradient_estimator import GradientEstimator
+from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
 from discretevae.latents import require_sizes
 from discretevae.latents.variables import Categorical, Known, PriorAlone, Variable
 from discretevae.likelihoods import Likelihood
@@ -23,7 +24,7 @@ from discretevae.priors import Prior, prior_from_config
 
 __all__ = ["KINDS", "CodedVAE", "LogLikelihood", "estimator_kind", "require_floor"]
 
-KINDS: dict[str, type[Estimator] | type[MultiSampleEstimator]] = {
+KINDS: dict[str, type[GradientEstimator]] = {
     **ESTIMATORS,
     **MULTISAMPLE_ESTIMATORS,
 }
@@ -46,7 +47,7 @@ class CodedVAE(VAE, ABC):
         num_categories: int,
         network: str | Network,
         likelihood: str | Mapping[str, Any] | Likelihood,
-        estimator: str | Estimator | MultiSampleEstimator,
+        estimator: str | GradientEstimator,
         prior: str | Prior,
         beta: float,
         free_bits: float,
@@ -81,11 +82,11 @@ class CodedVAE(VAE, ABC):
             )
         if isinstance(estimator, str):
             estimator = estimator_kind(estimator, num_latents, num_categories)()
-        self.estimator: Estimator | MultiSampleEstimator = estimator
+        self.estimator: GradientEstimator = estimator
         estimator.prepare(num_latents, num_categories)
 
     @property
-    def estimators(self) -> tuple[Estimator | MultiSampleEstimator, ...]:
+    def estimators(self) -> tuple[GradientEstimator, ...]:
         return (self.estimator,)
 
     def set_temperature(self, temperature: float) -> None:
@@ -185,9 +186,7 @@ class LogLikelihood(CodeFunction):
         return self.x.flatten(len(self.chain.batch(self.x))).nan_to_num()
 
 
-def estimator_kind(
-    name: str, num_latents: int, num_categories: int
-) -> type[Estimator] | type[MultiSampleEstimator]:
+def estimator_kind(name: str, num_latents: int, num_categories: int) -> type[GradientEstimator]:
     """Looks a name up in both families; "auto" is what these sizes ask for.
 
     Raises:

@@ -7,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from discretevae.estimators import Estimator
-from discretevae.estimators.multisample import MultiSampleEstimator
+from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.latents.variables import Known
 from discretevae.likelihoods import Likelihood
 from discretevae.models.coded import CodedVAE
@@ -68,7 +67,7 @@ class DiscreteVAE(CodedVAE):
         num_categories: int = 8,
         network: str | Network = "mlp",
         likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
-        estimator: str | Estimator | MultiSampleEstimator = "auto",
+        estimator: str | GradientEstimator = "auto",
         prior: str | Prior = "uniform",
         beta: float = 1.0,
         free_bits: float = 0.0,

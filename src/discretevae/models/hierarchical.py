@@ -298,11 +298,12 @@ def _estimator(estimator: str | Estimator, num_latents: int, num_categories: int
     """
     if estimator == "auto":
         return recommended(num_latents, num_categories, shared=False)
-    if isinstance(estimator, str):
-        made = resolve("estimator", estimator, KINDS)()
-    else:
-        made = deepcopy(estimator)
-    if made.multi_sample:
+    made = (
+        resolve("estimator", estimator, KINDS)()
+        if isinstance(estimator, str)
+        else deepcopy(estimator)
+    )
+    if not isinstance(made, Estimator):
         raise ValueError(
             "`estimator` must estimate an expectation, which nests; a multi-sample bound does not: "
             f"got {type(made).__name__}."

@@ -7,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from discretevae.estimators import Estimator
-from discretevae.estimators.multisample import MultiSampleEstimator
+from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.latents.variables import Gaussian, Known, beside
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
@@ -79,7 +78,7 @@ class JointVAE(CodedVAE):
         num_continuous: int = 2,
         network: str | Network = "mlp",
         likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
-        estimator: str | Estimator | MultiSampleEstimator = "auto",
+        estimator: str | GradientEstimator = "auto",
         prior: str | Prior = "uniform",
         beta: float = 1.0,
         free_bits: float = 0.0,

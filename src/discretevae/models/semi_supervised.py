@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from discretevae.estimators import Estimator, Exact
-from discretevae.estimators.multisample import MultiSampleEstimator
+from discretevae.estimators import Exact
+from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.latents import categorical
 from discretevae.latents.variables import Categorical, Known, PriorAlone, PriorGiven, beside
 from discretevae.likelihoods import Likelihood
@@ -19,6 +19,7 @@ from discretevae.models.discrete import DiscreteVAE
 from discretevae.models.vae import VAE, at_least_float32
 from discretevae.names import resolve
 from discretevae.networks import NETWORKS, Network, network_from_config
+from discretevae.networks.conditioned import ConditionedEncoder
 from discretevae.priors import Prior, prior_from_config
 
 __all__ = ["SemiSupervisedVAE"]
@@ -124,7 +125,7 @@ class SemiSupervisedVAE(VAE):
         network: str | Network = "mlp",
         classifier: str | Network | None = None,
         likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
-        estimator: str | Estimator | MultiSampleEstimator = "auto",
+        estimator: str | GradientEstimator = "auto",
         prior: str | Prior = "uniform",
         beta: float = 1.0,
         alpha: float = 50.0,
@@ -164,21 +165,27 @@ class SemiSupervisedVAE(VAE):
         return self.conditional.prior
 
     @property
-    def estimator(self) -> Estimator | MultiSampleEstimator:
+    def estimator(self) -> GradientEstimator:
         """That of the gradient for z."""
         return self.conditional.estimator
 
     @estimator.setter
-    def estimator(self, estimator: Estimator | MultiSampleEstimator) -> None:
+    def estimator(self, estimator: GradientEstimator) -> None:
         self.conditional.estimator = estimator
 
     @property
-    def estimators(self) -> tuple[Estimator | MultiSampleEstimator, ...]:
+    def estimators(self) -> tuple[GradientEstimator, ...]:
         return (self.estimator,)
 
     def set_temperature(self, temperature: float) -> None:
         if self.estimator.tempered:
             self.estimator = self.estimator.at_temperature(temperature)
+
+    @property
+    def _conditioned(self) -> ConditionedEncoder:
+        encoder = self.conditional.encoder
+        assert isinstance(encoder, ConditionedEncoder)
+        return encoder
 
     @property
     def chain(self) -> Chain:
@@ -202,7 +209,7 @@ class SemiSupervisedVAE(VAE):
 
     def _code_logits(self, known: Known) -> Float[Tensor, "*SB D K"]:
         seen = beside(known.features.trunk, known.values["y"].flatten(-2))
-        logits = at_least_float32(self.conditional.encoder.head(seen))
+        logits = at_least_float32(self._conditioned.head(seen))
         return logits.unflatten(-1, (self.num_latents, self.num_categories))
 
     def _decode(self, known: Known) -> Tensor:
@@ -211,7 +218,7 @@ class SemiSupervisedVAE(VAE):
 
     def _known(self, x: Float[Tensor, "*B_and_shape"], given: Known) -> Known:
         label = at_least_float32(self.encoder(x)).unsqueeze(-2)
-        trunk = self.conditional.encoder.trunk(x)
+        trunk = self._conditioned.trunk(x)
         return Known(Seen(given.features.possible, label, trunk))
 
     def given(self, context: Tensor | None, batch: tuple[int, ...]) -> Known:

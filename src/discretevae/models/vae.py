@@ -13,8 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from discretevae.estimators import Estimator
-from discretevae.estimators.multisample import MultiSampleEstimator
+from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.latents import DEFAULT_BUDGET
 from discretevae.latents.variables import Known, beside
 from discretevae.likelihoods import Likelihood, likelihood_from_config
@@ -91,7 +90,7 @@ class VAE(nn.Module, ABC):
         """The latent variables, as they are now."""
 
     @property
-    def estimators(self) -> tuple[Estimator | MultiSampleEstimator, ...]:
+    def estimators(self) -> tuple[GradientEstimator, ...]:
         """What the gradient of each discrete variable is estimated by."""
         return ()
 

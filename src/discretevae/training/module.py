@@ -14,8 +14,7 @@ from torch import Tensor
 
 from discretevae.data import Batch, Batches, Examples, Splits, Stream, as_batch, share_of
 from discretevae.data.seeding import generator
-from discretevae.estimators import Estimator
-from discretevae.estimators.multisample import MultiSampleEstimator
+from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.evaluation.code_health import code_health, collapse_warnings
 from discretevae.latents.draws import SharedGenerator
 from discretevae.models import VAE, DiscreteVAE
@@ -297,9 +296,7 @@ class TrainingModule(LightningModule):
             )
 
 
-def require_unweighted(
-    estimators: Iterable[Estimator | MultiSampleEstimator], beta: str | float
-) -> None:
+def require_unweighted(estimators: Iterable[GradientEstimator], beta: str | float) -> None:
     """Refuses a β other than 1, at any step, with an estimator whose bound has no KL term."""
     schedule = parse_schedule("beta", beta, steps=1)
     for estimator in estimators:

@@ -1,19 +1,20 @@
 """The contract of the estimators of the multi-sample bound."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.latents import require_sizes
 
 __all__ = ["MultiSampleEstimator", "log_weights_at"]
 
 
-class MultiSampleEstimator(ABC):
+class MultiSampleEstimator(GradientEstimator):
     r"""Estimates the S-sample bound on log p(x), q a product of D categoricals.
 
     .. math:: \mathcal{L}_S = \mathbb{E}_{z_1, \dots, z_S \sim q}
@@ -39,7 +40,6 @@ class MultiSampleEstimator(ABC):
 
     samples: int
     multi_sample: ClassVar[bool] = True
-    tempered: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(
@@ -49,18 +49,6 @@ class MultiSampleEstimator(ABC):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "*B"]:
         """Estimates the bound with a gradient."""
-
-    @abstractmethod
-    def evaluations(self, num_latents: int, num_categories: int) -> int:
-        """Counts the rows of `log_weight` that one estimate evaluates for one element of B."""
-
-    @property
-    def learns(self) -> bool:
-        """Whether it has parameters of its own, which it trains on whole batches."""
-        return isinstance(self, nn.Module)
-
-    def prepare(self, num_latents: int, num_categories: int) -> None:  # noqa: B027
-        """Makes what depends on these sizes; a model calls it, or else the first estimate."""
 
 
 def log_weights_at(

@@ -43,19 +43,19 @@ class Categorical(Variable):
     event_dims: ClassVar[int] = 2
 
     @property
-    def width(self) -> int:  # type: ignore[override]
+    def width(self) -> int:
         return self.sizes[0]
 
     @property
-    def classes(self) -> tuple[int, ...]:  # type: ignore[override]
+    def classes(self) -> tuple[int, ...]:
         return (self.sizes[1],) * self.sizes[0]
 
     @property
-    def closed(self) -> bool:  # type: ignore[override]
+    def closed(self) -> bool:
         return self.prior.closed
 
     @property
-    def joins(self) -> bool:  # type: ignore[override]
+    def joins(self) -> bool:
         return self.estimator.multi_sample or not self.prior.closed
 
     def q(self, known: Known) -> Float[Tensor, "*SB D K"]:

@@ -26,7 +26,7 @@ class Gaussian(Variable):
         name: Of the variable.
         size: L.
         posterior: Mean and log σ from what is known, (*SB, L, 2).
-        like: Gives type and device of draws from the prior.
+        like: A tensor that gives type and device of draws from the prior.
 
     Reference: Kingma & Welling, Auto-Encoding Variational Bayes, 2014, eq. 10 and appendix B.
     """
@@ -37,13 +37,14 @@ class Gaussian(Variable):
     like: Tensor
 
     event_dims: ClassVar[int] = 1
-    classes: ClassVar[None] = None
-    closed: ClassVar[bool] = True
-    joins: ClassVar[bool] = False
 
     @property
-    def width(self) -> int:  # type: ignore[override]
+    def width(self) -> int:
         return self.size
+
+    @property
+    def classes(self) -> None:
+        return None
 
     def q(self, known: Known) -> Float[Tensor, "*SB L 2"]:
         return self.posterior(known)
@@ -88,8 +89,8 @@ class Gaussian(Variable):
     def sample(
         self, count: int, known: Known, generator: torch.Generator | None
     ) -> Float[Tensor, "count L"]:
-        kind = {"dtype": self.like.dtype, "device": self.like.device}
-        return torch.randn((count, self.size), generator=generator, **kind)
+        empty = self.like.new_empty(count, self.size)
+        return empty.normal_(generator=generator)
 
     def flat(self, z: Float[Tensor, "*SB L"]) -> Float[Tensor, "*SB L"]:
         return z

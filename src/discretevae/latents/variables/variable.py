@@ -24,22 +24,33 @@ class Variable(ABC):
         name: Under which its value is known to the variables after it.
         event_dims: Dimensions of one value.
         parameter_dims: Dimensions of what describes its q.
-        width: Numbers of its code, as `codes` stores it.
-        classes: How many values each number of its code has; none where it is continuous.
         enumerated: Whether a reported expectation over it is the sum over its values.
-        closed: Whether KL(q ‖ p) has a closed form once its own q is known; elsewhere log p is
-            expected together with the likelihood.
-        joins: The same of what is trained: whether log p is expected with the likelihood.
     """
 
     name: str
     event_dims: ClassVar[int]
     parameter_dims: ClassVar[int] = 2
-    width: int
-    classes: tuple[int, ...] | None
     enumerated: bool = False
-    closed: bool
-    joins: bool
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Numbers of its code, as `codes` stores it."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> tuple[int, ...] | None:
+        """How many values each number of its code has; none where it is continuous."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether KL(q ‖ p) has a closed form once its q is known, else log p is estimated."""
+        return True
+
+    @property
+    def joins(self) -> bool:
+        """Whether training has log p expected with the likelihood."""
+        return not self.closed
 
     @abstractmethod
     def q(self, known: Known) -> Tensor:
