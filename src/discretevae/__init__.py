@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         JointVAE,
         SemiSupervisedVAE,
         from_pretrained,
+        register,
     )
     from discretevae.networks import CNN, MLP, NETWORKS
     from discretevae.priors import PRIORS, CategoricalPrior, UniformPrior
@@ -74,6 +75,7 @@ __all__ = [
     "measure_gradients",
     "mve",
     "overlapping_exponential",
+    "register",
     "reinmax",
     "reinmax_cv",
     "reinmax_rao",
@@ -111,6 +113,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "fit_prior": "training",
     "from_pretrained": "models",
+    "register": "models",
     "gst": "estimators.functional",
     "gumbel_rao": "estimators.functional",
     "gumbel_softmax": "estimators.functional",

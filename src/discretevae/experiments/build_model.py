@@ -41,11 +41,13 @@ class Kind:
     Arguments:
         build: (recipe, what all models take, data) → the model.
         takes: Options that not every model has.
+        layers: Whether it chooses an estimator for each of several layers, where none is named.
         needs: Such options that it does not do without, and what they are.
     """
 
     build: Build
     takes: tuple[str, ...] = ()
+    layers: bool = False
     needs: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -108,6 +110,7 @@ MODELS: dict[str, Kind] = {
     "hierarchical": Kind(
         _hierarchical,
         (*CODE, "free_bits", "inference"),
+        layers=True,
         needs={"upper_latents": "the latents of the layers above the first"},
     ),
     "joint": Kind(
@@ -125,10 +128,12 @@ MODELS: dict[str, Kind] = {
 
 
 def build_estimator(recipe: Recipe) -> GradientEstimator | None:
-    """Builds the estimator; a model without a discrete code has none."""
-    if "estimator" not in MODELS[recipe.model].options:
+    """Builds the estimator; none where the model has no discrete code, or chooses by itself."""
+    kind_of_model, given = MODELS[recipe.model], _given(recipe, *OF_THE_ESTIMATOR)
+    if "estimator" not in kind_of_model.options:
         return None
-    given = _given(recipe, *OF_THE_ESTIMATOR)
+    if kind_of_model.layers and recipe.estimator == "auto" and not given:
+        return None
     sizes = recipe.num_latents, recipe.num_categories
     kind = estimator_kind(recipe.estimator, *sizes)
     for name in given.keys() - inspect.signature(kind).parameters.keys():
@@ -165,7 +170,7 @@ def build_network(recipe: Recipe, likelihood: Mapping[str, Any] | None = None) -
 def _code(recipe: Recipe) -> dict[str, Any]:
     """What all models with a discrete code take."""
     names = "num_latents", "num_categories", "prior", "free_bits"
-    return _given(recipe, *names) | {"estimator": build_estimator(recipe)}
+    return _given(recipe, *names) | {"estimator": build_estimator(recipe) or "auto"}
 
 
 def _given(recipe: Recipe, *names: str) -> dict[str, Any]:

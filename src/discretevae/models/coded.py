@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,22 +14,22 @@ from discretevae.estimators.functions import CodeFunction
 from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
 from discretevae.latents import require_sizes
-from discretevae.latents.variables import Categorical, Known, PriorAlone, Variable
+from discretevae.latents.variables import VARIABLES, Known, PriorAlone, Variable
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
-from discretevae.models.vae import VAE
+from discretevae.models.vae import VAE, described_network
 from discretevae.names import require_count, resolve
-from discretevae.networks import Network, network_from_config
+from discretevae.networks import Network
 from discretevae.networks.conditioned import LatentEmbedding, context_network
 from discretevae.priors import Prior, prior_from_config
 
 __all__ = ["KINDS", "CodedVAE", "LogLikelihood", "estimator_kind", "require_floor"]
 
-KINDS: dict[str, type[GradientEstimator]] = {
-    **ESTIMATORS,
-    **MULTISAMPLE_ESTIMATORS,
-}
+KINDS: Mapping[str, type[GradientEstimator]] = ChainMap({}, ESTIMATORS, MULTISAMPLE_ESTIMATORS)  # type: ignore[arg-type]
 """Both families by name: what trains a model."""
+
+
+USUAL_VARIABLE = "categorical"
 
 
 class CodedVAE(VAE, ABC):
@@ -53,6 +54,9 @@ class CodedVAE(VAE, ABC):
         free_bits: float,
         context_shape: Sequence[int] | None,
         embedding_size: int | None,
+        encoder: nn.Module | None,
+        decoder: nn.Module | None,
+        variable: str,
         beside: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__(shape, beta, context_shape)
@@ -61,9 +65,11 @@ class CodedVAE(VAE, ABC):
             require_count("embedding_size", embedding_size)
         self.num_latents, self.num_categories = num_latents, num_categories
         self.embedding_size = embedding_size
+        resolve("variable", variable, VARIABLES)
+        self.variable = variable
         said = num_latents * num_categories + beside[0]
         seen = num_latents * (embedding_size or num_categories) + beside[1]
-        self._make_networks(network, likelihood, said, seen)
+        self._make_networks(network, likelihood, said, seen, encoder, decoder)
         self.code = (
             nn.Flatten(-2)
             if embedding_size is None
@@ -96,7 +102,7 @@ class CodedVAE(VAE, ABC):
     @property
     def z(self) -> Variable:
         """The code."""
-        return Categorical(
+        return VARIABLES[self.variable](
             name="z",
             sizes=(self.num_latents, self.num_categories),
             posterior=self._logits_of,
@@ -122,7 +128,7 @@ class CodedVAE(VAE, ABC):
         self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
     ) -> Float[Tensor, "*B D K"]:
         """Gives the unnormalised log q(z|x)."""
-        return self._logits_of(self.known(x, context))
+        return self.z.q(self.known(x, context))
 
     def posterior(
         self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
@@ -145,13 +151,15 @@ class CodedVAE(VAE, ABC):
         }
         if self.embedding_size is not None:
             found["embedding_size"] = self.embedding_size
+        if self.variable != USUAL_VARIABLE:
+            found["variable"] = self.variable
         return found
 
     @classmethod
     def from_architecture(cls, config: dict[str, Any], **options: Any) -> "CodedVAE":
         config = dict(config)
         sizes = config["num_latents"], config.get("num_categories", 0)
-        network, shape = network_from_config(config["network"]), config.get("context_shape")
+        network, shape = described_network(config, options), config.get("context_shape")
         features = 0 if shape is None else context_network(network, tuple(shape))[1]
         prior = config.pop("prior")
         prior = {"kind": prior} if isinstance(prior, str) else prior  # as once written

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from discretevae.estimators.gradient_estimator import GradientEstimator
@@ -42,6 +42,10 @@ class DiscreteVAE(CodedVAE):
         context_shape: Of what p(x|c) depends on, such as (10,) for one-hot labels; none for p(x).
         embedding_size: Numbers of the learned vector by which each category reaches the decoder;
             by default it is one-hot.
+        encoder: A module of one's own in the place of the network's encoder; see
+            :class:`~discretevae.networks.OwnNetwork`.
+        decoder: The same of the decoder.
+        variable: A name in `VARIABLES`: what the code is.
 
     Raises:
         ValueError: If a size is out of range, a name unknown, the prior does not fit D × K,
@@ -73,6 +77,9 @@ class DiscreteVAE(CodedVAE):
         free_bits: float = 0.0,
         context_shape: Sequence[int] | None = None,
         embedding_size: int | None = None,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+        variable: str = "categorical",
     ) -> None:
         super().__init__(
             shape,
@@ -86,6 +93,9 @@ class DiscreteVAE(CodedVAE):
             free_bits,
             context_shape,
             embedding_size,
+            encoder,
+            decoder,
+            variable,
         )
         self.require_trainable()
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from discretevae.latents.variables import Gaussian, Known
 from discretevae.likelihoods import Likelihood
@@ -30,6 +30,9 @@ class GaussianVAE(VAE):
         likelihood: A name in `LIKELIHOODS` or a :class:`~discretevae.likelihoods.Likelihood`.
         beta: The weight of the KL in `objective`; never in `elbo`.
         context_shape: Of what p(x|c) depends on; none for p(x).
+        encoder: A module of one's own in the place of the network's encoder; see
+            :class:`~discretevae.networks.OwnNetwork`.
+        decoder: The same of the decoder.
 
     Raises:
         ValueError: If a size is out of range or a name unknown.
@@ -53,11 +56,14 @@ class GaussianVAE(VAE):
         likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
         beta: float = 1.0,
         context_shape: Sequence[int] | None = None,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
     ) -> None:
         super().__init__(shape, beta, context_shape)
         if num_latents < 1:
             raise ValueError(f"`num_latents` must be at least 1, got {num_latents}.")
-        self._make_networks(network, likelihood, 2 * num_latents, num_latents)
+        sizes = 2 * num_latents, num_latents
+        self._make_networks(network, likelihood, *sizes, encoder, decoder)
         self.num_latents = num_latents
 
     @property

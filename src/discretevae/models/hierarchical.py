@@ -74,6 +74,9 @@ class HierarchicalVAE(VAE):
         beta: The weight of the KL in `objective`; never in `elbo`.
         free_bits: Nats that each latent of every layer may cost in `objective` before they count;
             never in `elbo`. For top-down inference under a factorised prior.
+        encoder: A module of one's own in the place of the network's encoder; see
+            :class:`~discretevae.networks.OwnNetwork`.
+        decoder: The same of the decoder.
 
     Raises:
         ValueError: If there are fewer than two layers, a size is out of range, a name unknown, the
@@ -105,12 +108,14 @@ class HierarchicalVAE(VAE):
         inference: str = "top-down",
         beta: float = 1.0,
         free_bits: float = 0.0,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
     ) -> None:
         sizes = _sizes(num_latents, num_categories)
         widths = [d * k for d, k in sizes]
         features = max(1, min(TRUNK_FEATURES, 2 * math.prod(shape)))
         super().__init__(shape, beta)
-        self._make_networks(network, likelihood, features, sum(widths))
+        self._make_networks(network, likelihood, features, sum(widths), encoder, decoder)
         self.sizes, self.top = sizes, len(sizes) - 1
         self.num_latents, self.num_categories = [d for d, _ in sizes], [k for _, k in sizes]
         self.inference = inference

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from discretevae.estimators.gradient_estimator import GradientEstimator
@@ -52,6 +52,10 @@ class JointVAE(CodedVAE):
         context_shape: Of what p(x|c) depends on; none for p(x).
         embedding_size: Numbers of the learned vector by which each category reaches the decoder;
             by default it is one-hot.
+        encoder: A module of one's own in the place of the network's encoder; see
+            :class:`~discretevae.networks.OwnNetwork`.
+        decoder: The same of the decoder.
+        variable: A name in `VARIABLES`: what the code is.
 
     Raises:
         ValueError: If a size is out of range, a name unknown, or options do not go together, as
@@ -84,6 +88,9 @@ class JointVAE(CodedVAE):
         free_bits: float = 0.0,
         context_shape: Sequence[int] | None = None,
         embedding_size: int | None = None,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+        variable: str = "categorical",
     ) -> None:
         if num_continuous < 1:
             raise ValueError(f"`num_continuous` must be at least 1, got {num_continuous}.")
@@ -99,6 +106,9 @@ class JointVAE(CodedVAE):
             free_bits,
             context_shape,
             embedding_size,
+            encoder,
+            decoder,
+            variable,
             beside=(2 * num_continuous, num_continuous),
         )
         self.num_continuous = num_continuous

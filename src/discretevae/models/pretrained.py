@@ -20,7 +20,7 @@ from discretevae.models.semi_supervised import SemiSupervisedVAE
 from discretevae.models.vae import VAE
 from discretevae.names import resolve
 
-__all__ = ["ModelError", "from_pretrained", "save_pretrained"]
+__all__ = ["ModelError", "from_pretrained", "require_savable", "save_pretrained"]
 
 FORMAT = 1
 CHECKSUM = "sha256"
@@ -60,7 +60,8 @@ def from_pretrained(folder: str | Path, **options: Any) -> VAE:
 
     Arguments:
         folder: Where `config.json` and `model.safetensors` are.
-        options: What training needs and files do not hold: `estimator`, `beta`.
+        options: What training needs and files do not hold: `estimator`, `beta`; and modules of
+            one's own, `encoder` and `decoder`, where the model has them.
 
     Raises:
         ModelError: If a file is missing or damaged, or the weights do not fit the configuration;
@@ -75,7 +76,8 @@ def from_pretrained(folder: str | Path, **options: Any) -> VAE:
     try:
         with torch.device("meta"):  # compares sizes before any memory is taken
             expected = {
-                name: tuple(value.shape) for name, value in _build(config).weights().items()
+                name: tuple(value.shape)
+                for name, value in _build(config, **_own_modules(options)).weights().items()
             }
     except Exception as error:  # a damaged description fails in many ways
         missing = "nothing named " * isinstance(error, KeyError)
@@ -92,6 +94,35 @@ def from_pretrained(folder: str | Path, **options: Any) -> VAE:
     model.to(next(w.dtype for w in weights.values() if w.is_floating_point()))
     model.load_state_dict(weights, strict=False)
     return model.eval()
+
+
+def require_savable(model: VAE) -> None:
+    """Refuses a model that could not be saved and loaded again, before it is trained.
+
+    Raises:
+        ModelError: Saying what does not describe itself, or has no name.
+    """
+    try:
+        config = json.loads(json.dumps({"model": model.kind, **model.architecture()}))
+        modules = {name: getattr(model, name) for name in config["network"].get("modules", ())}
+        with torch.device("meta"):
+            again = {name: v.shape for name, v in _build(config, **modules).weights().items()}
+    except Exception as error:  # a part of one's own fails in its own way
+        missing = "nothing named " * isinstance(error, KeyError)
+        raise ModelError(
+            f"`model` must be one that can be saved and loaded again, got a {model.kind}: "
+            f"{missing}{error}"
+        ) from None
+    if again != {name: v.shape for name, v in model.weights().items()}:
+        raise ModelError(
+            f"`model` must be what its `architecture` describes, got a {model.kind} with other "
+            "weights."
+        )
+
+
+def _own_modules(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of options of a model, the modules that take the place of its networks."""
+    return {name: options[name] for name in ("encoder", "decoder") if name in options}
 
 
 def _checksum(config: Mapping[str, Any], weights: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from discretevae.estimators import Exact
 from discretevae.estimators.gradient_estimator import GradientEstimator
@@ -97,6 +97,9 @@ class SemiSupervisedVAE(VAE):
             labels teach the classifier nothing directly; never in `elbo`. The reference has
             0.1 N / n where n of N examples have a label: 50 for 100 of 50,000. Where training
             repeats those examples, each repetition counts.
+        encoder: A module of one's own in the place of the network's encoder; see
+            :class:`~discretevae.networks.OwnNetwork`.
+        decoder: The same of the decoder.
 
     Raises:
         ValueError: If a size is out of range, a name unknown, the prior does not fit D × K or
@@ -129,6 +132,8 @@ class SemiSupervisedVAE(VAE):
         prior: str | Prior = "uniform",
         beta: float = 1.0,
         alpha: float = 50.0,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
     ) -> None:
         super().__init__(shape, beta, context_shape=(1,))
         if num_classes < 2:
@@ -145,11 +150,15 @@ class SemiSupervisedVAE(VAE):
             prior,
             beta,
             context_shape=(num_classes,),
+            encoder=encoder,
+            decoder=decoder,
         )
         if self.conditional.prior.conditional:
             raise ValueError("`prior` must be a p(z) without the label, got a conditional one.")
         self.network = self.conditional.network
-        self.classifier: Network = resolve("classifier", classifier or self.network, NETWORKS)
+        self.classifier: Network = resolve(
+            "classifier", classifier or self.network.of_contexts, NETWORKS
+        )
         self.encoder = self.classifier.encoder(self.shape, num_classes)
         self.num_classes, self.alpha = num_classes, alpha
         self.num_latents, self.num_categories = num_latents, num_categories

@@ -19,7 +19,7 @@ from discretevae.latents.variables import Known, beside
 from discretevae.likelihoods import Likelihood, likelihood_from_config
 from discretevae.models.chain import Chain
 from discretevae.names import require_count, resolve
-from discretevae.networks import NETWORKS, Network, network_from_config
+from discretevae.networks import NETWORKS, Network, OwnNetwork, network_from_config
 from discretevae.networks.conditioned import ConditionedEncoder, context_network
 from discretevae.objectives import ELBO
 
@@ -66,9 +66,13 @@ class VAE(nn.Module, ABC):
         likelihood: str | Mapping[str, Any] | Likelihood,
         encoder_features: int,
         decoder_features: int,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
     ) -> None:
         """Makes encoder, decoder and, of a conditional model, what describes its context."""
         self.network = resolve("network", network, NETWORKS)
+        if encoder is not None or decoder is not None:
+            self.network = OwnNetwork(self.network.of_contexts, encoder, decoder)
         if not isinstance(likelihood, Likelihood):
             likelihood = likelihood_from_config(likelihood, len(self.shape))
         self.likelihood = likelihood
@@ -76,7 +80,7 @@ class VAE(nn.Module, ABC):
             self.encoder = self.network.encoder(self.shape, encoder_features)
         else:
             require_positive_sizes("context_shape", self.context_shape)
-            found = context_network(self.network, self.context_shape)
+            found = context_network(self.network.of_contexts, self.context_shape)
             self.context_network, self.context_features = found
             sizes = self.context_features, encoder_features
             self.encoder = ConditionedEncoder(self.network, self.shape, *sizes)
@@ -396,8 +400,7 @@ class VAE(nn.Module, ABC):
         Raises:
             ValueError: If something is missing or does not fit.
         """
-        network = options.pop("network", None) or network_from_config(config["network"])
-        return cls(**{**config, "network": network}, **options)
+        return cls(**{**config, "network": described_network(config, options)}, **options)
 
     def _architecture(self) -> dict[str, Any]:
         """What all models have in common, in plain types."""
@@ -458,3 +461,18 @@ def at_least_float32(x: Tensor) -> Tensor:
         torch.float32
     """
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def described_network(config: Mapping[str, Any], options: Mapping[str, Any]) -> Network:
+    """Rebuilds the network of a saved model, but for modules that are given again.
+
+    Raises:
+        ValueError: If one is not given.
+    """
+    described = dict(config["network"])
+    if described.get("kind") != OwnNetwork.kind:
+        return network_from_config(described)
+    for name in described["modules"]:
+        if options.get(name) is None:
+            raise ValueError(f"`{name}` must be given: the model has one that is the user's own.")
+    return network_from_config(described["base"])

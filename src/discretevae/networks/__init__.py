@@ -5,6 +5,7 @@ from discretevae.networks.cnn import CNN
 from discretevae.networks.columns import ColumnsNetwork
 from discretevae.networks.group_norm_cnn import GroupNormCNN
 from discretevae.networks.mlp import MLP
+from discretevae.networks.own import OwnNetwork
 from discretevae.networks.text import READERS, TextNetwork
 
 __all__ = [
@@ -12,10 +13,12 @@ __all__ = [
     "CNN",
     "MLP",
     "NETWORKS",
+    "NETWORK_KINDS",
     "READERS",
     "ColumnsNetwork",
     "GroupNormCNN",
     "Network",
+    "OwnNetwork",
     "TextNetwork",
     "network_from_config",
 ]
@@ -30,9 +33,10 @@ NETWORKS: dict[str, Network] = {
 }
 """Name → architecture; `tutorial` and the report's two are fixed by their sources."""
 
-_KINDS: dict[str, type[Network]] = {
+NETWORK_KINDS: dict[str, type[Network]] = {
     kind.kind: kind for kind in (MLP, CNN, GroupNormCNN, ColumnsNetwork, TextNetwork)
 }
+"""Kind → class, as a saved model names it."""
 
 
 def network_from_config(config: dict[str, object]) -> Network:
@@ -50,9 +54,9 @@ def network_from_config(config: dict[str, object]) -> Network:
         for key, value in dict(config).items()
     }
     kind = options.pop("kind", None)
-    if kind not in _KINDS:
-        raise ValueError(f"`network.kind` must be one of {sorted(_KINDS)}, got {kind!r}.")
+    if kind not in NETWORK_KINDS:
+        raise ValueError(f"`network.kind` must be one of {sorted(NETWORK_KINDS)}, got {kind!r}.")
     try:
-        return _KINDS[str(kind)](**options)
+        return NETWORK_KINDS[str(kind)](**options)
     except TypeError as error:
         raise ValueError(f"`network` does not fit a {kind}: {error}.") from None

@@ -33,9 +33,22 @@ class Network(ABC):
     def decoder(self, features: int, shape: tuple[int, ...]) -> nn.Module:
         """Builds the network from `features` numbers to the parameters of an observation."""
 
+    @property
+    def of_contexts(self) -> "Network":
+        """What makes further encoders beside that of the data."""
+        return self
+
     def config(self) -> dict[str, Any]:
-        """Describes the architecture in plain types."""
-        assert is_dataclass(self)
+        """Describes the architecture in plain types.
+
+        Raises:
+            ValueError: If the class is no dataclass and does not say otherwise.
+        """
+        if not is_dataclass(self):
+            raise ValueError(
+                f"`network` must be a dataclass or describe itself by `config`, "
+                f"got {type(self).__name__}: a saved model holds what its network is."
+            )
         return {"kind": self.kind} | {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()

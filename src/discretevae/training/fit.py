@@ -26,6 +26,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from discretevae.data import Splits
 from discretevae.files import atomic_path
 from discretevae.models import VAE
+from discretevae.models.pretrained import require_savable
 from discretevae.training.checkpoints import (
     AtomicCheckpointIO,
     BestAndLast,
@@ -169,6 +170,7 @@ def prepare(
         raise TrainingError(
             f"`data` must have shape {model.shape} to suit the model, got {tuple(data.shape)}."
         )
+    require_savable(model)
     _require_support(model, data)
     if options.processes > 1:
         _require_rows_apart(model, options)

@@ -1,5 +1,7 @@
 """Latent variables: the links of a model's chain."""
 
+from collections.abc import Callable
+
 from discretevae.latents.variables.categorical import Categorical
 from discretevae.latents.variables.gaussian import Gaussian
 from discretevae.latents.variables.known import Known, beside
@@ -7,6 +9,7 @@ from discretevae.latents.variables.prior import LogitsGiven, PriorAlone, PriorGi
 from discretevae.latents.variables.variable import Variable
 
 __all__ = [
+    "VARIABLES",
     "Categorical",
     "Gaussian",
     "Known",
@@ -16,3 +19,6 @@ __all__ = [
     "Variable",
     "beside",
 ]
+
+VARIABLES: dict[str, Callable[..., Variable]] = {"categorical": Categorical}
+"""Name → variable with D × K values, as a function of what `Categorical` is made of."""
