@@ -62,15 +62,11 @@ def arguments_of(command: Command, given: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(given)
     for parameter in _parameters(command):
         cls: Any = parameter.annotation
-        if _is_group(cls):
+        if is_dataclass(cls):
             own = [one.name for one, *_ in _fields(command, cls)]
             values = {**_defaults(command), **{k: found.pop(k) for k in own if k in found}}
             found[parameter.name] = cls(**values)
     return found
-
-
-def _is_group(annotation: Any) -> bool:
-    return is_dataclass(annotation)
 
 
 def _parameters(command: Command) -> list[inspect.Parameter]:
@@ -81,9 +77,10 @@ def options_of(command: Command) -> Iterator[Option]:
     """The options of a command; what its own docstring says of one goes before the field's."""
     said = _help(command)
     for parameter in _parameters(command):
-        name, cls = parameter.name, parameter.annotation
+        name = parameter.name
+        cls: Any = parameter.annotation
         positional = parameter.kind is not inspect.Parameter.KEYWORD_ONLY
-        if _is_group(cls):
+        if is_dataclass(cls):
             yield from _fields_as_options(command, cls, said, positional)
         else:
             yield Option(name, cls, parameter.default, said[name], positional)

@@ -12,7 +12,7 @@ from discretevae.training.options import Aim, Loop, TrainingOptions
 __all__ = ["Data", "Evaluation", "Model", "Objective", "Recipe", "Training"]
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
+@dataclass(frozen=True)
 class Data:
     """What the examples are.
 
@@ -57,7 +57,7 @@ class Data:
     stream: bool = False
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
+@dataclass(frozen=True)
 class Model:
     """What explains them.
 
@@ -101,7 +101,7 @@ class Model:
     classifier: str | None = named(None, "networks:NETWORKS")
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
+@dataclass(frozen=True)
 class Objective(Aim):
     """What is maximised, and how its gradient is estimated.
 
@@ -131,12 +131,12 @@ class Objective(Aim):
     contrastive: str = "0"
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
+@dataclass(frozen=True)
 class Training(Loop):
     """How it is maximised, and on which machine."""
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
+@dataclass(frozen=True)
 class Evaluation:
     """What is reported.
 

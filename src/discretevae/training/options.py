@@ -12,7 +12,7 @@ __all__ = ["Aim", "Loop", "TrainingOptions"]
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
+@dataclass(frozen=True)
 class Loop:
     """Steps, epochs and the machine.
 
@@ -52,7 +52,7 @@ class Loop:
         return self.devices * self.num_nodes
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
+@dataclass(frozen=True)
 class Aim:
     """What is maximised: the ELBO, weighted, and what is added to it.
 
