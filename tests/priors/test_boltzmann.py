@@ -1,6 +1,7 @@
 """Small machines with random weights, whose every code is summed over here by hand."""
 
 import math
+from collections.abc import Callable
 from itertools import product
 from statistics import NormalDist
 
@@ -13,6 +14,14 @@ from torch import Tensor
 
 from discretevae.latents import EnumerationError, categorical
 from discretevae.priors import BoltzmannPrior, boltzmann, prior_from_config
+
+
+@pytest.fixture(autouse=True)
+def _the_budget_alone_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else machines whose log Z is known would never be estimated."""
+    monkeypatch.setattr(boltzmann, "REPORTED", 1)
+    monkeypatch.setattr(boltzmann, "TEMPERATURES", 200)  # enough for machines this small
+
 
 few = settings(deadline=None, max_examples=20)
 seeds, sizes = st.integers(0, 1000), st.tuples(st.integers(1, 4), st.integers(2, 4))
@@ -31,6 +40,11 @@ def random_prior(
         for parameter in prior.parameters():
             parameter.normal_(generator=generator).mul_(scale)
     return prior
+
+
+def trained(prior: BoltzmannPrior, code: Tensor) -> Tensor:
+    one_hot = torch.nn.functional.one_hot(code, prior.shape[1]).to(prior.bias.dtype)
+    return prior.trained_log_prob(one_hot)
 
 
 def all_codes(num_latents: int, num_categories: int) -> Tensor:
@@ -178,34 +192,6 @@ def test_annealed_importance_sampling_is_within_its_error() -> None:
         assert torch.equal(prior.log_partition_se, estimate[1])
 
 
-def test_its_standard_error_is_that_of_repeated_estimates() -> None:
-    """The ratio of two variances of 40 estimates lies in [0.35, 2.5] but once in 10^4 runs."""
-    prior, generator = coupled(), torch.Generator().manual_seed(0)
-    estimates = [prior.estimate_log_partition(100, 50, generator) for _ in range(40)]
-    log_z, se = (torch.stack(column) for column in zip(*estimates, strict=True))
-    assert 0.35 < log_z.var() / se.square().mean() < 2.5
-
-
-def test_the_mean_of_z_is_exact_however_short_the_annealing_and_log_z_lies_below() -> None:
-    """400 estimates of 50 chains and two temperatures; it fails once in 10^6 runs."""
-    prior, generator = random_prior(6, 2, scale=0.7, budget=1), torch.Generator().manual_seed(0)
-    exact = prior.exact_log_partition()
-    ratios = [(prior.estimate_log_partition(50, 2, generator)[0] - exact).exp() for _ in range(400)]
-    ratio = torch.stack(ratios).detach()
-    bound = NormalDist().inv_cdf(1 - 1e-6 / 2) * ratio.std() / len(ratio) ** 0.5
-    assert bound < 0.1
-    assert (ratio.mean() - 1).abs() < bound
-    assert ratio.log().mean() < 0
-
-
-def test_too_few_temperatures_are_seen_in_the_standard_error() -> None:
-    prior, generator = random_prior(20, 2, scale=3.0, budget=1), torch.Generator().manual_seed(0)
-    log_z, se = prior.estimate_log_partition(100, 1, generator)
-    assert log_z < prior.exact_log_partition() - 1
-    assert se > 0.3
-    assert prior.estimate_log_partition(100, 1000, generator)[1] < 0.3
-
-
 def test_a_wrong_sign_is_caught() -> None:
     """The weights of the annealing in the other direction: log Z far off, its error small."""
     prior, generator = coupled(), torch.Generator().manual_seed(0)
@@ -222,7 +208,7 @@ def test_the_negative_phase_of_long_chains_is_unbiased() -> None:
     truth = torch.autograd.grad(log_p_by_hand(prior)[5], parameters)
 
     def off() -> bool:
-        gradients = torch.autograd.grad(prior.log_prob_of_codes(codes[5]), parameters)
+        gradients = torch.autograd.grad(trained(prior, codes[5]), parameters)
         p = log_p_by_hand(prior).exp().detach()
         z = torch.nn.functional.one_hot(codes, 2).double()
         moments = (
@@ -253,14 +239,15 @@ def test_the_value_is_that_of_the_estimate_whatever_the_chains() -> None:
 def test_chains_move_with_each_gradient_in_training_and_never_else() -> None:
     prior, code = random_prior(6, 2, budget=1), torch.zeros(6, dtype=torch.int64)
 
-    def moved() -> bool:
+    def moved(log_prob: Callable[..., Tensor] = trained) -> bool:
         before = prior.chain_codes.clone()
-        prior.log_prob_of_codes(code)
+        log_prob(prior, code)
         return not torch.equal(prior.chain_codes, before)
 
     random = torch.get_rng_state()
     assert moved()
     assert moved()
+    assert not moved(BoltzmannPrior.log_prob_of_codes)
     with torch.no_grad():
         assert not moved()
     prior.eval()
@@ -272,13 +259,13 @@ def test_chains_move_with_each_gradient_in_training_and_never_else() -> None:
 
 def test_two_evaluations_before_one_backward_pass() -> None:
     prior, code = random_prior(6, 2, budget=1), torch.zeros(6, dtype=torch.int64)
-    (prior.log_prob_of_codes(code) + prior.log_prob_of_codes(code)).backward()
+    (trained(prior, code) + trained(prior, code)).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in prior.parameters())
 
 
 def test_training_goes_on_where_it_was_saved() -> None:
     def step(prior: BoltzmannPrior) -> None:
-        loss = -prior.log_prob_of_codes(torch.zeros(6, dtype=torch.int64))
+        loss = -trained(prior, torch.zeros(6, dtype=torch.int64))
         for p, g in zip(
             prior.parameters(), torch.autograd.grad(loss, [*prior.parameters()]), strict=True
         ):
@@ -294,13 +281,16 @@ def test_training_goes_on_where_it_was_saved() -> None:
     assert all(torch.equal(value, state[name]) for name, value in through.state_dict().items())
 
 
-def test_the_estimate_is_renewed_when_weights_have_changed_in_evaluation_only() -> None:
+@pytest.mark.parametrize("training", [True, False])
+def test_the_estimate_is_renewed_when_weights_have_changed_and_never_to_train(
+    training: bool,
+) -> None:
     prior, code = random_prior(8, 2, scale=0.3, budget=1), torch.zeros(8, dtype=torch.int64)
     first = float(prior.log_partition)  # that of W = 0
     assert first == pytest.approx(8 * math.log(2))
-    prior.log_prob_of_codes(code)
+    trained(prior, code)
     assert float(prior.log_partition) == first
-    prior.eval().log_prob_of_codes(code)
+    prior.train(training).log_prob_of_codes(code)
     renewed = float(prior.log_partition)
     assert renewed == pytest.approx(prior.exact_log_partition().item(), abs=0.05)
     prior.estimate_log_partition(1000, 100)
@@ -340,6 +330,12 @@ def test_the_estimate_is_kept_with_the_weights() -> None:
     codes = prior.sample(20)
     assert torch.equal(again.log_prob_of_codes(codes), prior.log_prob_of_codes(codes))
     assert torch.equal(again.log_partition_se, prior.log_partition_se)
+    kept, found = (p.log_partition_estimate() for p in (prior, again))
+    assert kept is not None
+    assert found is not None
+    assert found.upper == pytest.approx(kept.upper, abs=1e-12)
+    assert found.lower == pytest.approx(kept.lower, abs=0.2)  # it alone is not saved
+    assert torch.equal(again.log_prob_of_codes(codes), prior.log_prob_of_codes(codes))
 
 
 def test_what_is_summed_exactly_has_no_chains() -> None:
@@ -408,5 +404,5 @@ def test_given_one_side_the_other_is_categorical() -> None:
     for k in range(2):
         b = torch.eye(2, dtype=torch.float64)[[k]]
         a = torch.eye(2, dtype=torch.float64)[all_codes(2, 2)]
-        found = categorical.log_prob(a, prior._logits_a(b))
+        found = categorical.log_prob(a, prior.machine.logits_a(b))
         torch.testing.assert_close(found, joint[..., k].flatten().log_softmax(0))

@@ -16,6 +16,7 @@ from discretevae.priors.factorised import (
     LearnedPrior,
     UniformPrior,
 )
+from discretevae.priors.log_partition import LogPartition
 
 __all__ = [
     "PRIORS",
@@ -25,6 +26,7 @@ __all__ = [
     "ConditionalPrior",
     "FactorisedPrior",
     "LearnedPrior",
+    "LogPartition",
     "Prior",
     "UniformPrior",
     "prior_from_config",

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from discretevae.latents import to_one_hot
+from discretevae.priors.log_partition import LogPartition
 
 __all__ = ["FactorisedPrior", "Prior"]
 
@@ -33,7 +34,11 @@ class Prior(nn.Module, ABC):
     def log_prob(
         self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*SB"]:
-        """Gives log p(z) in nats of one-hot codes; with its graph, also of relaxed ones."""
+        """Gives log p(z) in nats of one-hot codes; with its graph, also of relaxed ones.
+
+        This is what is reported: of the weights as they are, in every mode, and never above the
+        truth on average where a normaliser has to be estimated.
+        """
 
     def trained_log_prob(
         self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
@@ -49,6 +54,24 @@ class Prior(nn.Module, ABC):
         context: Float[Tensor, "count C"] | None = None,
     ) -> Int[Tensor, "count D"]:
         """Draws codes as class indices."""
+
+    def trained_log_prob(
+        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*B C"] | None = None
+    ) -> Float[Tensor, "*SB"]:
+        """Gives what training maximises: log p(z), or something cheaper of about its gradient.
+
+        For no reported figure: the value may be of earlier weights.
+        """
+        return self.log_prob(z, context)
+
+    def log_partition_estimate(self) -> LogPartition | None:
+        """Gives both ends of log Z of these weights; None where p(z) is exact."""
+        return None
+
+    def standard_errors(self) -> dict[str, float]:
+        """Gives the errors, in nats, that all of `log_prob` shares; empty where it is exact."""
+        estimate = self.log_partition_estimate()
+        return {} if estimate is None else {"log_partition": estimate.upper_se}
 
     def log_prob_of_codes(
         self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*#B C"] | None = None

@@ -1,7 +1,7 @@
 """A prior that couples the latents of two sides: a restricted Boltzmann machine of K classes."""
 
 import math
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -19,7 +19,11 @@ from discretevae.latents import (
     require_sizes,
     to_one_hot,
 )
+from discretevae.priors.annealing import Forward, known_codes, sandwich
 from discretevae.priors.base import Prior
+from discretevae.priors.bipartite import BipartiteMachine
+from discretevae.priors.holder import holder_bound
+from discretevae.priors.log_partition import LogPartition
 
 __all__ = ["BoltzmannPrior"]
 
@@ -27,6 +31,12 @@ ELEMENTS = 2**21
 """Numbers in one chunk of a sum over one side; bounds its memory."""
 SWEEPS = 1000
 """Gibbs sweeps to a sample where neither side can be summed over: half of them annealed."""
+CHAINS, TEMPERATURES = 128, 1000
+"""Of an estimate of log Z."""
+PATIENCE = 4
+"""How many times as many temperatures are tried where the two sides of an estimate disagree."""
+REPORTED = DEFAULT_BUDGET
+"""Codes of B that are always few enough for what is reported, sampled or evaluated: no step."""
 
 
 class BoltzmannPrior(Prior):
@@ -38,30 +48,38 @@ class BoltzmannPrior(Prior):
     Given one side, the latents of the other are independent categoricals. At K = 2 this is the
     usual restricted Boltzmann machine, at K > 2 its Potts form.
 
-    **Where the codes of B, K^⌊D/2⌋, fit the budget**, log Z and its gradient are exact sums over
-    them, :math:`\log Z = \log \sum_{z_B} \exp(b_B \cdot z_B + \sum_{d \in A} \log \sum_k
-    \exp(b_d + W_d z_B)_k)`; so are samples.
+    **Where the codes of B, K^⌊D/2⌋, are 65,536 or fit the budget**, log p(z) is exact, by a sum
+    over them, :math:`\log Z = \log \sum_{z_B} \exp(b_B \cdot z_B + \sum_{d \in A} \log \sum_k
+    \exp(b_d + W_d z_B)_k)`; so are samples, and within the budget the gradients of training.
 
-    **Elsewhere** log Z is estimated by annealed importance sampling. E Ẑ = Z, hence log Ẑ lies
-    below log Z on average, and `log_prob` above log p(z): a bound on log p(x) then holds up to
-    that error, of which `log_partition_se` is the standard error. In evaluation mode the estimate
-    is made anew, from fixed draws, whenever the weights have changed. In training mode `log_prob`
-    keeps the last one: its value is then of earlier weights, while its gradient,
+    **Elsewhere** log Z is estimated from both sides (:func:`~.annealing.sandwich`), and `log_prob`
+    takes the upper end: no log p(z), and no bound on log p(x), is flattered on average. That end
+    rests on samples of p, which the estimate makes itself. Where the two sides lie 0.5 nats or
+    more apart, the upper end is Hölder's bound (:func:`~.holder.holder_bound`), which is certain;
+    where that too is 0.5 nats or more above, four times as many temperatures are tried. What the
+    sides then still disagree by, `log_prob` is too low by at most. Mass that neither search nor
+    chains come upon is seen by neither side: only Hölder's bound would hold. The estimate is made
+    from fixed draws whenever the weights have changed, in training mode as in evaluation;
+    `log_partition_estimate` gives both its ends.
+
+    In training mode `trained_log_prob` keeps the last log Z: its value is then of earlier weights,
+    while its gradient,
 
     .. math:: \nabla \log p(z) = -\nabla E(z) + \mathbb{E}_p[\nabla E],
 
     has the mean under p from Gibbs chains that move `steps` sweeps each time it is asked for and
     never start anew (persistent contrastive divergence): biased as far as the chains lag behind
-    the weights. Chains, the stream of their draws, and log Z are saved with the weights: training
-    goes on where it stopped, and a loaded model has its log Z. `sample` takes 1000 sweeps, the
-    first half from W = 0 to W.
+    the weights. The gradient of `log_prob` is from the chains as they stand. Chains, the stream of
+    their draws, and the upper end are saved with the weights: training goes on where it stopped,
+    and a loaded model has its log Z; one that version 0.1.0 wrote estimates it anew. `sample`
+    takes 1000 sweeps, the first half from W = 0 to W.
 
     Arguments:
         num_latents: D.
         num_categories: K.
         chains: Of the persistent Gibbs sampling; where there is any.
         steps: Their sweeps for each gradient.
-        budget: The most codes of B that are summed over.
+        budget: The most codes of B that are summed over for a gradient of training.
 
     Raises:
         ValueError: If a size, or another number, is below 1.
@@ -97,9 +115,10 @@ class BoltzmannPrior(Prior):
         self.weight = nn.Parameter(
             torch.zeros(self.of_a, num_categories, self.of_b, num_categories)
         )
-        self.exact = is_enumerable(max(1, self.of_b), num_categories, budget)
-        if not self.exact:
+        if not self._sums_gradients:
             self._register_estimate()
+        self._exact: tuple[Any, Float[Tensor, ""]] | None = None
+        self._estimate: tuple[int, LogPartition] | None = None
 
     def _register_estimate(self) -> None:
         """What stands in for the sum; all of it exact for the weights at first, which are 0."""
@@ -121,15 +140,44 @@ class BoltzmannPrior(Prior):
     def shape(self) -> tuple[int, int]:
         return self.bias.shape[0], self.bias.shape[1]
 
+    @property
+    def exact(self) -> bool:
+        """Whether `log_prob` is log p(z) itself: else it rests on an estimate of log Z."""
+        return self._sums(max(self.budget, REPORTED))
+
+    @property
+    def machine(self) -> BipartiteMachine:
+        """The density but for log Z, as one of two sides."""
+        return BipartiteMachine(*self.bias.split([self.of_a, self.of_b]), self.weight)
+
     def log_prob(
         self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*SB"]:
         return self.negative_energy(z) - self._log_partition()
 
+    def trained_log_prob(
+        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*B C"] | None = None
+    ) -> Float[Tensor, "*SB"]:
+        if self._sums_gradients or not self.training:
+            return self.log_prob(z, context)
+        learns = self._learns()
+        if learns:  # else estimators ask for values alone
+            self._move_chains()
+        return self.negative_energy(z) - self._with_gradient(self.log_partition.clone(), learns)
+
+    @torch.no_grad()
+    def log_partition_estimate(self) -> LogPartition | None:
+        if self.exact:
+            return None
+        self._renew()
+        if self._estimate is None or self._estimate[0] != int(self.log_partition_of):
+            self._estimate = int(self.log_partition_of), self._of_saved()
+        return self._estimate[1]
+
     def negative_energy(self, z: Float[Tensor, "*SB D K"]) -> Float[Tensor, "*SB"]:
         """Gives −E(z), the log-probability but for log Z; also of relaxed codes."""
         a, b = z.split([self.of_a, self.of_b], -2)
-        return (self.bias * z).sum((-2, -1)) + (a * self._field_on_a(b)).sum((-2, -1))
+        return (self.bias * z).sum((-2, -1)) + (a * self.machine.field_on_a(b)).sum((-2, -1))
 
     def exact_log_partition(self, budget: int = DEFAULT_BUDGET) -> Float[Tensor, ""]:
         """Sums over the codes of B, with the graph to the weights.
@@ -147,33 +195,30 @@ class BoltzmannPrior(Prior):
     @torch.no_grad()
     def estimate_log_partition(
         self,
-        chains: int = 128,
-        temperatures: int = 1000,
+        chains: int = CHAINS,
+        temperatures: int = TEMPERATURES,
         generator: torch.Generator | None = None,
+        codes: Int[Tensor, "N D"] | None = None,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        r"""Estimates log Z by annealed importance sampling, and keeps the estimate.
+        r"""Estimates log Z from both sides, and keeps the estimate until the weights change.
 
-        .. math:: \log \hat Z = \log Z_0 + \log \frac1C \sum_c w_c, \qquad
-            \log w_c = \sum_t F_{t/T}(z_B^{(t - 1)}) - F_{(t - 1)/T}(z_B^{(t - 1)})
-
-        with F_β the log-marginal of B but for its constant, where W is multiplied by β, Z₀ the
-        sum at β = 0, and each code a Gibbs sweep at t/T away from the last. The mean of Ẑ is Z.
-        A standard error near 1 says that one chain carries the estimate: its error is then
-        larger than that, and unknown. More temperatures are what helps.
+        What is returned is what `log_prob` then takes: the upper end; `log_partition_estimate`
+        has the lower one beside it. Where the sides disagree it is Hölder's bound, with an error
+        of 0. More temperatures are what brings the sides together.
 
         Arguments:
-            chains: C ≥ 2.
-            temperatures: T ≥ 1.
+            chains: Of each side, at least 2.
+            temperatures: Steps from W = 0 to W, at least 1.
             generator: Of the draws.
+            codes: Where mass is expected, such as codes of data; the search for it starts there.
 
         Returns:
-            log Ẑ and its standard error by the delta method, in nats.
+            The upper end and its standard error by the delta method, in nats.
 
         Raises:
             ValueError: If `chains` or `temperatures` is out of range.
 
-        Reference: Neal, Annealed importance sampling, 2001; Salakhutdinov & Murray, On the
-        quantitative analysis of deep belief networks, 2008.
+        Reference: as of :func:`~.annealing.sandwich`.
 
         Example:
             >>> log_z, se = BoltzmannPrior(100, 2).estimate_log_partition(temperatures=10)
@@ -183,22 +228,11 @@ class BoltzmannPrior(Prior):
         _require_positive(temperatures=temperatures)
         if chains < 2:
             raise ValueError(f"`chains` must be at least 2 to tell their spread, got {chains}.")
-        bias_a, bias_b = self.bias.split([self.of_a, self.of_b])
-        b = categorical.sample(bias_b, chains, generator)
-        log_w = self.bias.new_zeros(chains)
-        for before, after in pairwise(torch.linspace(0, 1, temperatures + 1).tolist()):
-            field = self._field_on_a(b)
-            high, low = ((bias_a + beta * field).logsumexp(-1) for beta in (after, before))
-            log_w += (high - low).sum(-1)
-            _, b = self._sweep(b, generator, after)
-        log_z = self.bias.logsumexp(-1).sum() + log_w.logsumexp(0) - math.log(chains)
-        w = (log_w - log_w.max()).exp()
-        se = w.std() / w.mean() / chains**0.5
-        if not self.exact:
-            self.log_partition.copy_(log_z)
-            self.log_partition_se.copy_(se)
-            self.log_partition_of.copy_(self._checksum())
-        return log_z, se
+        found = sandwich(self.machine, self._starts(codes), chains, temperatures, generator)
+        found = self._certain_where_needed(found)
+        if not self._sums_gradients:
+            self._keep(found)
+        return self.bias.new_tensor(found.upper), self.bias.new_tensor(found.upper_se)
 
     @torch.no_grad()
     def sample(
@@ -209,68 +243,111 @@ class BoltzmannPrior(Prior):
     ) -> Int[Tensor, "count D"]:
         if self.exact:
             b = self._exact_b(count, generator)
-            a = categorical.sample(self._logits_a(b), 1, generator)[0]
+            a = categorical.sample(self.machine.logits_a(b), 1, generator)[0]
         else:
-            b = categorical.sample(self.bias[self.of_a :], count, generator)
+            b = self.machine.sample_uncoupled(count, generator)
             for sweep in range(1, SWEEPS + 1):
-                a, b = self._sweep(b, generator, min(1.0, 2 * sweep / SWEEPS))
+                a, b = self.machine.sweep(b, generator, min(1.0, 2 * sweep / SWEEPS))
         return torch.cat([a, b], -2).argmax(-1)
 
     def config(self) -> dict[str, Any]:
         options = {"chains": self.chains, "steps": self.steps, "budget": self.budget}
         return {"kind": self.kind, **options}
 
+    def _sums(self, budget: int) -> bool:
+        return is_enumerable(max(1, self.of_b), self.shape[1], budget)
+
+    @property
+    def _sums_gradients(self) -> bool:
+        return self._sums(self.budget)
+
+    def _learns(self) -> bool:
+        return torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
+
     def _log_partition(self) -> Float[Tensor, ""]:
-        """Gives log Z: exact with its gradient, or as estimated with the chains' gradient."""
+        """Gives log Z of these weights: exact with its gradient, or the upper end."""
+        learns = self._learns()
         if self.exact:
-            return self.exact_log_partition(self.budget)
-        learns = torch.is_grad_enabled() and self.bias.requires_grad
-        if self.training:
-            # Estimators may ask for values without a gradient: too often to estimate log Z.
-            if learns:
-                self._move_chains()
-        elif not torch.equal(self.log_partition_of, self._checksum()):
-            fixed = torch.Generator(self.bias.device).manual_seed(0)
-            self.estimate_log_partition(generator=fixed)
+            return self._exact_log_partition(learns)
+        self._renew()
+        return self._with_gradient(self.log_partition.clone(), learns)
+
+    def _exact_log_partition(self, learns: bool) -> Float[Tensor, ""]:
+        if learns:
+            return self.exact_log_partition(max(self.budget, REPORTED))
+        of = int(self._checksum()), self.bias.dtype, self.bias.device
+        if self._exact is None or self._exact[0] != of:
+            with torch.no_grad():
+                log_z = self.exact_log_partition(max(self.budget, REPORTED))
+            self._exact = of, log_z
+            if not self._sums_gradients:
+                self._keep(LogPartition(float(log_z), float(log_z), 0.0, 0.0))
+        return self._exact[1].clone()
+
+    def _with_gradient(self, log_z: Float[Tensor, ""], learns: bool) -> Float[Tensor, ""]:
+        """Gives a value of log Z the gradient that the chains have where they stand."""
         if not learns:
-            return self.log_partition.clone()
+            return log_z
         z = to_one_hot(self.chain_codes, self.shape[1], self.bias.dtype)
         negative_phase = self.negative_energy(z).mean()
-        return self.log_partition + (negative_phase - negative_phase.detach())
+        return log_z + (negative_phase - negative_phase.detach())
+
+    @torch.no_grad()
+    def _renew(self) -> None:
+        """Estimates log Z if the weights have changed, again where the sides disagree."""
+        if torch.equal(self.log_partition_of, self._checksum()):
+            return
+        for temperatures in (TEMPERATURES, PATIENCE * TEMPERATURES):
+            sides = sandwich(self.machine, self._starts(None), CHAINS, temperatures, self._fixed())
+            found = self._certain_where_needed(sides)
+            if not found.disagree:
+                break
+        self._keep(found)
+
+    def _certain_where_needed(self, found: LogPartition) -> LogPartition:
+        """Replaces an upper end that is not to be trusted by one that is certain."""
+        if not found.disagree:
+            return found
+        upper = holder_bound(self.machine)
+        return replace(found, lower=min(found.lower, upper), upper=upper, upper_se=0.0)
+
+    def _keep(self, found: LogPartition) -> None:
+        self.log_partition.fill_(found.upper)
+        self.log_partition_se.fill_(found.upper_se)
+        self.log_partition_of.copy_(self._checksum())
+        self._estimate = int(self.log_partition_of), found
+
+    def _of_saved(self) -> LogPartition:
+        """Gives a saved upper end, or that of no weights, its lower one."""
+        upper, upper_se = float(self.log_partition), float(self.log_partition_se)
+        generator = self._fixed()
+        known = known_codes(self.machine, self._starts(None), generator)
+        forward = Forward(self.machine, known, CHAINS, TEMPERATURES, generator)
+        return LogPartition(min(float(forward.log_z), upper), upper, float(forward.se), upper_se)
+
+    def _fixed(self) -> torch.Generator:
+        return torch.Generator(self.bias.device).manual_seed(0)
+
+    def _starts(self, codes: Int[Tensor, "N D"] | None) -> Float[Tensor, "S B K"]:
+        """Gives the half B of codes where mass is expected, of the chains too if there are any."""
+        found = self.bias.new_empty(0, len(self.bias)).long() if codes is None else codes
+        if not self._sums_gradients:
+            found = torch.cat([found, self.chain_codes])
+        return to_one_hot(found[:, self.of_a :], self.shape[1], self.bias.dtype)
 
     @torch.no_grad()
     def _move_chains(self) -> None:
         self.chain_stream += 1  # saved, unlike a generator: a resumed run draws what it would have
         generator = torch.Generator(self.bias.device).manual_seed(int(self.chain_stream))
         z = to_one_hot(self.chain_codes, self.shape[1], self.bias.dtype)
-        a, b = z.split([self.of_a, self.of_b], -2)
+        b = z[:, self.of_a :]
         for _ in range(self.steps):
-            a, b = self._sweep(b, generator)
+            a, b = self.machine.sweep(b, generator)
         self.chain_codes.copy_(torch.cat([a, b], -2).argmax(-1))
-
-    def _sweep(
-        self, b: Float[Tensor, "S B K"], generator: torch.Generator | None, beta: float = 1.0
-    ) -> tuple[Float[Tensor, "S A K"], Float[Tensor, "S B K"]]:
-        """Draws A given B, then B given A, with W multiplied by `beta`."""
-        a = categorical.sample(self._logits_a(b, beta), 1, generator)[0]
-        logits_b = self.bias[self.of_a :] + beta * self._field("akbl,...ak->...bl", a)
-        return a, categorical.sample(logits_b, 1, generator)[0]
-
-    def _field(self, product: str, z: Float[Tensor, "*S D K"]) -> Float[Tensor, "*S E K"]:
-        with torch.autocast(z.device.type, enabled=False):
-            return torch.einsum(product, self.weight, z)
-
-    def _field_on_a(self, b: Float[Tensor, "*S B K"]) -> Float[Tensor, "*S A K"]:
-        return self._field("akbl,...bl->...ak", b)
-
-    def _logits_a(self, b: Float[Tensor, "*S B K"], beta: float = 1.0) -> Float[Tensor, "*S A K"]:
-        return self.bias[: self.of_a] + beta * self._field_on_a(b)
 
     def _log_marginals(self, start: int, stop: int) -> Float[Tensor, " S"]:
         """Gives F(z_B), the log of the sum over A of exp −E, of codes by number."""
-        b = self._codes_of_b(start, stop)
-        of_b = (self.bias[self.of_a :] * b).sum((-2, -1))
-        return of_b + self._logits_a(b).logsumexp(-1).sum(-1)
+        return self.machine.log_marginal(self._codes_of_b(start, stop))
 
     def _codes_of_b(self, start: int, stop: int) -> Float[Tensor, "S B K"]:
         codes = enumerate_codes(self.of_b, self.shape[1], start, stop, self.bias.device)
@@ -289,10 +366,13 @@ class BoltzmannPrior(Prior):
         return self._codes_of_b(0, len(log_p))[number]
 
     def _checksum(self) -> Int[Tensor, ""]:
-        """Tells these weights from others, to the bit and alike on all devices."""
+        """Tells these weights from others, to the bit and alike on all devices.
+
+        The factors begin at 3: with those of version 0.1.0, at 1, an estimate is of one side.
+        """
         bits = parameters_to_vector(self.parameters()).detach().double().view(torch.int64)
         bits = bits ^ (bits >> 31)  # else two changes of sign would cancel
-        return (bits * torch.arange(1, 2 * len(bits), 2, device=bits.device)).sum()
+        return (bits * torch.arange(3, 2 * len(bits) + 3, 2, device=bits.device)).sum()
 
 
 def _require_positive(**numbers: int) -> None:

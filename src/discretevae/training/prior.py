@@ -9,6 +9,7 @@ from torch import Tensor
 from discretevae.data import Batches, Examples, Stream, as_batch
 from discretevae.data.binarize import Binarizer
 from discretevae.data.seeding import generator
+from discretevae.latents import to_one_hot
 from discretevae.models import DiscreteVAE
 from discretevae.priors import Prior
 
@@ -48,7 +49,7 @@ def fit_prior(
 
     Returns:
         The mean of log p(z) over `validation`, in nats a code: before the first epoch and after
-        each.
+        each. Where log Z is estimated it is what `log_prob` reports, by the upper end.
 
     Raises:
         ValueError: If the prior has nothing to fit, codes do not fit it, there are none, or a
@@ -69,7 +70,8 @@ def fit_prior(
             raise ValueError(f"`{name}` must be at least 1, got {number}.")
     if not 0 < learning_rate < float("inf"):
         raise ValueError(f"`learning_rate` must be positive and finite, got {learning_rate}.")
-    device = next(prior.parameters()).device
+    first = next(prior.parameters())
+    device = first.device
     codes = _require_codes("codes", codes, prior).to(device)
     if validation is None:
         validation = codes
@@ -84,7 +86,8 @@ def fit_prior(
         order = torch.randperm(len(codes), generator=orders, device=device)
         for index in order.split(int(batch_size)):
             optimizer.zero_grad()
-            (-prior.log_prob_of_codes(codes[index]).mean()).backward()
+            z = to_one_hot(codes[index], prior.shape[1], first.dtype)
+            (-prior.trained_log_prob(z).mean()).backward()
             optimizer.step()
         history.append(_mean_log_prob(prior, validation))
         if history[-1] >= max(history):
