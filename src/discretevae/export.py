@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from discretevae.files import atomic_path
-from discretevae.models import VAE, DiscreteVAE, GaussianVAE
+from discretevae.latents.variables import Known
+from discretevae.models import VAE
 
 __all__ = ["Decoder", "Encoder", "ExportError", "export"]
 
@@ -35,19 +36,19 @@ class Encoder(nn.Module):
         (torch.Size([5, 2]), torch.Size([5, 2, 3]))
     """
 
-    def __init__(self, model: DiscreteVAE) -> None:
+    def __init__(self, model: VAE) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.model.logits(x)
+        logits = self.model.posterior(x)
         return logits.argmax(-1), logits.softmax(-1)
 
 
 class GaussianEncoder(nn.Module):
     """x → mean and standard deviation of q(z|x)."""
 
-    def __init__(self, model: GaussianVAE) -> None:
+    def __init__(self, model: VAE) -> None:
         super().__init__()
         self.model = model
 
@@ -66,19 +67,21 @@ class Decoder(nn.Module):
         torch.Size([5, 6])
     """
 
-    def __init__(self, model: DiscreteVAE) -> None:
+    def __init__(self, model: VAE) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, codes: Tensor) -> Tensor:
-        z = nn.functional.one_hot(codes, self.model.num_categories).to(self.model.dtype)
-        return self.model.likelihood.point(self.model.decode_one_hot(z))
+        chain = self.model.chain
+        (k,) = set(chain.classes or ())
+        z = nn.functional.one_hot(codes, k).to(self.model.dtype)
+        return chain.likelihood.point(chain.observe(Known().plus(chain.order[0], z)))
 
 
 class GaussianDecoder(nn.Module):
     """z → the mean of p(x|z)."""
 
-    def __init__(self, model: GaussianVAE) -> None:
+    def __init__(self, model: VAE) -> None:
         super().__init__()
         self.model = model
 
@@ -126,19 +129,22 @@ def _parts(model: VAE) -> dict[str, Part]:
             f"`model` must have no condition to be exported, got a {model.kind} with."
         )
     x = torch.rand(max(BATCHES), *model.shape).round()
-    if isinstance(model, DiscreteVAE):
-        codes = torch.zeros(max(BATCHES), model.num_latents, dtype=torch.int64)
+    if model.codes_are_classes:
+        codes = torch.zeros(max(BATCHES), model.chain.width, dtype=torch.int64)
         return {
             "encoder": (Encoder(model), x, ("x", ["codes", "probabilities"])),
             "decoder": (Decoder(model), codes, ("codes", ["x"])),
         }
-    if isinstance(model, GaussianVAE):
-        z = torch.zeros(max(BATCHES), model.num_latents)
+    if model.chain.continuous:
+        z = torch.zeros(max(BATCHES), model.chain.width)
         return {
             "encoder": (GaussianEncoder(model), x, ("x", ["mean", "standard_deviation"])),
             "decoder": (GaussianDecoder(model), z, ("z", ["x"])),
         }
-    raise ExportError(f"`model` must be a DiscreteVAE or a GaussianVAE, got a {model.kind}.")
+    raise ExportError(
+        "`model` must have a code of classes alone or of numbers alone to be exported, "
+        f"got a {model.kind}."
+    )
 
 
 def _write_program(module: nn.Module, example: Tensor, path: Path) -> Path:

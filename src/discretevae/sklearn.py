@@ -409,7 +409,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         shuffled = torch.randperm(len(rows), generator=generator("split", seed))
         held_out, train = shuffled.tensor_split([int(self.validation_fraction * len(rows))])
         optimizer = _adam(model, float(self.learning_rate))
-        warm = not isinstance(model.estimator, MultiSampleEstimator)  # its bound has no KL
+        warm = not model.estimator.multi_sample  # its bound has no KL
         warm_up = WARM_UP * self.epochs if warm else 0.0
         history: list[dict[str, float]] = []
         best, best_epoch, best_weights = -math.inf, 0, None

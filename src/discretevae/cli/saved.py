@@ -1,6 +1,6 @@
 """The model of a finished run, as commands open it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from discretevae.experiments.folder import Run
@@ -48,8 +48,6 @@ def require_discrete(model: "VAE") -> "DiscreteVAE":
     Raises:
         ValueError: Naming what the model is.
     """
-    from discretevae.models import DiscreteVAE
-
-    if not isinstance(model, DiscreteVAE) or model.kind != DiscreteVAE.kind:
+    if not model.codes_are_classes:
         raise ValueError(f"`RUN` must be of a discrete model, got a {model.kind}.")
-    return model
+    return cast("DiscreteVAE", model)

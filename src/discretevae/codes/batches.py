@@ -6,7 +6,7 @@ from typing import Any
 
 from discretevae.codes.errors import CodesError
 from discretevae.data.blocks import Blocks
-from discretevae.models import VAE, DiscreteVAE
+from discretevae.models import VAE
 
 __all__ = ["Progress", "batch_size", "require_codes_say_all", "require_fit"]
 
@@ -19,10 +19,11 @@ EXAMPLES = 500
 """Examples of a batch of small ones."""
 
 
-def batch_size(model: DiscreteVAE) -> int:
+def batch_size(model: VAE) -> int:
     """Gives how many observations go through the networks together.
 
     Example:
+        >>> from discretevae.models import DiscreteVAE
         >>> batch_size(DiscreteVAE((28, 28))), batch_size(DiscreteVAE((64, 64)))
         (500, 256)
     """
@@ -30,7 +31,7 @@ def batch_size(model: DiscreteVAE) -> int:
     return max(1, min(EXAMPLES, VALUES // values))
 
 
-def require_fit(model: DiscreteVAE, blocks: Blocks) -> None:
+def require_fit(model: VAE, blocks: Blocks) -> None:
     """Refuses a model whose codes do not say all, or data of another shape.
 
     Raises:
@@ -45,15 +46,14 @@ def require_codes_say_all(model: VAE) -> None:
     """Refuses a model whose decoder sees more than class indices.
 
     Raises:
-        CodesError: If the model has a condition, or is no `DiscreteVAE`.
+        CodesError: If the model has a condition, or more than one discrete variable.
 
     Example:
+        >>> from discretevae.models import DiscreteVAE
         >>> require_codes_say_all(DiscreteVAE((3,)))
     """
-    if model.kind != DiscreteVAE.kind:
-        raise CodesError(
-            f"`model` must be a DiscreteVAE, whose codes are classes alone, got a {model.kind}."
-        )
+    if not model.codes_are_classes:
+        raise CodesError(f"`model` must have codes that are classes alone, got a {model.kind}.")
     if model.context_shape is not None:
         raise CodesError(
             "`model` must have no condition, without which its codes mean nothing, "

@@ -1,19 +1,16 @@
 """Codes on the stack, under the prior."""
 
 import hashlib
-from collections.abc import Callable
 from copy import deepcopy
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt32
-from torch import Tensor
+from jaxtyping import Int, UInt32
 
 from discretevae.codes.ans import DIFFERENT, NO_SHIFT, AnsStack, safe_shift, weights
 from discretevae.codes.errors import CodesError
 from discretevae.latents import to_one_hot
-from discretevae.priors import FactorisedPrior, Prior
-from discretevae.priors.autoregressive import AutoregressivePrior
+from discretevae.priors import Prior
 
 __all__ = ["PriorCoder"]
 
@@ -44,7 +41,11 @@ class PriorCoder:
     def __init__(self, prior: Prior) -> None:
         self.num_latents, self.num_categories = prior.shape
         self.lanes = max(1, WEIGHTS // (self.num_latents * self.num_categories))
-        self.logits_along = _logits_along(deepcopy(prior).cpu().double())
+        self.logits_along = deepcopy(prior).cpu().double().logits_along
+        try:
+            self.logits_along(torch.zeros(1, *prior.shape, dtype=torch.float64))
+        except ValueError as error:
+            raise CodesError(str(error)) from None
 
     @torch.no_grad()
     def push(self, stack: AnsStack, codes: Int[np.ndarray, "n D"]) -> None:
@@ -94,21 +95,3 @@ class PriorCoder:
 
 def _checksum(codes: Int[np.ndarray, "n D"]) -> bytes:
     return hashlib.sha256(codes.astype("<i8").tobytes()).digest()[:8]
-
-
-def _logits_along(
-    prior: Prior,
-) -> Callable[[Float[Tensor, "n D K"]], Float[Tensor, "n D K"]]:
-    """Gives log p(z_d | z_<d) of every class as a function of z."""
-    if isinstance(prior, AutoregressivePrior):
-        return prior.logits_along
-    if not isinstance(prior, FactorisedPrior):
-        raise CodesError(
-            "`model` must have a prior whose latents can be coded one given those before it, "
-            f"got {prior.kind}."
-        )
-    # Of independent latents log p(z) is linear in z: its gradient is log p(z_d = k).
-    z = torch.zeros(prior.shape, dtype=torch.float64, requires_grad=True)
-    with torch.enable_grad():
-        (log_p,) = torch.autograd.grad(prior.log_prob(z), z)
-    return lambda z: log_p.expand(len(z), -1, -1)

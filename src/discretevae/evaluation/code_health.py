@@ -10,8 +10,7 @@ from torch import Tensor
 from discretevae.data import Batch
 from discretevae.evaluation.batches import batches_for
 from discretevae.latents import categorical, is_enumerable
-from discretevae.models import DiscreteVAE
-from discretevae.priors import FactorisedPrior
+from discretevae.models import VAE
 
 __all__ = ["CodeHealth", "code_health", "collapse_warnings"]
 
@@ -82,23 +81,30 @@ class CodeHealth:
 
 
 @torch.no_grad()
-def code_health(model: DiscreteVAE, batches: Iterable[Tensor | Batch]) -> CodeHealth:
+def code_health(model: VAE, batches: Iterable[Tensor | Batch]) -> CodeHealth:
     """Measures the aggregate posterior over a data set.
 
+    Raises:
+        ValueError: If the model has not one categorical code.
+
     Example:
+        >>> from discretevae.models import DiscreteVAE
         >>> model = DiscreteVAE((6,), num_latents=2, num_categories=3)
         >>> health = code_health(model, [torch.zeros(5, 6), torch.ones(5, 6)])
         >>> health.usage.shape, health.examples
         (torch.Size([2, 3]), 10)
     """
+    variable = model.categorical
+    if variable is None:
+        raise ValueError(f"`model` must have one categorical code, got a {model.kind}.")
     parts, kls = [], []
     for x, context in batches_for(model, batches):
-        parts.append(model.logits(x, context))
-        if isinstance(model.prior, FactorisedPrior):
-            features = model.describe_context(context, (len(x),))
-            kls.append(model.prior.kl(parts[-1], features).double())
+        known = model.known(x, context)
+        parts.append(variable.q(known))
+        if variable.closed:
+            kls.append(variable.kl(parts[-1], known).double())
     logits = torch.cat(parts).double()
-    sizes = model.num_latents, model.num_categories
+    sizes = logits.shape[1], logits.shape[2]
     return CodeHealth(
         usage=logits.softmax(-1).mean(0),
         kl=torch.cat(kls).mean(0) if kls else None,

@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.latents import code_chunks, to_one_hot
 from discretevae.likelihoods.columns import ColumnsDistribution
-from discretevae.models import VAE, DiscreteVAE
+from discretevae.models import VAE
 from discretevae.schema.columns import Cells
 
 __all__ = ["AnomalyScores", "anomaly_scores", "impute"]
@@ -185,43 +184,9 @@ def _weighted(
     """Yields p(x|z) of some codes and log p(x, z) of each; these sum to p(x), or estimate it."""
     chunk = max(1, PAIRS // max(1, len(x)))
     with _evaluating(model):
-        if samples is None and isinstance(model, DiscreteVAE) and model.enumerable:
-            yield from _all_codes(model, x, chunk, context)
-            return
-        samples = int(samples or SAMPLES)
-        for size in [chunk] * (samples // chunk) + [samples % chunk] * (samples % chunk > 0):
-            p, log_w = _drawn(model, x, size, generator, context)
-            yield p, log_w - math.log(samples)
-
-
-def _all_codes(
-    model: DiscreteVAE, x: Float[Tensor, "B F"], chunk: int, context: Tensor | None
-) -> Iterator[tuple[ColumnsDistribution, Float[Tensor, "S B"]]]:
-    """The codes are the same for all rows unless they have contexts."""
-    rows, c = 1 if context is None else len(x), model.describe_context(context, (len(x),))
-    for codes in code_chunks(model.num_latents, model.num_categories, chunk, device=x.device):
-        z = to_one_hot(codes, model.num_categories, x.dtype)[:, None].expand(-1, rows, -1, -1)
-        p = model.decode_one_hot(z, c)
-        assert isinstance(p, ColumnsDistribution)
-        yield p, p.log_prob(x) + model.prior.log_prob(z, c)
-
-
-def _drawn(
-    model: VAE,
-    x: Float[Tensor, "B F"],
-    samples: int,
-    generator: torch.Generator | None,
-    context: Tensor | None,
-) -> tuple[ColumnsDistribution, Float[Tensor, "S B"]]:
-    """Any model's importance weights, and p(x|z) of the codes that it drew for them."""
-    seen: list[ColumnsDistribution] = []
-    hook = model.likelihood.register_forward_hook(lambda module, h, p: seen.append(p))
-    try:
-        log_w = model.log_weights(x, samples, generator, context)
-    finally:
-        hook.remove()
-    (p,) = seen
-    return p, log_w
+        for p, log_w in model.weighted(x, samples, chunk, generator, context):
+            assert isinstance(p, ColumnsDistribution)
+            yield p, log_w
 
 
 @contextmanager

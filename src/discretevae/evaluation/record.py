@@ -13,8 +13,7 @@ from discretevae.evaluation.bounds import Bounds, evaluate_bounds, evaluate_log_
 from discretevae.evaluation.code_health import CodeHealth, code_health
 from discretevae.evaluation.figure import NATS, Figure, mean_figure, ratio_figure
 from discretevae.likelihoods import Likelihood
-from discretevae.models import VAE, DiscreteVAE, SemiSupervisedVAE
-from discretevae.priors import BoltzmannPrior
+from discretevae.models import VAE
 
 __all__ = ["evaluate", "labelled"]
 
@@ -108,16 +107,15 @@ def _figures(
         )
         note = f"importance-weighted bound, {samples} samples"
         figures["log_likelihood"] = mean_figure(values, note=note)
-    if getattr(model, "enumerable", False):
+    if model.enumerable:
         values = evaluate_log_likelihood(model, batches("exact log-likelihood"), None)
         figures["exact_log_likelihood"] = mean_figure(values, note="sum over all codes")
-    prior = getattr(model, "prior", None)
-    if isinstance(prior, BoltzmannPrior) and not prior.exact:
-        note = "standard error of log Z, which all bounds share"
-        figures["log_partition_error"] = Figure(float(prior.log_partition_se), None, NATS, note)
-    if isinstance(model, SemiSupervisedVAE) and batches.labels is not None:
-        figures["accuracy"] = _accuracy(model, batches)
-    if isinstance(model, DiscreteVAE):
+    for name, error in model.standard_errors().items():
+        note = "standard error of log Z, which all bounds share; they take its upper end"
+        figures[f"{name}_error"] = Figure(error, None, NATS, note)
+    if batches.labels is not None:
+        figures |= _accuracy(model, batches)
+    if model.categorical is not None:
         figures |= _health_figures(code_health(model, batches("usage of the code")))
     return {name: labelled(figure, model) for name, figure in figures.items()}
 
@@ -157,12 +155,16 @@ def _perplexity(bits: Figure, unit: str) -> Figure:
     return Figure(value, se, unit, bits.note)
 
 
-def _accuracy(model: SemiSupervisedVAE, batches: _Labelled) -> Figure:
-    """How often the most probable class is the label."""
+def _accuracy(model: VAE, batches: _Labelled) -> dict[str, Figure]:
+    """How often the most probable class is the label, of a model that predicts one."""
     assert batches.labels is not None
-    found = [model.predict(as_batch(batch).x).argmax(-1).cpu() for batch in batches("accuracy")]
-    right = (torch.cat(found) == batches.labels.cpu()).double()
-    return mean_figure(right, "share of examples", "most probable class against label")
+    found = [model.predict(as_batch(batch).x) for batch in batches("accuracy")]
+    classes = [p.argmax(-1).cpu() for p in found if p is not None]
+    if not classes:
+        return {}
+    right = (torch.cat(classes) == batches.labels.cpu()).double()
+    note = "most probable class against label"
+    return {"accuracy": mean_figure(right, "share of examples", note)}
 
 
 def _health_figures(health: CodeHealth) -> dict[str, Figure]:

@@ -9,15 +9,14 @@ from torch import Tensor
 
 from discretevae.data import Batch, generator
 from discretevae.evaluation.batches import batches_for
-from discretevae.latents import to_one_hot
-from discretevae.models import DiscreteVAE, GaussianVAE
+from discretevae.models import VAE
 
 __all__ = ["draw_rows", "representations", "require_rows"]
 
 
 @torch.no_grad()
 def representations(
-    model: DiscreteVAE | GaussianVAE, batches: Iterable[Tensor | Batch]
+    model: VAE, batches: Iterable[Tensor | Batch]
 ) -> dict[str, Float[np.ndarray, "N F"]]:
     r"""Encodes a data set, one row an example.
 
@@ -31,11 +30,13 @@ def representations(
         ValueError: If there are no batches, or the model gives NaN.
 
     Example:
+        >>> from discretevae.models import DiscreteVAE
         >>> model = DiscreteVAE((6,), num_latents=2, num_categories=3)
         >>> found = representations(model, [torch.zeros(5, 6), torch.ones(5, 6)])
         >>> {name: x.shape for name, x in found.items()}
         {'codes': (10, 6), 'probabilities': (10, 6)}
     """
+    variable = model.exposed
     parts = [model.posterior(*batch).cpu() for batch in batches_for(model, batches)]
     posterior = torch.cat(parts)
     broken = int(posterior.isnan().flatten(1).any(1).sum())
@@ -43,13 +44,8 @@ def representations(
         raise ValueError(
             f"`model` must give numbers, got NaN for {broken} of {len(posterior)} examples."
         )
-    if isinstance(model, GaussianVAE):
-        return {"mean": posterior[..., 0].numpy()}
-    codes = to_one_hot(posterior.argmax(-1), model.num_categories, posterior.dtype)
-    return {
-        "codes": codes.flatten(1).numpy(),
-        "probabilities": posterior.softmax(-1).flatten(1).numpy(),
-    }
+    found = variable.representations(posterior)
+    return {name: rows.flatten(1).numpy() for name, rows in found.items()}
 
 
 def draw_rows(rows: int, most: int, *key: int | str) -> Int[np.ndarray, " n"]:

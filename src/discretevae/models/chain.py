@@ -1,6 +1,6 @@
 """A chain of latent variables, inferred one after the other: what is trained and reported of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -200,12 +200,19 @@ class Chain:
         self, x: Tensor, known: Known, samples: int, generator: torch.Generator | None
     ) -> Float[Tensor, "S *B"]:
         """Draws log w = log p(x, v) − log q(v | x), in nats."""
+        return self.weighted(x, known, samples, generator)[1]
+
+    def weighted(
+        self, x: Tensor, known: Known, samples: int, generator: torch.Generator | None
+    ) -> tuple[Distribution, Float[Tensor, "S *B"]]:
+        """Draws p(x | v) and log w = log p(x, v) − log q(v | x), in nats."""
         known, parameters = self.draw(known, self.batch(x), samples, generator)
-        log_w = self.log_likelihood(x, known)
+        p = self.observe(known)
+        log_w = p.log_prob(x)
         for variable in self.variables:
             z = known.values[variable.name]
             log_w = log_w + variable.log_p(z, known) - variable.log_q(z, parameters[variable.name])
-        return log_w
+        return p, log_w
 
     def importance_weighted(
         self, x: Tensor, known: Known, samples: int, generator: torch.Generator | None
@@ -249,6 +256,22 @@ class Chain:
             return None
         return [k for classes in found if classes is not None for k in classes]
 
+    @property
+    def width(self) -> int:
+        """How many numbers a code has."""
+        return sum(v.width for v in self.variables)
+
+    def place(self, name: str) -> slice:
+        """Gives where the numbers of one variable stand in a code."""
+        before = self.order[: self.order.index(name)]
+        start = sum(self.named(other).width for other in before)
+        return slice(start, start + self.named(name).width)
+
+    @property
+    def continuous(self) -> bool:
+        """Whether a code holds no class at all."""
+        return all(v.classes is None for v in self.variables)
+
     def is_enumerable(self, budget: int) -> bool:
         """Whether all codes are at most `budget`."""
         return self.classes is not None and counts_at_most(self.classes, budget)
@@ -270,14 +293,32 @@ class Chain:
         chunks = code_chunks_of(self.classes, max(1, ROWS // rows), budget, x.device)
         total: Tensor | None = None
         for codes in chunks:
-            every = self.values(codes[(slice(None), *[None] * len(batch))], known, x.dtype)
-            log_p = self.log_likelihood(x, every, shared)
-            for variable in self.variables:
-                log_p = log_p + variable.log_p(every.values[variable.name], every)
-            part = log_p.logsumexp(0)
+            every = self._everywhere(codes, batch, known, x.dtype)
+            part = self._plus_log_p(self.log_likelihood(x, every, shared), every).logsumexp(0)
             total = part if total is None else torch.logaddexp(total, part)
         assert total is not None
         return total
+
+    def all_weighted(
+        self, x: Tensor, known: Known, chunk: int
+    ) -> Iterator[tuple[Distribution, Float[Tensor, "S *B"]]]:
+        """Yields p(x | v) and log p(x, v) of all codes, so many at a time."""
+        batch = self.batch(x)
+        for codes in code_chunks_of(self.classes or [], chunk, device=x.device):
+            every = self._everywhere(codes, batch, known, x.dtype)
+            p = self.observe(every)
+            yield p, self._plus_log_p(p.log_prob(x), every)
+
+    def _everywhere(
+        self, codes: Tensor, batch: tuple[int, ...], known: Known, dtype: torch.dtype
+    ) -> Known:
+        """Gives values that the batch shares of codes (S, D)."""
+        return self.values(codes[(slice(None), *[None] * len(batch))], known, dtype)
+
+    def _plus_log_p(self, value: Tensor, known: Known) -> Tensor:
+        for variable in self.variables:
+            value = value + variable.log_p(known.values[variable.name], known)
+        return value
 
     # Codes.
 
@@ -305,6 +346,26 @@ class Chain:
             wide = next(kind for kind in kinds if kind.is_floating_point)
             found = [part.to(wide) for part in found]
         return torch.cat(found, -1)
+
+    def variations(self, code: Float[Tensor, " W"]) -> Float[Tensor, "D N W"]:
+        """Changes each number of the variable that the prior draws first to all that it may be.
+
+        What follows it under the prior becomes the most probable; all others stay as they are.
+        """
+        name, *others = self.generative
+        first, widths = self.named(name), [self.named(n).width for n in self.order]
+        own = dict(zip(self.order, code.split(widths), strict=True))
+        values = first.alternatives().to(code)
+        changed = own[name].repeat(first.width, len(values), 1)
+        number = torch.arange(first.width)
+        changed[number, :, number] = values
+        dtype = code.dtype if code.is_floating_point() else torch.get_default_dtype()
+        known = Known().plus(name, first.value(changed, dtype))
+        for other in others:
+            variable = self.named(other)
+            same = variable.value(own[other].expand(*changed.shape[:-1], -1), dtype)
+            known = known.plus(other, variable.prior_mode(known) if variable.follows() else same)
+        return self.codes(known)
 
     def sample(
         self, count: int, known: Known, dtype: torch.dtype, generator: torch.Generator | None

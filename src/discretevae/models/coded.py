@@ -112,6 +112,14 @@ class CodedVAE(VAE, ABC):
         )
 
     @property
+    def exposed(self) -> Variable:
+        return self.z
+
+    def describe(self) -> str:
+        size = f"{self.num_latents} categorical latents of {self.num_categories} classes"
+        return f"{size}, {self.prior.kind} prior, trained with {type(self.estimator).__name__}"
+
+    @property
     def chain(self) -> Chain:
         return Chain(
             (self.z,), ("z",), ("z",), self._decode, self.likelihood, self.beta, self.free_bits
@@ -129,12 +137,6 @@ class CodedVAE(VAE, ABC):
     ) -> Float[Tensor, "*B D K"]:
         """Gives the unnormalised log q(z|x)."""
         return self.z.q(self.known(x, context))
-
-    def posterior(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B D K"]:
-        """Gives the parameters of q(z|x): its logits."""
-        return self.logits(x, context)
 
     def embedding(
         self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None

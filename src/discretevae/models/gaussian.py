@@ -78,5 +78,8 @@ class GaussianVAE(VAE):
     def _decode(self, known: Known) -> Tensor:
         return self._decoded(known.values["u"], known.context)
 
+    def describe(self) -> str:
+        return f"{self.num_latents} Gaussian latents"
+
     def architecture(self) -> dict[str, Any]:
         return {**self._architecture(), "num_latents": self.num_latents}

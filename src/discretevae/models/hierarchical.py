@@ -204,6 +204,13 @@ class HierarchicalVAE(VAE):
         """Gives the unnormalised log q of the layer inferred first, the one that sees x alone."""
         return self.posterior(x, context)
 
+    def describe(self) -> str:
+        layers = ", ".join(f"{d} of {k}" for d, k in self.sizes)
+        return (
+            f"layers of categorical latents from the data to the top, {layers} classes, "
+            f"{self.inference} inference, trained with {type(self.estimator[0]).__name__}"
+        )
+
     def kl_per_layer(
         self,
         x: Float[Tensor, "*B_and_shape"],

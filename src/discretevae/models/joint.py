@@ -129,6 +129,9 @@ class JointVAE(CodedVAE):
         seen = beside(self.code(known.values["z"]), known.values["u"])
         return self._decoded(seen, known.context)
 
+    def describe(self) -> str:
+        return f"{super().describe()}, and {self.num_continuous} Gaussian latents"
+
     def continuous(
         self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
     ) -> Float[Tensor, "*B L 2"]:

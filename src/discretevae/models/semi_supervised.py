@@ -233,6 +233,9 @@ class SemiSupervisedVAE(VAE):
     def given(self, context: Tensor | None, batch: tuple[int, ...]) -> Known:
         return Known(Seen(self._possible(context, batch)))
 
+    def describe(self) -> str:
+        return f"a class of {self.num_classes} and {self.conditional.describe()}"
+
     def describe_context(self, context: Tensor | None, batch: tuple[int, ...]) -> None:
         """Refuses labels that do not suit the model; no network sees them but those of p(x|y).
 
@@ -251,7 +254,7 @@ class SemiSupervisedVAE(VAE):
     def posterior(
         self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
     ) -> Float[Tensor, "*B 1 C"]:
-        """Gives the parameters of q(y|x): its logits."""
+        """Gives the parameters of q(y|x), its logits, whether the label is known or not."""
         return self.logits(x, context)
 
     def embedding(

@@ -15,9 +15,9 @@ from torch.distributions import Distribution
 
 from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.latents import DEFAULT_BUDGET
-from discretevae.latents.variables import Known, beside
+from discretevae.latents.variables import Known, Variable, beside
 from discretevae.likelihoods import Likelihood, likelihood_from_config
-from discretevae.models.chain import Chain
+from discretevae.models.chain import ROWS, Chain
 from discretevae.names import require_count, resolve
 from discretevae.networks import NETWORKS, Network, OwnNetwork, network_from_config
 from discretevae.networks.conditioned import ConditionedEncoder, context_network
@@ -97,6 +97,34 @@ class VAE(nn.Module, ABC):
     def estimators(self) -> tuple[GradientEstimator, ...]:
         """What the gradient of each discrete variable is estimated by."""
         return ()
+
+    @property
+    def exposed(self) -> Variable:
+        """The variable that `posterior`, `embedding` and terms of training look at."""
+        return self.chain.variables[0]
+
+    @property
+    def categorical(self) -> Variable | None:
+        """Its discrete variable, where it has just one."""
+        found = [v for v in self.chain.variables if v.classes is not None]
+        return found[0] if len(found) == 1 else None
+
+    @property
+    def codes_are_classes(self) -> bool:
+        """Whether its codes are the classes of one variable and nothing else."""
+        return self.categorical is not None and len(self.chain.variables) == 1
+
+    def describe(self) -> str:
+        """Says in words what the code is."""
+        return f"the code of a {self.kind}"
+
+    def predict(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B C"] | None:
+        """Gives the probabilities of labels; none where the model has none."""
+        return None
+
+    def standard_errors(self) -> dict[str, float]:
+        """Gives the errors, in nats, that all of its bounds share; empty where there are none."""
+        return {k: v for part in self.chain.variables for k, v in part.standard_errors().items()}
 
     def set_temperature(self, temperature: float) -> None:
         """Gives every estimator that has a temperature this one."""
@@ -184,7 +212,7 @@ class VAE(nn.Module, ABC):
 
     def posterior(self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None) -> Tensor:
         """Gives the parameters of q of the variable that is inferred first."""
-        return self.chain.variables[0].q(self.known(x, context))
+        return self.exposed.q(self.known(x, context))
 
     def embedding(
         self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
@@ -232,6 +260,34 @@ class VAE(nn.Module, ABC):
     ) -> Float[Tensor, "S *B"]:
         """Draws log w = log p(x, z) − log q(z|x), z ~ q, in nats."""
         return self.chain.log_weights(x, self.known(x, context), samples, generator)
+
+    def weighted(
+        self,
+        x: Float[Tensor, "*B_and_shape"],
+        samples: int | None = None,
+        chunk: int = ROWS,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
+    ) -> Iterator[tuple[Distribution, Float[Tensor, "S *B"]]]:
+        """Yields p(x|z) of codes, and log-weights whose exponentials sum to p(x) or estimate it.
+
+        All codes where `samples` is None and the model is enumerable, else S draws from q(z|x).
+
+        Arguments:
+            x: The data.
+            samples: S, 1000 by default where the codes are too many.
+            chunk: Codes at a time.
+            generator: Of the draws.
+            context: Of a conditional model.
+        """
+        known = self.known(x, context)
+        if samples is None and self.enumerable:
+            yield from self.chain.all_weighted(x, known, chunk)
+            return
+        samples = int(samples or 1000)
+        for start in range(0, samples, chunk):
+            p, log_w = self.chain.weighted(x, known, min(chunk, samples - start), generator)
+            yield p, log_w - math.log(samples)
 
     def encode(
         self,

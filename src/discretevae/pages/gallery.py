@@ -12,8 +12,7 @@ from discretevae.evaluation import code_health
 from discretevae.evaluation.text import interpolate
 from discretevae.experiments.folder import Run
 from discretevae.experiments.shown import Shown, contexts_of, shown
-from discretevae.latents import to_one_hot
-from discretevae.models import VAE, DiscreteVAE, GaussianVAE, HierarchicalVAE
+from discretevae.models import VAE
 from discretevae.pages.figures import (
     new_axes,
     plot_categories,
@@ -43,14 +42,9 @@ def draw_gallery(run: Run, model: VAE, data: Splits, seed: int) -> list[ReportFi
     figures = _curves(run)
     if data.likelihood is None:
         figures.append(_reconstructions(run.figures / "reconstructions.png", model, look, seed))
-        if isinstance(model, DiscreteVAE):
-            figures.append(_categories(run.figures / "categories.png", model, examples))
-        if isinstance(model, HierarchicalVAE):
-            figures.append(_top_categories(run.figures / "categories.png", model, examples))
-        if isinstance(model, GaussianVAE):
-            figures.append(_traversals(run.figures / "traversals.png", model, examples))
+        figures.append(_variations(run.figures, model, examples))
         figures.append(_samples(run.figures / "samples.png", model, data, seed))
-    if isinstance(model, DiscreteVAE):
+    if model.categorical is not None:
         figures.append(_usage(run.figures / "usage.png", model, examples))
     return figures
 
@@ -109,29 +103,6 @@ def _rows(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
             ("Samples from the prior", "Codes drawn from the prior, and the row of each.", drawn),
         )
     ]
-
-
-def _top_categories(path: Path, model: HierarchicalVAE, examples: Examples) -> ReportFigure:
-    x = examples.values(slice(0, 1)).to(model.device)
-    top = model.to_layers(model.encode(x))[model.top][0]
-    latents, categories = top.shape
-    changed = top.expand(latents, categories, *top.shape).clone()
-    latent = torch.arange(latents)
-    changed[latent, :, latent] = torch.eye(categories, device=top.device)
-    z = {model.top: changed}
-    for layer in reversed(range(model.top)):
-        codes = model.prior_logits(layer, z).argmax(-1)
-        z[layer] = to_one_hot(codes, model.num_categories[layer], model.dtype)
-    means = model.decode_one_hot(z).mean
-    low, high = _range(model, means)
-    code = top.argmax(-1).cpu().numpy()
-    save(plot_categories(_array(means), code, model.shape, vmin=low, vmax=high), path)
-    caption = (
-        "The top layer of one code; each row changes one of its latents to each of its categories, "
-        "and all layers below follow as they are most probable. The framed picture in each row is "
-        "the code itself."
-    )
-    return ReportFigure("What each category of each top latent does", caption, path)
 
 
 @torch.no_grad()
@@ -197,39 +168,35 @@ def _reconstructions(path: Path, model: VAE, look: Shown, seed: int) -> ReportFi
     return ReportFigure("Reconstructions", caption, path)
 
 
-def _categories(path: Path, model: DiscreteVAE, examples: Examples) -> ReportFigure:
-    x = examples.values(slice(0, 1)).to(model.device)
+def _variations(folder: Path, model: VAE, examples: Examples) -> ReportFigure:
+    """What each number of one code does: a row for each, changed to all that it may be."""
     context = _context(examples, slice(0, 1), model)
-    code = model.encode(x, context=context)[0]
-    changed = code.repeat(model.num_latents, model.num_categories, 1)
-    latent = torch.arange(model.num_latents)
-    kinds = torch.arange(model.num_categories, device=code.device)
-    changed[latent, :, latent] = kinds.to(code.dtype)
+    code = model.encode(examples.values(slice(0, 1)).to(model.device), context=context)[0]
+    changed = model.chain.variations(code)
     means = model.decode(changed, _repeated(context, changed)).mean
     low, high = _range(model, means)
-    code = code[: model.num_latents].long()
-    save(plot_categories(_array(means), code.cpu().numpy(), model.shape, vmin=low, vmax=high), path)
+    first = model.chain.named(model.chain.generative[0])
+    if first.classes is None:
+        values = first.alternatives().numpy()
+        figure = plot_traversals(_array(means), values, model.shape, vmin=low, vmax=high)
+        caption = "One code, decoded; each row moves one latent and keeps the others."
+        path = save(figure, folder / "traversals.png")
+        return ReportFigure("What each latent does", caption, path)
+    place = model.chain.place(first.name)
+    own = code[place].long().cpu().numpy()
+    figure = plot_categories(_array(means), own, model.shape, vmin=low, vmax=high)
+    path = save(figure, folder / "categories.png")
+    follow = any(v.follows() for v in model.chain.variables)
+    what, others = (
+        ("top latent", "all layers below follow as they are most probable")
+        if follow
+        else ("latent", "all others stay as they are")
+    )
     caption = (
-        "One code, decoded; each row changes one latent to each of its categories and keeps the "
-        "others. The framed picture in each row is the code itself."
+        f"One code, decoded; each row changes one {what} to each of its categories, and {others}. "
+        "The framed picture in each row is the code itself."
     )
-    return ReportFigure("What each category of each latent does", caption, path)
-
-
-def _traversals(path: Path, model: GaussianVAE, examples: Examples) -> ReportFigure:
-    context = _context(examples, slice(0, 1), model)
-    mean = model.encode(examples.values(slice(0, 1)).to(model.device), context=context)[0]
-    values = torch.linspace(-2, 2, 9, device=mean.device)
-    changed = mean.repeat(model.num_latents, len(values), 1)
-    latent = torch.arange(model.num_latents)
-    changed[latent, :, latent] = values
-    means = model.decode(changed, _repeated(context, changed)).mean
-    low, high = _range(model, means)
-    save(
-        plot_traversals(_array(means), values.cpu().numpy(), model.shape, vmin=low, vmax=high), path
-    )
-    caption = "One code, decoded; each row moves one latent and keeps the others."
-    return ReportFigure("What each latent does", caption, path)
+    return ReportFigure(f"What each category of each {what} does", caption, path)
 
 
 def _samples(path: Path, model: VAE, data: Splits, seed: int) -> ReportFigure:
@@ -264,7 +231,7 @@ def _repeated(context: Tensor | None, codes: Tensor) -> Tensor | None:
     return None if context is None else context[0].expand(*codes.shape[:-1], *context.shape[1:])
 
 
-def _usage(path: Path, model: DiscreteVAE, examples: Examples) -> ReportFigure:
+def _usage(path: Path, model: VAE, examples: Examples) -> ReportFigure:
     batches = Batches(examples, 1000, BINARIZERS["none"], shuffle=False, device=model.device)
     health = code_health(model, batches)
     save(plot_usage(_array(health.usage), new_axes()), path)

@@ -1,6 +1,6 @@
 """What is left to do once a model is trained: evaluate it, draw it, write the page, say so."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from discretevae.data import Batch, Splits
@@ -10,11 +10,6 @@ from discretevae.experiments.recipe import Recipe
 from discretevae.experiments.shown import shown
 from discretevae.models import (
     VAE,
-    DiscreteVAE,
-    GaussianVAE,
-    HierarchicalVAE,
-    JointVAE,
-    SemiSupervisedVAE,
 )
 from discretevae.pages.explorer import precompute
 from discretevae.pages.gallery import draw_gallery, write_tables
@@ -49,49 +44,18 @@ def publish(run: Run, model: VAE, data: Splits, recipe: Recipe) -> None:
 def describe(model: VAE, data: Splits) -> str:
     """Says in a sentence what was trained on which data."""
     shape = "×".join(map(str, model.shape))
+    what = ", ".join([model.describe(), _network(model), f"{model.likelihood.label} likelihood"])
     return (
-        f"{_code(model)}, {_network(model)}, {model.likelihood.label} likelihood, on {data.name} "
+        f"{what}, on {data.name} "
         f"({shape}, {data.binarizer.name}): {len(data.train):,} training, "
         f"{len(data.validation):,} validation and {len(data.test):,} test examples."
     )
-
-
-def _code(model: VAE) -> str:
-    """What the code is, as the nearest class that says so has it; else the name of the model."""
-    known = (CODES[kind] for kind in type(model).__mro__ if kind in CODES)
-    return next(known, lambda model: f"a {model.kind}")(model)
 
 
 def _network(model: VAE) -> str:
     """The kind of the network, and the first of its options."""
     _, *options = model.network.config().values()
     return " ".join([model.network.kind.upper(), *map(str, options[:1])])
-
-
-def _of_discrete(model: Any) -> str:
-    size = f"{model.num_latents} categorical latents of {model.num_categories} classes"
-    return f"{size}, {model.prior.kind} prior, trained with {type(model.estimator).__name__}"
-
-
-def _of_hierarchy(model: Any) -> str:
-    layers = zip(model.num_latents, model.num_categories, strict=True)
-    sizes = ", ".join(f"{d} of {k}" for d, k in layers)
-    return (
-        f"layers of categorical latents from the data to the top, {sizes} classes, "
-        f"{model.inference} inference, trained with {type(model.estimator[0]).__name__}"
-    )
-
-
-CODES: dict[type[VAE], Callable[[Any], str]] = {
-    DiscreteVAE: _of_discrete,
-    GaussianVAE: lambda model: f"{model.num_latents} Gaussian latents",
-    HierarchicalVAE: _of_hierarchy,
-    JointVAE: lambda model: f"{_of_discrete(model)}, and {model.num_continuous} Gaussian latents",
-    SemiSupervisedVAE: lambda model: (
-        f"a class of {model.num_classes} and {_of_discrete(model.conditional)}"
-    ),
-}
-"""Kind of model → what its code is."""
 
 
 def _warnings(model: VAE, data: Splits) -> list[str]:
@@ -101,7 +65,7 @@ def _warnings(model: VAE, data: Splits) -> list[str]:
             "The data are grey values under binary cross-entropy, which is not a likelihood: the "
             "figures compare with published ones of the same kind only."
         )
-    if isinstance(model, DiscreteVAE):
+    if model.categorical is not None:
         some = shown(data).examples.take(slice(0, 5000))
         found += collapse_warnings(code_health(model, [Batch(some.values(), some.context)]))
     return found

@@ -40,12 +40,6 @@ class Prior(nn.Module, ABC):
         truth on average where a normaliser has to be estimated.
         """
 
-    def trained_log_prob(
-        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
-    ) -> Float[Tensor, "*SB"]:
-        """Gives log p(z) as training has it: never part of a reported figure."""
-        return self.log_prob(z, context)
-
     @abstractmethod
     def sample(
         self,
@@ -56,13 +50,24 @@ class Prior(nn.Module, ABC):
         """Draws codes as class indices."""
 
     def trained_log_prob(
-        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*B C"] | None = None
+        self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*SB"]:
         """Gives what training maximises: log p(z), or something cheaper of about its gradient.
 
         For no reported figure: the value may be of earlier weights.
         """
         return self.log_prob(z, context)
+
+    def logits_along(self, z: Float[Tensor, "*SB D K"]) -> Float[Tensor, "*SB D K"]:
+        """Gives the unnormalised log p(z_d | z_<d) of every class of every latent.
+
+        Raises:
+            ValueError: If the prior has no such order.
+        """
+        raise ValueError(
+            "`prior` must have latents that follow one given those before it, "
+            f"got one of kind {self.kind}."
+        )
 
     def log_partition_estimate(self) -> LogPartition | None:
         """Gives both ends of log Z of these weights; None where p(z) is exact."""
@@ -98,3 +103,10 @@ class FactorisedPrior(Prior):
         self, logits: Float[Tensor, "*B D K"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*B D"]:
         """Gives KL(q ‖ p) of each latent in nats, q being the product with these logits."""
+
+    def logits_along(self, z: Float[Tensor, "*SB D K"]) -> Float[Tensor, "*SB D K"]:
+        # Of independent latents log p(z) is linear in z: its gradient is log p(z_d = k).
+        one = z.new_zeros(self.shape).requires_grad_()
+        with torch.enable_grad():
+            (log_p,) = torch.autograd.grad(self.log_prob(one), one)
+        return log_p.expand(z.shape)

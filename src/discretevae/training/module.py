@@ -17,7 +17,7 @@ from discretevae.data.seeding import generator
 from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.evaluation.code_health import code_health, collapse_warnings
 from discretevae.latents.draws import SharedGenerator
-from discretevae.models import VAE, DiscreteVAE
+from discretevae.models import VAE
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import TrainingOptions
 from discretevae.training.schedules import DECAYS, Schedule, parse_schedule
@@ -250,7 +250,7 @@ class TrainingModule(LightningModule):
 
     def _warn_of_collapse(self) -> None:
         """Warns once of each kind of collapse; not in the first steps, where no code is used."""
-        if not isinstance(self.model, DiscreteVAE) or self.global_step < GRACE:
+        if self.model.categorical is None or self.global_step < GRACE:
             return
         examples = self.data.validation if len(self.data.validation) else self.data.train
         batches = Batches(

@@ -4,7 +4,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -29,13 +29,6 @@ __all__ = [
 
 USUAL_SIDE = 28
 """Pixels of the images for which the augmentation's defaults are; others are scaled alike."""
-
-
-@runtime_checkable
-class Coded(Protocol):
-    """What has a categorical posterior of x alone: logits (*B, D, K)."""
-
-    def logits(self, x: Tensor, context: Tensor | None = None) -> Tensor: ...
 
 
 class Term(ABC):
@@ -135,9 +128,9 @@ class Balance(Term):
         generator: torch.Generator | None = None,
         context: Tensor | None = None,
     ) -> Float[Tensor, ""]:
-        if not isinstance(model, Coded):
+        if model.exposed.classes is None:
             raise ValueError(f"`balance` must go with a discrete model, got a {model.kind}.")
-        return batch_mutual_information(model.logits(x, context)).sum()
+        return batch_mutual_information(model.posterior(x, context)).sum()
 
 
 def augmentation_for(shape: tuple[int, ...]) -> Augmentation:

@@ -128,3 +128,18 @@ class Categorical(Variable):
 
     def summary(self, q: Float[Tensor, "*SB D K"]) -> Float[Tensor, "*SB DK"]:
         return q.softmax(-1).flatten(-2)
+
+    def representations(self, q: Float[Tensor, "*SB D K"]) -> dict[str, Tensor]:
+        return {"codes": self.mode(q).flatten(-2), "probabilities": self.summary(q)}
+
+    def alternatives(self) -> Float[Tensor, " K"]:
+        return torch.arange(float(self.sizes[1]))
+
+    def follows(self) -> bool:
+        return self.prior.follows
+
+    def prior_mode(self, known: Known) -> Float[Tensor, "*SB D K"]:
+        return self.mode(self.prior.logits_given(known))
+
+    def standard_errors(self) -> dict[str, float]:
+        return self.prior.standard_errors()

@@ -105,3 +105,9 @@ class Gaussian(Variable):
 
     def summary(self, q: Float[Tensor, "*SB L 2"]) -> Float[Tensor, "*SB L"]:
         return q[..., 0]
+
+    def representations(self, q: Float[Tensor, "*SB L 2"]) -> dict[str, Tensor]:
+        return {"mean": q[..., 0]}
+
+    def alternatives(self) -> Float[Tensor, " N"]:
+        return torch.linspace(-2, 2, 9)

@@ -20,9 +20,11 @@ class PriorGiven(ABC):
 
     Attributes:
         closed: Whether `kl` is in closed form once its own q is known.
+        follows: Whether it rests on variables that the prior draws before.
     """
 
     closed: bool
+    follows: bool = False
 
     @abstractmethod
     def kl(self, q: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "*SB D"]:
@@ -42,6 +44,14 @@ class PriorGiven(ABC):
     ) -> Int[Tensor, "count D"]:
         """Draws codes as class indices."""
 
+    def logits_given(self, known: Known) -> Float[Tensor, "*SB D K"]:
+        """Gives the logits of a prior that follows other variables."""
+        raise NotImplementedError(f"{type(self).__name__} follows no other variable.")
+
+    def standard_errors(self) -> dict[str, float]:
+        """Gives the errors, in nats, that all of `log_p` shares; empty where it is exact."""
+        return {}
+
 
 @dataclass(frozen=True)
 class PriorAlone(PriorGiven):
@@ -53,6 +63,9 @@ class PriorAlone(PriorGiven):
     def closed(self) -> bool:  # type: ignore[override]
         """Whether its KL has a closed form."""
         return self.prior.closed
+
+    def standard_errors(self) -> dict[str, float]:
+        return self.prior.standard_errors()
 
     def kl(self, q: Tensor, known: Known) -> Float[Tensor, "*SB D"]:
         return self.prior.kl(q, known.context)
@@ -80,6 +93,10 @@ class LogitsGiven(PriorGiven):
 
     logits: Callable[[Known], Tensor]
     closed: bool = True
+    follows: bool = True
+
+    def logits_given(self, known: Known) -> Float[Tensor, "*SB D K"]:
+        return self.logits(known)
 
     def kl(self, q: Tensor, known: Known) -> Float[Tensor, "*SB D"]:
         return categorical.kl_divergence(q, self.logits(known))

@@ -123,3 +123,23 @@ class Variable(ABC):
     def summary(self, q: Tensor) -> Float[Tensor, "*SB E"]:
         """Gives q as a vector that can be compared."""
         return self.flat(q)
+
+    @abstractmethod
+    def representations(self, q: Tensor) -> dict[str, Float[Tensor, "*SB F"]]:
+        """Gives what q says of each example, by name, as rows that clustering and probes take."""
+
+    @abstractmethod
+    def alternatives(self) -> Float[Tensor, " N"]:
+        """Lists what one number of a code may be changed to, to see what it does."""
+
+    def follows(self) -> bool:
+        """Whether its prior rests on variables that the prior draws before it."""
+        return False
+
+    def prior_mode(self, known: Known) -> Tensor:
+        """Gives the most probable value under a prior that follows others."""
+        raise NotImplementedError(f"{self.name} follows no other variable.")
+
+    def standard_errors(self) -> dict[str, float]:
+        """Gives the errors, in nats, that all that is reported of it shares; empty where none."""
+        return {}

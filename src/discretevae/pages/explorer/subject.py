@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from discretevae.data import Examples, Splits, generator
 from discretevae.experiments.shown import contexts_of, shown
-from discretevae.models import VAE, DiscreteVAE
+from discretevae.models import VAE
+from discretevae.models.coded import CodedVAE
 from discretevae.pages.explorer.display import Pictures, Texts, display_of
 
 __all__ = [
@@ -37,22 +38,23 @@ class ExplorerError(ValueError):
     """Raised where a model cannot be explored."""
 
 
-def require_explorable(model: VAE) -> DiscreteVAE:
+def require_explorable(model: VAE) -> CodedVAE:
     """Refuses a model whose code is not D class indices and nothing else.
 
     Raises:
         ExplorerError: Naming what the model is.
 
     Example:
+        >>> from discretevae.models import DiscreteVAE
         >>> require_explorable(DiscreteVAE((3,))).num_latents
         4
     """
-    if not isinstance(model, DiscreteVAE) or model.kind != DiscreteVAE.kind:
+    if not model.codes_are_classes:
         raise ExplorerError(
             "`RUN` must be of a discrete model, whose code is categories alone, to be explored, "
             f"got a {model.kind}."
         )
-    return model
+    return cast(CodedVAE, model)
 
 
 class Neighbours(NamedTuple):
@@ -103,7 +105,7 @@ class Subject:
         classes: The name of each label, where labels have names.
     """
 
-    model: DiscreteVAE
+    model: CodedVAE
     display: Pictures | Texts
     starts: Examples
     training: Examples
@@ -127,7 +129,7 @@ class Subject:
         Example:
             >>> from discretevae.data import load
             >>> data = load("digits", binarize="threshold", limit=50)
-            >>> subject = Subject.of(DiscreteVAE(data.shape, 3, 4), data)
+            >>> subject = Subject.of(CodedVAE(data.shape, 3, 4), data)
             >>> subject.codes.shape, len(subject.starts)
             (torch.Size([50, 3]), 50)
         """
@@ -228,7 +230,7 @@ def _of_conditions(examples: Examples, conditions: Sequence[Tensor | None]) -> E
 
 
 @torch.no_grad()
-def _encode(model: DiscreteVAE, examples: Examples) -> Int[Tensor, "N D"]:
+def _encode(model: CodedVAE, examples: Examples) -> Int[Tensor, "N D"]:
     parts = [slice(i, i + ROWS) for i in range(0, len(examples), ROWS)]
     context, none = examples.context, torch.zeros(0, model.num_latents, dtype=torch.int64)
     return torch.cat(

@@ -31,7 +31,7 @@ from discretevae.evaluation.embeddings import cached_array
 from discretevae.evaluation.record import labelled
 from discretevae.experiments.folder import Run
 from discretevae.files import write_text
-from discretevae.models import VAE, DiscreteVAE, GaussianVAE, from_pretrained
+from discretevae.models import VAE, from_pretrained
 
 __all__ = ["Analyst", "code_scores", "log_likelihood"]
 
@@ -138,7 +138,6 @@ class Analyst:
     def _representations(
         self, model: VAE, examples: Examples, data: Splits
     ) -> dict[str, np.ndarray]:
-        assert isinstance(model, DiscreteVAE | GaussianVAE)
         return representations(model.eval(), _batches(examples, data))
 
     def _noted(
@@ -181,7 +180,7 @@ def log_likelihood(model: VAE, data: Splits, samples: int, examples: int) -> Fig
     return labelled(mean_figure(values, note=note), model)
 
 
-def code_scores(model: DiscreteVAE, data: Splits) -> dict[str, float]:
+def code_scores(model: VAE, data: Splits) -> dict[str, float]:
     """Compares the most probable category of the first latent with the labels of the test set."""
     assert data.test.labels is not None
     codes = torch.cat([model.encode(as_batch(batch).x) for batch in _batches(data.test, data)])[

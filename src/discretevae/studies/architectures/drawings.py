@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from sklearn.cluster import KMeans
 
 from discretevae.evaluation import umap_installed
-from discretevae.models import DiscreteVAE, from_pretrained
+from discretevae.models import from_pretrained
 from discretevae.pages.figures import (
     plot_curves_beside,
     plot_embedding,
@@ -106,9 +106,9 @@ class Drawings:
         best = max(self.found.clusters, key=lambda run: run["objective"])
         seed = f"seed {best['seed']:.0f}"
         model = from_pretrained(self.work.run_named(f"clusters/{seed.replace(' ', '-')}").model)
-        assert isinstance(model, DiscreteVAE)
+        categories = model.chain.variables[0].alternatives()
         with torch.no_grad():
-            means = model.decode(torch.arange(model.num_categories)[:, None]).mean
+            means = model.decode(categories.long()[:, None]).mean
         figure = plot_samples(
             means.numpy().astype(float),
             model.shape,

@@ -17,7 +17,7 @@ from discretevae.experiments.recipe import Recipe
 from discretevae.experiments.resolve import resolve_recipe
 from discretevae.experiments.run import build, run_experiment
 from discretevae.files import write_text
-from discretevae.models import DiscreteVAE, from_pretrained
+from discretevae.models import from_pretrained
 from discretevae.studies.architectures.analysis import Analyst, code_scores
 from discretevae.studies.architectures.findings import Bound, Study
 from discretevae.studies.architectures.plan import GROUPS, PIXELS, SWEPT, Experiment, Plan
@@ -246,7 +246,6 @@ class Work:
         """Gives the objective of one clustering and, with labels, the scores of its code."""
         run, data = self.run(experiment), self.data(experiment)
         model = from_pretrained(run.model)
-        assert isinstance(model, DiscreteVAE)
         terms = "train_objective", "train_contrast", "train_mutual_information"
         row = run.read_history(*terms)[-1]
         metrics = run.read_metrics(("test", "elbo"))

@@ -252,9 +252,9 @@ class _Bench:
 
     def _fit(self, name: str, estimator: Estimator, steps: int) -> None:
         """Lets what learns do so, then holds it still."""
-        if not isinstance(estimator, nn.Module):
+        if not estimator.learns:
             return
-        estimator.train()
+        _in_mode(estimator, training=True)
         f, draws = LogLikelihood(self.model, self.x[:TIMED]), self._generator("fit", name)
         for _ in self.progress(range(steps), f"{name} learns"):
             estimator(f, self.logits[:TIMED].clone().requires_grad_(), draws)
@@ -268,8 +268,7 @@ class _Bench:
                 self._estimate_as_in_training(estimator, self._generator("time", name))
                 seconds[name].append(time.perf_counter() - start)
         for estimator in estimators.values():
-            if isinstance(estimator, nn.Module):
-                estimator.eval()
+            _in_mode(estimator, training=False)
         return {name: statistics.median(times[1:]) for name, times in seconds.items()}
 
     def _estimate_as_in_training(self, estimator: Estimator, draws: torch.Generator) -> None:
@@ -326,6 +325,12 @@ class _Bench:
 
     def _generator(self, purpose: str, name: str) -> torch.Generator:
         return generator("gradients", purpose, name, self.seed, device=self.logits.device)
+
+
+def _in_mode(estimator: Estimator, training: bool) -> None:
+    """Has an estimator learn, or hold still; others do neither."""
+    if isinstance(estimator, nn.Module):
+        estimator.train(training)
 
 
 def _shares(count: int, parts: int) -> list[int]:
