@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from inspect import signature
 from math import comb
 
 import pytest
@@ -38,10 +40,19 @@ VARIANTS: dict[str, Callable[[], Estimator]] = {
     "straight-through, τ=0.7": lambda: StraightThrough(temperature=0.7),
 }
 
+SEVERAL: dict[str, Callable[[], Estimator]] = {
+    f"{name}, 3 samples": partial(make, samples=3)  # type: ignore[call-arg]
+    for name, make in ESTIMATORS.items()
+    if "samples" in signature(make).parameters
+}
+"""The same with more than one sample, for what costs no draws to check."""
 
-CLAIMS = {name: make() for name, make in VARIANTS.items()}
-UNBIASED = [name for name, claims in CLAIMS.items() if claims.unbiased]
-BIASED = [name for name, claims in CLAIMS.items() if not claims.unbiased]
+CLAIMS = {name: make() for name, make in (VARIANTS | SEVERAL).items()}
+UNBIASED = [name for name in VARIANTS if CLAIMS[name].unbiased]
+BIASED = [name for name in VARIANTS if not CLAIMS[name].unbiased]
+QUADRATIC = ["reinmax", "mve", "reinmax-cv", "darn"]
+LINEAR = ["straight-through", *QUADRATIC]
+"""Those whose gradient is exact for an f of that degree in each latent."""
 
 
 def pairs(names: list[str], problems: list[str]) -> list[tuple[str, str]]:
@@ -81,25 +92,40 @@ def test_biased_ones_are_caught(name: str, problem_name: str) -> None:
         check_unbiased(VARIANTS[name](), PROBLEMS[problem_name], quantities=("logits",))
 
 
-@pytest.mark.parametrize(("name", "problem"), pairs([*VARIANTS], ["smooth", "binary"]))
-def test_f_sees_codes_unless_relaxed(name: str, problem: str) -> None:
-    check_points(VARIANTS[name](), PROBLEMS[problem])
+@pytest.mark.parametrize(("name", "problem"), pairs([*CLAIMS], ["smooth", "one latent", "binary"]))
+def test_claims_of_points_and_costs(name: str, problem: str) -> None:
+    """f sees codes unless the estimator is relaxed, and as many rows as it says."""
+    check_points(CLAIMS[name], PROBLEMS[problem])
+    check_evaluations(CLAIMS[name], PROBLEMS[problem])
 
 
-@pytest.mark.parametrize(("name", "problem_name"), pairs([*VARIANTS], ["smooth", "binary"]))
-def test_evaluations_are_counted(name: str, problem_name: str) -> None:
-    check_evaluations(VARIANTS[name](), PROBLEMS[problem_name])
+def one_latent(name: str, problem_name: str) -> Problem:
+    """Quadratic in each latent is not quadratic jointly: one latent, of two classes for some."""
+    problem = PROBLEMS[problem_name]
+    classes = 2 if CLAIMS[name].binary_only else 5
+    logits = PROBLEMS["one latent"].logits[:, :classes]
+    return replace(problem, logits=logits, parameters=problem.parameters)
 
 
 @pytest.mark.parametrize(
     ("name", "problem_name"),
-    [("straight-through", "linear"), ("reinmax", "linear"), ("reinmax", "quadratic")],
+    [*((n, "linear") for n in LINEAR), *((n, "quadratic") for n in QUADRATIC)],
 )
 def test_low_orders_are_exact_where_the_theory_says_so(name: str, problem_name: str) -> None:
-    problem = PROBLEMS[problem_name]
-    if problem_name == "quadratic":  # quadratic in each latent, not jointly: one latent decides
-        problem = replace(problem, logits=problem.logits[:1])
-    check_unbiased(ESTIMATORS[name](), problem, quantities=("logits",))
+    check_unbiased(ESTIMATORS[name](), one_latent(name, problem_name), quantities=("logits",))
+
+
+@pytest.mark.parametrize("name", [n for n in BIASED if n not in LINEAR])
+def test_the_others_are_biased_even_for_a_linear_f(name: str) -> None:
+    with pytest.raises(BiasedError, match="logits"):
+        check_unbiased(VARIANTS[name](), one_latent(name, "linear"), quantities=("logits",))
+
+
+def test_straight_through_is_biased_for_a_quadratic_f() -> None:
+    with pytest.raises(BiasedError, match="logits"):
+        check_unbiased(
+            StraightThrough(), one_latent("straight-through", "quadratic"), quantities=("logits",)
+        )
 
 
 def blind(problem: Problem) -> Problem:

@@ -8,9 +8,6 @@ from discretevae.estimators import carms
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
-    Problem,
-    check_evaluations,
-    check_points,
     check_unbiased,
     measure,
 )
@@ -20,21 +17,8 @@ from discretevae.estimators.rloo import RLOO
 from discretevae.latents import categorical
 
 
-# 8 cases × 3 quantities at 1e-6: less than one false alarm in 40,000 seeds; the seed is fixed.
-@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS.keys())
-def test_agrees_with_enumeration(problem: Problem) -> None:
-    check_unbiased(CARMS(), problem, 50_000)
-
-
 def test_agrees_with_enumeration_with_more_samples() -> None:
     check_unbiased(CARMS(samples=4), PROBLEMS["smooth"], 20_000)
-
-
-@pytest.mark.parametrize("samples", [2, 3])
-@pytest.mark.parametrize("name", ["smooth", "one latent", "binary"])
-def test_claims(name: str, samples: int) -> None:
-    check_points(CARMS(samples), PROBLEMS[name])
-    check_evaluations(CARMS(samples), PROBLEMS[name])
 
 
 def gradient_and_codes(
@@ -123,17 +107,6 @@ def test_coupled_samples_without_ratios_are_caught(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(carms, "_ratios", lambda p, *_: p.new_ones(1, *p.shape[:-1]))
     with pytest.raises(BiasedError, match="logits"):
         check_unbiased(CARMS(), PROBLEMS["smooth"])
-
-
-@pytest.mark.parametrize("batch", [(), (5,), (2, 3)])
-def test_shapes_and_generators(batch: tuple[int, ...]) -> None:
-    logits = torch.randn(*batch, 3, 4)
-    first, second = (
-        CARMS(samples=3)(lambda z: z[..., 0].sum(-1), logits, torch.Generator().manual_seed(3))
-        for _ in range(2)
-    )
-    assert first.shape == batch
-    assert torch.equal(first, second)
 
 
 def test_classes_of_tiny_probability_do_no_harm() -> None:

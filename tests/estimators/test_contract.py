@@ -1,5 +1,8 @@
 """What all estimators share: shapes, defaults, refusals, numerics."""
 
+from inspect import signature
+from itertools import product
+
 import pytest
 import torch
 from torch import Tensor
@@ -21,6 +24,10 @@ from discretevae.estimators import (
 )
 from discretevae.estimators.base import with_gradient_of
 from discretevae.latents import EnumerationError
+
+
+def has_samples(kind: type[Estimator]) -> bool:
+    return "samples" in signature(kind).parameters
 
 
 def total(z: Tensor) -> Tensor:
@@ -91,6 +98,86 @@ def test_extreme_logits_give_finite_gradients(estimator: Estimator) -> None:
     assert logits.grad.isfinite().all()
 
 
+def with_ruled_out(estimator: Estimator, kind: str) -> Tensor:
+    """Logits of three latents; some have a class of −inf, or but one that is left."""
+    K = 2 if estimator.binary_only else 4
+    logits = torch.randn(3, K, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    logits[0, 0] = -torch.inf
+    if K > 2:
+        logits[1, 1:3] = -torch.inf
+    if kind == "certain":
+        logits[1:, 1:] = -torch.inf
+    return logits
+
+
+def with_parameters(z: Tensor, w: Tensor) -> Tensor:
+    """A smooth f whose value at a class depends on w and on its number alone."""
+    number = torch.arange(z.shape[-1], dtype=z.dtype) / (z.shape[-1] - 1)
+    along = (z * number).sum(-1)
+    return (1.5 * along.sum(-1) - 2 + w).tanh() + along[..., 0] * w
+
+
+def enumerated(logits: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Value and gradients, summed by hand over the codes of the classes that are left."""
+    logits, w = logits.clone().requires_grad_(), w.clone().requires_grad_()
+    left = [(row > -torch.inf).nonzero()[:, 0].tolist() for row in logits]
+    log_p = [row[classes].log_softmax(-1) for row, classes in zip(logits, left, strict=True)]
+    total = torch.zeros((), dtype=logits.dtype)
+    for choice in product(*(range(len(classes)) for classes in left)):
+        codes = torch.tensor([classes[c] for classes, c in zip(left, choice, strict=True)])
+        z = torch.nn.functional.one_hot(codes, logits.shape[-1]).to(logits.dtype)
+        q = torch.stack([p[c] for p, c in zip(log_p, choice, strict=True)]).sum().exp()
+        total = total + q * with_parameters(z, w)
+    gradients = torch.autograd.grad(total, (logits, w))
+    return total.detach(), *gradients
+
+
+@pytest.mark.parametrize("kind", ["ruled out", "certain"])
+def test_a_logit_of_minus_infinity_rules_its_class_out(estimator: Estimator, kind: str) -> None:
+    """Unbiased ones agree with enumeration; 26 × 2 × 13 coordinates at 1e-8 each."""
+    row, count = with_ruled_out(estimator, kind), 20_000
+    w = torch.tensor(0.3, dtype=torch.float64)
+    logits = row.repeat(count, 1, 1).requires_grad_()
+    each = w.repeat(count).requires_grad_()
+    generator = torch.Generator().manual_seed(0)
+    value = estimator(lambda z: with_parameters(z, each), logits, generator)
+    of_logits, of_w = torch.autograd.grad(value.sum(), (logits, each))
+    for found in (value, of_logits, of_w):
+        assert found.isfinite().all()
+    assert (of_logits[:, row == -torch.inf] == 0).all()
+    if estimator.unbiased:
+        for found, exact in zip((value.detach(), of_logits, of_w), enumerated(row, w), strict=True):
+            bound = 5.8 * found.std(0) / count**0.5 + 1e-9
+            assert ((found.mean(0) - exact).abs() <= bound).all()
+            assert (bound < 0.3 * exact.abs().max() + 1e-8).all(), "too few to see a bias"
+
+
+def test_ruled_out_classes_in_float32(estimator: Estimator) -> None:
+    logits = with_ruled_out(estimator, "ruled out").float().repeat(500, 1, 1).requires_grad_()
+    value = estimator(lambda z: with_parameters(z, torch.tensor(0.3)), logits)
+    (grad,) = torch.autograd.grad(value.sum(), logits)
+    assert value.isfinite().all()
+    assert grad.isfinite().all()
+    assert (grad[logits == -torch.inf] == 0).all()
+
+
+@pytest.mark.parametrize("sizes", [(2, 1), (1, 1), (0, 2)])
+def test_a_code_has_a_latent_and_a_latent_two_classes(
+    estimator: Estimator, sizes: tuple[int, int]
+) -> None:
+    message = "`num_latents` must be at least 1 and `num_categories` at least 2, got {} and {}"
+    with pytest.raises(ValueError, match=message.format(*sizes)):
+        estimator(total, torch.zeros(5, *sizes))
+    logits = ones(estimator, 5, 3)  # nothing of the refused ones is remembered
+    assert estimator(total, logits).shape == (5,)
+
+
+@pytest.mark.parametrize("name", [n for n, m in ESTIMATORS.items() if has_samples(m)])
+def test_no_sample_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"`samples` must be at least [12].*, got 0"):
+        ESTIMATORS[name](samples=0)  # type: ignore[call-arg]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -123,22 +210,6 @@ def test_exact_in_chunks_equals_exact_in_one(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("discretevae.estimators.exact.ROWS", 20)
     for chunked, expected in zip(gradients(), whole, strict=True):
         torch.testing.assert_close(chunked, expected, rtol=1e-12, atol=1e-12)
-
-
-def test_exact_evaluates_shared_codes_once() -> None:
-    class Shared:
-        rows = 0
-
-        def __call__(self, z: Tensor) -> Tensor:
-            raise AssertionError("each code was to be evaluated once")
-
-        def at_codes(self, z: Tensor) -> Tensor:
-            self.rows += len(z)
-            return total(z)[:, None].expand(-1, 5)
-
-    f, logits = Shared(), torch.randn(5, 3, 4)
-    torch.testing.assert_close(Exact()(f, logits), Exact()(total, logits))
-    assert f.rows == 4**3
 
 
 def test_hard_codes_are_exact_to_the_bit() -> None:
@@ -202,6 +273,13 @@ def test_reinmax_against_its_formula() -> None:
     pi = ((logits / 1.3).softmax(-1)[0] + z) / 2
     expected = 2 * jacobian(pi) @ slope - 0.5 * jacobian(p) @ slope
     torch.testing.assert_close(grad[0], expected)
+
+
+def test_auto_for_a_layer_whose_codes_are_not_shared() -> None:
+    assert isinstance(recommended(4, 2, shared=False), Exact)
+    assert isinstance(recommended(1, 17, shared=False), UnorderedSet)
+    assert isinstance(recommended(5, 8, shared=False), UnorderedSet)
+    assert isinstance(recommended(6, 8, shared=False), ReinMax)
 
 
 def test_auto_enumerates_while_it_is_cheap() -> None:

@@ -8,9 +8,6 @@ from discretevae.estimators.base import Estimator
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
-    Problem,
-    check_evaluations,
-    check_points,
     check_unbiased,
     measure,
 )
@@ -18,22 +15,9 @@ from discretevae.estimators.double_cv import DoubleCV
 from discretevae.estimators.rloo import RLOO
 
 
-# 9 cases × 3 quantities at 1e-6: a false alarm less than once in 30,000 seeds; the seed is fixed.
-@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS.keys())
-def test_agrees_with_enumeration(problem: Problem) -> None:
-    check_unbiased(DoubleCV(), problem, 50_000)
-
-
 @pytest.mark.parametrize(("samples", "scale"), [(2, 1.0), (3, 0.5)])
 def test_agrees_with_enumeration_at_any_scale(samples: int, scale: float) -> None:
     check_unbiased(DoubleCV(samples, scale), PROBLEMS["smooth"], 50_000)
-
-
-@pytest.mark.parametrize("samples", [2, 3])
-@pytest.mark.parametrize("name", ["smooth", "binary"])
-def test_claims(name: str, samples: int) -> None:
-    check_points(DoubleCV(samples), PROBLEMS[name])
-    check_evaluations(DoubleCV(samples), PROBLEMS[name])
 
 
 def test_scale_zero_is_rloo() -> None:
@@ -92,12 +76,6 @@ class _OwnGradient(DoubleCV):
 def test_a_scale_fitted_to_the_same_samples_is_caught() -> None:
     with pytest.raises(BiasedError, match="logits"):
         check_unbiased(_OwnGradient(), PROBLEMS["smooth"])
-
-
-@pytest.mark.parametrize("batch", [(), (5,), (2, 3)])
-def test_shapes(batch: tuple[int, ...]) -> None:
-    logits = torch.randn(*batch, 3, 4)
-    assert DoubleCV(samples=3)(lambda z: z[..., 0].sum(-1), logits).shape == batch
 
 
 def test_what_lies_outside_the_theory_is_refused() -> None:

@@ -4,32 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from discretevae.estimators.battery import (
-    PROBLEMS,
-    BiasedError,
-    check_evaluations,
-    check_points,
-    check_unbiased,
-)
 from discretevae.estimators.gst import GST
-
-# Each check of the battery fails by chance once in a million seeds, and the seed is fixed.
-
-
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_value_and_inner_gradient_are_unbiased(name: str) -> None:
-    check_unbiased(GST(), PROBLEMS[name], 100_000, quantities=("value", "parameters"))
-
-
-@pytest.mark.parametrize("name", ["linear", "smooth", "rough", "binary"])
-def test_the_bias_for_logits_is_caught(name: str) -> None:
-    with pytest.raises(BiasedError, match="logits"):
-        check_unbiased(GST(), PROBLEMS[name], quantities=("logits",))
-
-
-def test_claims() -> None:
-    check_points(GST(), PROBLEMS["smooth"])
-    check_evaluations(GST(samples=3), PROBLEMS["smooth"])
 
 
 def shifted(logits: Tensor, drawn: int, gap: float) -> Tensor:
@@ -58,12 +33,6 @@ def test_gradient_against_its_formula(gap: float) -> None:
         y = (shifted(logits, k, gap) / 0.7).softmax(-1)
         expected = (torch.diag(y) - torch.outer(y, y)) @ slope / 0.7
         torch.testing.assert_close(grad, expected)
-
-
-def test_extreme_logits_give_finite_gradients() -> None:
-    logits = torch.tensor([[[1e4, -1e4, 0.0], [0.0, 0.0, 3e4]]], requires_grad=True)
-    (grad,) = torch.autograd.grad(GST(samples=50)(lambda z: z[..., 0].sum(-1), logits), logits)
-    assert grad.isfinite().all()
 
 
 @pytest.mark.parametrize(

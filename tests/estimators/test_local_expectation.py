@@ -1,7 +1,7 @@
 """Local expectations: exact for one latent, unbiased for several, the same in chunks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -11,34 +11,12 @@ from discretevae.estimators.base import Estimator
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
-    Problem,
-    check_evaluations,
-    check_points,
     check_unbiased,
     measure,
 )
 from discretevae.estimators.exact import Exact
 from discretevae.estimators.local_expectation import LocalExpectation
 from discretevae.estimators.rloo import RLOO
-
-
-# 7 problems × 3 quantities at 1e-6: less than one false alarm in 40,000 seeds; the seed is fixed.
-@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS.keys())
-def test_agrees_with_enumeration(problem: Problem) -> None:
-    check_unbiased(LocalExpectation(), problem, 20_000)
-
-
-def test_f_need_not_be_differentiable() -> None:
-    problem = PROBLEMS["smooth"]
-    blind = replace(problem, f=lambda z, w: problem.f(z.detach(), w))
-    check_unbiased(LocalExpectation(samples=2), blind, 20_000)
-
-
-@pytest.mark.parametrize("samples", [1, 3])
-@pytest.mark.parametrize("name", ["smooth", "one latent", "binary"])
-def test_claims(name: str, samples: int) -> None:
-    check_points(LocalExpectation(samples), PROBLEMS[name])
-    check_evaluations(LocalExpectation(samples), PROBLEMS[name])
 
 
 def test_one_latent_is_exact() -> None:
@@ -121,12 +99,6 @@ def test_the_mean_over_latents_for_the_logits_is_caught() -> None:
         check_unbiased(_MeanForTheLogits(), PROBLEMS["smooth"], 5_000)
 
 
-@pytest.mark.parametrize("batch", [(), (5,), (2, 3)])
-def test_shapes(batch: tuple[int, ...]) -> None:
-    logits = torch.randn(*batch, 4, 3)
-    assert LocalExpectation(samples=2)(lambda z: z[..., 0].sum(-1), logits).shape == batch
-
-
 def test_large_codes_fit() -> None:
     logits = torch.zeros(2, 64, 64, requires_grad=True)
     LocalExpectation()(lambda z: z[..., 0].sum(-1), logits).sum().backward()
@@ -134,8 +106,3 @@ def test_large_codes_fit() -> None:
     Exact()(lambda z: z[..., 0].sum(-1), exact).backward()
     assert exact.grad is not None
     torch.testing.assert_close(logits.grad, exact.grad.expand(2, 64, 64))
-
-
-def test_no_sample_is_refused() -> None:
-    with pytest.raises(ValueError, match="`samples` must be at least 1, got 0"):
-        LocalExpectation(samples=0)

@@ -10,26 +10,10 @@ from torch import Tensor
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
-    Problem,
-    check_evaluations,
-    check_points,
     check_unbiased,
     measure,
 )
 from discretevae.estimators.muprop import MuProp
-
-
-# 7 problems × 3 quantities at 1e-6: less than one false alarm in 40,000 seeds; the seed is fixed.
-@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS.keys())
-def test_agrees_with_enumeration(problem: Problem) -> None:
-    check_unbiased(MuProp(), problem, 100_000)
-
-
-@pytest.mark.parametrize("samples", [1, 3])
-@pytest.mark.parametrize("name", ["smooth", "binary"])
-def test_claims(name: str, samples: int) -> None:
-    check_points(MuProp(samples), PROBLEMS[name])
-    check_evaluations(MuProp(samples), PROBLEMS[name])
 
 
 def test_linear_functions_have_an_exact_gradient() -> None:
@@ -81,12 +65,6 @@ class _WithoutTheExpectation(MuProp):
 def test_a_control_variate_without_its_expectation_is_caught() -> None:
     with pytest.raises(BiasedError, match="logits"):
         check_unbiased(_WithoutTheExpectation(), PROBLEMS["smooth"], 100_000)
-
-
-@pytest.mark.parametrize("batch", [(), (5,), (2, 3)])
-def test_shapes(batch: tuple[int, ...]) -> None:
-    logits = torch.randn(*batch, 3, 4)
-    assert MuProp(samples=2)(lambda z: z[..., 0].sum(-1), logits).shape == batch
 
 
 def test_works_where_no_gradient_is_recorded() -> None:

@@ -1,7 +1,6 @@
 """MVE: exact for quadratics, and of the smallest weights that are."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import torch
@@ -10,40 +9,12 @@ from torch import Tensor
 from discretevae.estimators import Estimator, ReinMax
 from discretevae.estimators.battery import (
     PROBLEMS,
-    BiasedError,
-    check_evaluations,
-    check_points,
-    check_unbiased,
     measure,
 )
 from discretevae.estimators.mve import MVE
 
-# Each check of the battery fails by chance once in a million seeds, and the seed is fixed.
 LOGITS = torch.tensor([0.4, -0.3, 1.1, -0.8, 0.0], dtype=torch.float64)
 ODD = torch.cos(1.7 * torch.arange(25.0, dtype=torch.float64)).reshape(5, 5)
-
-
-@pytest.mark.parametrize("name", ["smooth", "rough", "one latent", "binary"])
-def test_value_and_inner_gradient_are_unbiased(name: str) -> None:
-    check_unbiased(MVE(), PROBLEMS[name], 100_000, quantities=("value", "parameters"))
-
-
-@pytest.mark.parametrize("name", ["smooth", "rough", "one latent", "binary"])
-def test_the_bias_for_logits_is_caught(name: str) -> None:
-    with pytest.raises(BiasedError, match="logits"):
-        check_unbiased(MVE(), PROBLEMS[name], quantities=("logits",))
-
-
-@pytest.mark.parametrize("name", ["linear", "quadratic"])
-def test_low_orders_pass_the_battery(name: str) -> None:
-    problem = PROBLEMS[name]
-    one = replace(problem, logits=problem.logits[:1])  # quadratic in each latent, not jointly
-    check_unbiased(MVE(), one, quantities=("logits",))
-
-
-def test_claims() -> None:
-    check_points(MVE(), PROBLEMS["smooth"])
-    check_evaluations(MVE(samples=3), PROBLEMS["smooth"])
 
 
 def gradient_by_class(
@@ -163,15 +134,3 @@ def test_small_probabilities_keep_the_digits_of_float32() -> None:
     double = gradient(torch.float64)
     assert double.abs().max() > 0.01
     torch.testing.assert_close(gradient(torch.float32), double, rtol=1e-5, atol=1e-7)
-
-
-def test_extreme_logits_give_finite_gradients() -> None:
-    logits = torch.tensor([[1e4, -1e4, 0.0], [0.0, -torch.inf, -torch.inf]], requires_grad=True)
-    (grad,) = torch.autograd.grad(MVE(samples=50)(lambda z: z[..., 0].sum(-1), logits), logits)
-    assert grad.dtype == torch.float32
-    assert grad.isfinite().all()
-
-
-def test_no_sample_is_refused() -> None:
-    with pytest.raises(ValueError, match="`samples` must be at least 1, got 0"):
-        MVE(samples=0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from torch import Tensor
 
-from discretevae.estimators import ESTIMATORS, Exact, OverlappingExponential
+from discretevae.estimators import Exact, OverlappingExponential
 from discretevae.estimators.overlapping import smooth
 
 few = settings(deadline=None, max_examples=100)
@@ -164,15 +164,6 @@ def test_extreme_logits_and_draws_stay_in_the_interval(dtype: torch.dtype, beta:
     assert (zeta.diff(dim=0) >= -1e-5).all()
     (gradient,) = torch.autograd.grad(zeta.sum(), logits)
     assert gradient.isfinite().all()
-
-
-def test_it_is_registered_and_declares_what_it_is() -> None:
-    estimator = ESTIMATORS["overlapping-exponential"]()
-    assert isinstance(estimator, OverlappingExponential)
-    assert estimator.relaxed
-    assert estimator.binary_only
-    assert not estimator.unbiased
-    assert estimator.evaluations(5, 2) == 1
 
 
 def test_what_lies_outside_the_theory_is_refused() -> None:

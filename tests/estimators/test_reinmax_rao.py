@@ -8,32 +8,10 @@ from discretevae.estimators import ReinMax
 from discretevae.estimators import conditional_gumbel as module
 from discretevae.estimators.battery import (
     PROBLEMS,
-    BiasedError,
-    check_evaluations,
-    check_points,
-    check_unbiased,
     measure,
 )
 from discretevae.estimators.conditional_gumbel import conditional_gumbel
 from discretevae.estimators.reinmax_rao import ReinMaxRao
-
-# Each check of the battery fails by chance once in a million seeds, and the seed is fixed.
-
-
-@pytest.mark.parametrize("name", ["smooth", "rough", "one latent", "binary"])
-def test_value_and_inner_gradient_are_unbiased(name: str) -> None:
-    check_unbiased(ReinMaxRao(perturbations=2), PROBLEMS[name], quantities=("value", "parameters"))
-
-
-@pytest.mark.parametrize("name", ["linear", "smooth", "rough"])
-def test_the_bias_for_logits_is_caught(name: str) -> None:
-    with pytest.raises(BiasedError, match="logits"):
-        check_unbiased(ReinMaxRao(), PROBLEMS[name], quantities=("logits",))
-
-
-def test_claims() -> None:
-    check_points(ReinMaxRao(), PROBLEMS["smooth"])
-    check_evaluations(ReinMaxRao(samples=3), PROBLEMS["smooth"])
 
 
 def test_gradient_against_its_formula(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,13 +49,6 @@ def test_more_bias_and_less_variance_than_reinmax() -> None:
     _, reinmax, _ = measure(ReinMax(), PROBLEMS["smooth"])
     assert rao.relative_bias > reinmax.relative_bias
     assert rao.standard_error.square().sum() < 0.8 * reinmax.standard_error.square().sum()
-
-
-def test_extreme_logits_give_finite_gradients() -> None:
-    logits = torch.tensor([[1e4, -1e4, 0.0], [0.0, 0.0, 3e4]], requires_grad=True)
-    estimate = ReinMaxRao(samples=50)(lambda z: z[..., 0].sum(-1), logits)
-    (grad,) = torch.autograd.grad(estimate, logits)
-    assert grad.isfinite().all()
 
 
 @pytest.mark.parametrize(

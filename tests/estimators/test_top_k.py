@@ -1,7 +1,6 @@
 """The sum over the top codes: exact part, remainder and samples against enumeration."""
 
 import math
-from dataclasses import replace
 from statistics import NormalDist
 
 import pytest
@@ -31,11 +30,6 @@ def test_agrees_with_enumeration(problem: Problem) -> None:
 @pytest.mark.parametrize(("top", "samples"), [(1, 1), (8, 1), (5, 3)])
 def test_agrees_with_enumeration_at_any_size(top: int, samples: int) -> None:
     check_unbiased(TopK(top, samples), PROBLEMS["smooth"], 20_000)
-
-
-def test_f_need_not_be_differentiable() -> None:
-    problem = PROBLEMS["smooth"]
-    check_unbiased(TopK(), replace(problem, f=lambda z, w: problem.f(z.detach(), w)), 20_000)
 
 
 @pytest.mark.parametrize(("top", "samples"), [(2, 1), (3, 4), (8, 1), (100, 2)])

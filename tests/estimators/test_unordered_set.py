@@ -12,9 +12,6 @@ from discretevae.estimators import RLOO, Exact, unordered_set
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
-    Problem,
-    check_evaluations,
-    check_points,
     check_unbiased,
     measure,
 )
@@ -22,22 +19,9 @@ from discretevae.estimators.unordered_set import UnorderedSet
 from discretevae.latents import categorical, enumerate_codes
 
 
-# 10 cases × 3 quantities at 1e-6: less than one false alarm in 30,000 seeds; the seed is fixed.
-@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS.keys())
-def test_agrees_with_enumeration(problem: Problem) -> None:
-    check_unbiased(UnorderedSet(), problem, 20_000)
-
-
 @pytest.mark.parametrize(("name", "samples"), [("smooth", 2), ("rough", 3), ("binary", 6)])
 def test_agrees_with_enumeration_at_any_size(name: str, samples: int) -> None:
     check_unbiased(UnorderedSet(samples), PROBLEMS[name], 20_000)
-
-
-@pytest.mark.parametrize("samples", [2, 5])
-@pytest.mark.parametrize("name", ["smooth", "one latent", "binary"])
-def test_claims(name: str, samples: int) -> None:
-    check_points(UnorderedSet(samples), PROBLEMS[name])
-    check_evaluations(UnorderedSet(samples), PROBLEMS[name])
 
 
 def chance_of_set(q: Tensor, members: tuple[int, ...], gone: float = 0.0) -> float:
@@ -212,17 +196,6 @@ def test_codes_beyond_enumeration() -> None:
     exact = torch.cat([(p * a).sum()[None], (directions * expected).sum((-2, -1))])
     z = (found.mean(0) - exact) / (found.std(0) / count**0.5)
     assert z.abs().max() < NormalDist().inv_cdf(1 - 1e-6 / 2 / 6)
-
-
-@pytest.mark.parametrize("batch", [(), (5,), (2, 3)])
-def test_shapes_and_generators(batch: tuple[int, ...]) -> None:
-    logits = torch.randn(*batch, 3, 4)
-    first, second = (
-        UnorderedSet()(lambda z: z[..., 0].sum(-1), logits, torch.Generator().manual_seed(3))
-        for _ in range(2)
-    )
-    assert first.shape == batch
-    assert torch.equal(first, second)
 
 
 def test_extreme_logits_give_finite_gradients() -> None:

@@ -129,6 +129,64 @@ def test_impossible_categories_give_no_nan() -> None:
     assert impossible.exp() == 0
 
 
+MASKED = torch.tensor([[0.3, -torch.inf, -0.4, -torch.inf], [1.0, 0.5, -torch.inf, 0.0]]).double()
+
+
+def kept(logits: Tensor, classes: list[list[int]]) -> list[Tensor]:
+    return [row[these] for row, these in zip(logits, classes, strict=True)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_ruled_out_class_is_as_if_it_were_not_there(dtype: torch.dtype) -> None:
+    """Entropy and KL of the classes that are left, value and gradient, by torch's own."""
+    logits = MASKED.to(dtype).requires_grad_()
+    prior = torch.linspace(-1, 1, 8, dtype=dtype).view(2, 4)
+    prior = prior.masked_fill(MASKED.isneginf(), -torch.inf).requires_grad_()
+    left = [[0, 2], [0, 1, 3]]
+    expected = {
+        "entropy": [Categorical(logits=q).entropy() for q in kept(logits, left)],
+        "kl": [
+            torch_kl(Categorical(logits=q), Categorical(logits=p))
+            for q, p in zip(kept(logits, left), kept(prior, left), strict=True)
+        ],
+    }
+    found = {
+        "entropy": categorical.entropy(logits),
+        "kl": categorical.kl_divergence(logits, prior),
+    }
+    for name, value in found.items():
+        torch.testing.assert_close(value, torch.stack(expected[name]))
+        leaves = (logits,) if name == "entropy" else (logits, prior)
+        ours = torch.autograd.grad(value.sum(), leaves)
+        theirs = torch.autograd.grad(torch.stack(expected[name]).sum(), leaves)
+        for one, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_kl_is_infinite_where_the_prior_alone_rules_a_class_out() -> None:
+    logits = torch.tensor([[0.0, 0.0], [0.0, -torch.inf], [0.0, -900.0]], requires_grad=True)
+    prior = torch.tensor([0.0, -torch.inf])
+    kl = categorical.kl_divergence(logits, prior.expand(3, 2))
+    assert kl.tolist() == [torch.inf, 0.0, torch.inf]  # e^−900 is not zero, though float32 says so
+    (gradient,) = torch.autograd.grad(kl.sum(), logits)
+    assert gradient.isfinite().all()
+
+
+def test_log_probabilities_of_ruled_out_classes_and_codes() -> None:
+    logits = MASKED.clone().requires_grad_()
+    codes = torch.cartesian_prod(torch.arange(4), torch.arange(4))
+    z = categorical.sample(logits, 200)
+    assert (z[:, MASKED.isneginf()] == 0).all()
+    q = categorical.log_prob_of_codes(codes, logits).exp()
+    assert float(q.sum().detach()) == pytest.approx(1)
+    assert (q == 0).sum() == 10
+    assert categorical.log_probabilities(logits).isfinite().all()
+    for value in (q.sum(), categorical.log_prob(z, logits).sum()):
+        (gradient,) = torch.autograd.grad(value, logits, retain_graph=True)
+        assert gradient.isfinite().all()
+        assert (gradient[MASKED.isneginf()] == 0).all()
+
+
 def test_samples_have_the_right_frequencies_jointly() -> None:
     """Chi-square over all 16 joint codes; it fails by chance once in 10^6 runs."""
     logits = random_logits(3, 1, 2, 4, scale=1.0)  # one example, D = 2, K = 4

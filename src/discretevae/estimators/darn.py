@@ -54,9 +54,9 @@ class DARN(Point):
 
 
 def darn(
-    logits: Float[Tensor, "*B 2"],
+    logits: Float[Tensor, "*B K"],
     generator: torch.Generator | None = None,
-) -> Float[Tensor, "*B 2"]:
+) -> Float[Tensor, "*B K"]:
     """Draws exact one-hot codes of two classes with the half gradient.
 
     `DARN` has the formula, what it is exact for and biased for, and the source.

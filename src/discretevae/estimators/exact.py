@@ -11,7 +11,13 @@ from torch.utils.checkpoint import checkpoint
 
 from discretevae.estimators.base import Estimator, evaluate
 from discretevae.estimators.functions import CodeFunction, as_code_function
-from discretevae.latents import DEFAULT_BUDGET, categorical, code_chunks, num_codes
+from discretevae.latents import (
+    DEFAULT_BUDGET,
+    categorical,
+    code_chunks,
+    num_codes,
+    require_sizes,
+)
 
 __all__ = ["Exact"]
 
@@ -51,6 +57,7 @@ class Exact(Estimator):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "*B"]:
         *batch, num_latents, num_categories = logits.shape
+        require_sizes(num_latents, num_categories)
         f = as_code_function(f)
         rows_per_code = 1 if f.shared else max(1, logits[..., 0, 0].numel())
         chunk = max(1, ROWS // rows_per_code)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from discretevae.estimators.base import Estimator
 from discretevae.estimators.point import Point, point_of
 from discretevae.estimators.table import POINTS
 from discretevae.names import resolve
@@ -35,7 +36,7 @@ class PointLayer(nn.Module):
                 [1., 1., 1.]], grad_fn=<SumBackward1>)
     """
 
-    def __init__(self, estimator: str | Point = "reinmax") -> None:
+    def __init__(self, estimator: str | Estimator = "reinmax") -> None:
         super().__init__()
         if isinstance(estimator, str):
             estimator = resolve("estimator", estimator, POINTS)()

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from discretevae.estimators.base import Estimator, evaluate, require_samples
-from discretevae.latents import categorical
+from discretevae.latents import categorical, require_sizes
 
 __all__ = ["LocalExpectation"]
 
@@ -63,6 +63,7 @@ class LocalExpectation(Estimator):
         logits: Float[Tensor, "*B D K"],
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "*B"]:
+        require_sizes(*logits.shape[-2:])
         z = categorical.sample(logits, self.samples, generator)
         changes = _changes(*logits.shape[-2:]).to(logits.device)
         chunks = changes.split(max(1, ENTRIES // max(1, z.numel())))

@@ -94,10 +94,10 @@ def smooth(
 
 
 def overlapping_exponential(
-    logits: Float[Tensor, "*B 2"],
+    logits: Float[Tensor, "*B K"],
     temperature: float = 0.125,
     generator: torch.Generator | None = None,
-) -> Float[Tensor, "*B 2"]:
+) -> Float[Tensor, "*B K"]:
     """Draws smoothed binary latents, which are no codes, with their own gradient.
 
     `OverlappingExponential` has the formula, what it is exact for and biased for, and the source.

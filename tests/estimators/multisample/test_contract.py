@@ -93,6 +93,34 @@ def test_log_weights_thousands_of_nats_apart(estimator: MultiSampleEstimator) ->
     torch.testing.assert_close(gradient(torch.float32), exact, rtol=1e-4, atol=0.02)
 
 
+@pytest.mark.parametrize("sizes", [(2, 1), (1, 1), (0, 2)])
+def test_a_code_has_a_latent_and_a_latent_two_classes(
+    estimator: MultiSampleEstimator, sizes: tuple[int, int]
+) -> None:
+    message = "`num_latents` must be at least 1 and `num_categories` at least 2, got {} and {}"
+    with pytest.raises(ValueError, match=message.format(*sizes)):
+        estimate(estimator, torch.zeros(5, *sizes))
+
+
+def test_a_logit_of_minus_infinity_rules_its_class_out(estimator: MultiSampleEstimator) -> None:
+    """The same draws from fewer classes would give the same: mean bound within 5.5 errors."""
+    fewer = torch.randn(1, 2, 3, dtype=torch.float64)
+    logits = torch.cat([fewer, torch.full((1, 2, 1), -torch.inf)], -1)
+    wide, narrow = (v.repeat(50_000, 1, 1).requires_grad_() for v in (logits, fewer))
+    values, gradients = [], []
+    for leaf in (wide, narrow):
+        value = estimate(estimator, leaf, torch.Generator().manual_seed(0))
+        (gradient,) = torch.autograd.grad(value.sum(), leaf)
+        values.append(value.detach())
+        gradients.append(gradient[..., :3])
+        assert value.isfinite().all()
+        assert gradient.isfinite().all()
+        assert (gradient[..., 3:] == 0).all()
+    for one, other in (values, gradients):
+        error = ((one.var(0) + other.var(0)) / 50_000).sqrt()
+        assert ((one.mean(0) - other.mean(0)).abs() < 5.5 * error).all()
+
+
 def test_works_where_no_gradient_is_recorded(estimator: MultiSampleEstimator) -> None:
     with torch.no_grad():
         assert not estimate(estimator, torch.zeros(5, 3, 4)).requires_grad
