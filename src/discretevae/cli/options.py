@@ -65,7 +65,8 @@ def arguments_of(command: Command, given: Mapping[str, Any]) -> dict[str, Any]:
         if is_dataclass(cls):
             own = [one.name for one, *_ in _fields(command, cls)]
             values = {**_defaults(command), **{k: found.pop(k) for k in own if k in found}}
-            found[parameter.name] = cls(**values)
+            make: Any = cls
+            found[parameter.name] = make(**values)
     return found
 
 

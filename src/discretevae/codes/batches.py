@@ -27,7 +27,7 @@ def batch_size(model: VAE) -> int:
         >>> batch_size(DiscreteVAE((28, 28))), batch_size(DiscreteVAE((64, 64)))
         (500, 256)
     """
-    values = max(math.prod(model.shape), model.num_latents * model.num_categories)
+    values = max(math.prod(model.shape), sum(model.chain.classes or [1]))
     return max(1, min(EXAMPLES, VALUES // values))
 
 
