@@ -1,7 +1,7 @@
 """The VAE with D independent categorical latents of K classes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -165,14 +165,17 @@ class DiscreteVAE(VAE):
         logits = self.logits(x, context)
         f = self._log_likelihood_of(x, context)
         if isinstance(self.estimator, MultiSampleEstimator):
-            return self.estimator(lambda z: self._log_weight(z, f, logits), logits, generator)
+            joint = LogJoint(f, log_prior=self.prior.trained_log_prob)
+            log_w = lambda z: joint(z) - categorical.log_prob(z, logits)  # noqa: E731
+            return self.estimator(log_w, logits, generator)
         if isinstance(self.prior, FactorisedPrior):
             kl = self.prior.kl(logits, f.features)
             of_prior = self.prior.kl(logits.detach(), f.features) if self.free_bits else None
             costs = free_bits(kl, self.free_bits, of_prior)
             return beta_elbo(self.estimator(f, logits, generator), costs, self.beta)
         entropy = categorical.entropy(logits).sum(-1)
-        return self.estimator(LogJoint(f, self.beta), logits, generator) + self.beta * entropy
+        joint = LogJoint(f, self.beta, self.prior.trained_log_prob)
+        return self.estimator(joint, logits, generator) + self.beta * entropy
 
     def elbo_terms(
         self,
@@ -386,8 +389,14 @@ class LogLikelihood(ConditionalLogLikelihood):
 class LogJoint:
     """f(z) = log p(x | z) + β log p(z), where the prior couples the latents."""
 
-    def __init__(self, f: ConditionalLogLikelihood, beta: float = 1.0) -> None:
+    def __init__(
+        self,
+        f: ConditionalLogLikelihood,
+        beta: float = 1.0,
+        log_prior: Callable[..., Tensor] | None = None,
+    ) -> None:
         self.f, self.beta = f, beta
+        self.log_prior = f.model.prior.log_prob if log_prior is None else log_prior
         if hasattr(f, "at_codes"):
             self.at_codes = self._at_codes
 
@@ -397,11 +406,11 @@ class LogJoint:
         return self.f.context
 
     def __call__(self, z: Float[Tensor, "S *B D K"]) -> Float[Tensor, "S *B"]:
-        return self.f(z) + self.beta * self.f.model.prior.log_prob(z, self.f.features)
+        return self.f(z) + self.beta * self.log_prior(z, self.f.features)
 
     def _at_codes(self, z: Float[Tensor, "S D K"]) -> Float[Tensor, "S *B"]:
         log_p_x = self.f.at_codes(z)  # type: ignore[attr-defined]
-        log_prior = self.f.model.prior.log_prob(z)
+        log_prior = self.log_prior(z)
         return log_p_x + self.beta * log_prior.view(-1, *[1] * (log_p_x.ndim - 1))
 
 
