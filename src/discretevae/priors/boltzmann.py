@@ -148,7 +148,8 @@ class BoltzmannPrior(Prior):
     @property
     def machine(self) -> BipartiteMachine:
         """The density but for log Z, as one of two sides."""
-        return BipartiteMachine(*self.bias.split([self.of_a, self.of_b]), self.weight)
+        bias_a, bias_b = self.bias.split([self.of_a, self.of_b])
+        return BipartiteMachine(bias_a, bias_b, self.weight)
 
     def log_prob(
         self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*B C"] | None = None

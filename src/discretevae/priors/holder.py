@@ -56,11 +56,11 @@ def _minimised(machine: BipartiteMachine) -> float:
     def closure() -> Tensor:
         optimizer.zero_grad()
         bound = _bound(machine, codes, blocks, shift_a, shift_b)
-        bound.backward()  # type: ignore[no-untyped-call]
+        bound.backward()
         seen.append(float(bound.detach()))
         return bound
 
-    optimizer.step(closure)  # type: ignore[arg-type]
+    optimizer.step(closure)
     return min(seen)  # every point bounds
 
 
