@@ -31,11 +31,11 @@ from discretevae.models import (
     from_pretrained,
 )
 from discretevae.networks import MLP
-from discretevae.processes import start_processes
 from discretevae.schema.vocabulary import Vocabulary
 from discretevae.studies.laboratory import measure_gradients
 from discretevae.training.checkpoints import CheckpointError, read_checkpoint
 from discretevae.training.fit import _quiet
+from discretevae.training.processes import start_processes
 
 SMALL = MLP((4,))
 MAKE: dict[str, Callable[[], VAE]] = {

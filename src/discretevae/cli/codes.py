@@ -34,7 +34,7 @@ def encode(
     """
     from discretevae.codes import encode_file
     from discretevae.pages.progress import track
-    from discretevae.processes import start_processes
+    from discretevae.training.processes import start_processes
 
     opened, model = _opened(run)
     path = _output(output or opened.folder / "codes.npz", ".npz")

@@ -9,7 +9,7 @@ from discretevae.cli.options import OptionsError
 from discretevae.cli.parser import typed_options
 from discretevae.experiments.recipe import Recipe
 from discretevae.names import require_count
-from discretevae.processes import process_rank
+from discretevae.training.processes import process_rank
 
 if TYPE_CHECKING:
     from discretevae.data import Splits

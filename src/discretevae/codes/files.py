@@ -20,7 +20,7 @@ from discretevae.data.binarize import BINARIZERS, Binarizer
 from discretevae.data.blocks import Blocks
 from discretevae.files import atomic_path
 from discretevae.models import DiscreteVAE
-from discretevae.processes import Processes
+from discretevae.training.processes import Processes
 
 __all__ = ["decode_file", "decoded", "encode_file", "encoded", "require_same_model"]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -347,7 +347,7 @@ class Chain:
             found = [part.to(wide) for part in found]
         return torch.cat(found, -1)
 
-    def variations(self, code: Float[Tensor, " W"]) -> Float[Tensor, "D N W"]:
+    def variations(self, code: Shaped[Tensor, " W"]) -> Shaped[Tensor, "D N W"]:
         """Changes each number of the variable that the prior draws first to all that it may be.
 
         What follows it under the prior becomes the most probable; all others stay as they are.

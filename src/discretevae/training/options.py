@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from discretevae.names import named, require_names, require_seed
-from discretevae.processes import require_processes
+from discretevae.training.processes import require_processes
 from discretevae.training.schedules import require_range
 
 __all__ = ["Aim", "Loop", "TrainingOptions"]

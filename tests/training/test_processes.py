@@ -10,7 +10,7 @@ from discretevae.codes import encode_file
 from discretevae.data import BINARIZERS, generator
 from discretevae.data.blocks import Blocks
 from discretevae.models import DiscreteVAE
-from discretevae.processes import Processes, process_rank, start_processes
+from discretevae.training.processes import Processes, process_rank, start_processes
 
 
 @pytest.mark.parametrize("count", [2, 3, 9])
