@@ -155,9 +155,8 @@ def likelihood(name: str, changes: Mapping[str, Any], examples: int) -> dict[str
 
 
 def _partition_error(model: VAE) -> float | None:
-    """Of log Z, where that is estimated."""
-    error = getattr(getattr(model, "prior", None), "log_partition_se", None)
-    return None if error is None else float(error)
+    estimate = model.log_partition()
+    return None if estimate is None else estimate.upper_se
 
 
 @torch.enable_grad()

@@ -110,14 +110,27 @@ def _figures(
     if model.enumerable:
         values = evaluate_log_likelihood(model, batches("exact log-likelihood"), None)
         figures["exact_log_likelihood"] = mean_figure(values, note="sum over all codes")
-    for name, error in model.standard_errors().items():
-        note = "standard error of log Z, which all bounds share; they take its upper end"
-        figures[f"{name}_error"] = Figure(error, None, NATS, note)
+    figures |= _partition_figures(model)
     if batches.labels is not None:
         figures |= _accuracy(model, batches)
     if model.categorical is not None:
         figures |= _health_figures(code_health(model, batches("usage of the code")))
     return {name: labelled(figure, model) for name, figure in figures.items()}
+
+
+def _partition_figures(model: VAE) -> dict[str, Figure]:
+    """How sure an estimated log Z is, which all bounds share."""
+    estimate = model.log_partition()
+    if estimate is None:
+        return {}
+    error = "standard error of the upper end of log Z, which all bounds take"
+    gap = "between both ends of log Z: the bounds may be better by so much"
+    if estimate.disagree:
+        gap += "; the two sides disagree, so that neither is to be trusted"
+    return {
+        "log_partition_error": Figure(estimate.upper_se, None, NATS, error),
+        "log_partition_gap": Figure(estimate.gap, None, NATS, gap),
+    }
 
 
 def _bound_figures(model: VAE, batches: _Labelled, generator: torch.Generator) -> dict[str, Figure]:

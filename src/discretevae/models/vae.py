@@ -22,6 +22,7 @@ from discretevae.names import require_count, resolve
 from discretevae.networks import NETWORKS, Network, OwnNetwork, network_from_config
 from discretevae.networks.conditioned import ConditionedEncoder, context_network
 from discretevae.objectives import ELBO
+from discretevae.priors.log_partition import LogPartition
 
 __all__ = ["VAE", "at_least_float32"]
 
@@ -122,9 +123,10 @@ class VAE(nn.Module, ABC):
         """Gives the probabilities of labels; none where the model has none."""
         return None
 
-    def standard_errors(self) -> dict[str, float]:
-        """Gives the errors, in nats, that all of its bounds share; empty where there are none."""
-        return {k: v for part in self.chain.variables for k, v in part.standard_errors().items()}
+    def log_partition(self) -> LogPartition | None:
+        """Gives both ends of the log Z that all of its bounds share; none where it is exact."""
+        found = (variable.log_partition() for variable in self.chain.variables)
+        return next((estimate for estimate in found if estimate is not None), None)
 
     def set_temperature(self, temperature: float) -> None:
         """Gives every estimator that has a temperature this one."""

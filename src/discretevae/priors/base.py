@@ -73,11 +73,6 @@ class Prior(nn.Module, ABC):
         """Gives both ends of log Z of these weights; None where p(z) is exact."""
         return None
 
-    def standard_errors(self) -> dict[str, float]:
-        """Gives the errors, in nats, that all of `log_prob` shares; empty where it is exact."""
-        estimate = self.log_partition_estimate()
-        return {} if estimate is None else {"log_partition": estimate.upper_se}
-
     def log_prob_of_codes(
         self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "*SB"]:

@@ -141,5 +141,5 @@ class Categorical(Variable):
     def prior_mode(self, known: Known) -> Float[Tensor, "*SB D K"]:
         return self.mode(self.prior.logits_given(known))
 
-    def standard_errors(self) -> dict[str, float]:
-        return self.prior.standard_errors()
+    def log_partition(self) -> Any:
+        return self.prior.log_partition()

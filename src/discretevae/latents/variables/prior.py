@@ -48,9 +48,9 @@ class PriorGiven(ABC):
         """Gives the logits of a prior that follows other variables."""
         raise NotImplementedError(f"{type(self).__name__} follows no other variable.")
 
-    def standard_errors(self) -> dict[str, float]:
-        """Gives the errors, in nats, that all of `log_p` shares; empty where it is exact."""
-        return {}
+    def log_partition(self) -> Any:
+        """Gives both ends of the log Z on which `log_p` rests; none where that is exact."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class PriorAlone(PriorGiven):
         """Whether its KL has a closed form."""
         return self.prior.closed
 
-    def standard_errors(self) -> dict[str, float]:
-        return self.prior.standard_errors()
+    def log_partition(self) -> Any:
+        return self.prior.log_partition_estimate()
 
     def kl(self, q: Tensor, known: Known) -> Float[Tensor, "*SB D"]:
         return self.prior.kl(q, known.context)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -140,6 +140,6 @@ class Variable(ABC):
         """Gives the most probable value under a prior that follows others."""
         raise NotImplementedError(f"{self.name} follows no other variable.")
 
-    def standard_errors(self) -> dict[str, float]:
-        """Gives the errors, in nats, that all that is reported of it shares; empty where none."""
-        return {}
+    def log_partition(self) -> Any:
+        """Gives both ends of the log Z on which its log p rests; none where that is exact."""
+        return None
