@@ -17,7 +17,7 @@ from discretevae.latents import require_sizes
 from discretevae.latents.variables import VARIABLES, Known, PriorAlone, Variable
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
-from discretevae.models.vae import VAE, described_network
+from discretevae.models.vae import VAE, Context, Data, described_network
 from discretevae.names import require_count, resolve
 from discretevae.networks import Network
 from discretevae.networks.conditioned import LatentEmbedding, context_network
@@ -132,15 +132,11 @@ class CodedVAE(VAE, ABC):
     def _decode(self, known: Known) -> Tensor:
         return self._decoded(self.code(known.values["z"]), known.context)
 
-    def logits(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B D K"]:
+    def logits(self, x: Data, context: Context = None) -> Float[Tensor, "*B D K"]:
         """Gives the unnormalised log q(z|x)."""
         return self.z.q(self.known(x, context))
 
-    def embedding(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B DK"]:
+    def embedding(self, x: Data, context: Context = None) -> Float[Tensor, "*B DK"]:
         """Gives the probabilities of all classes of all latents."""
         return self.logits(x, context).softmax(-1).flatten(-2)
 
@@ -180,7 +176,7 @@ class LogLikelihood(CodeFunction):
 
     shared = True
 
-    def __init__(self, model: CodedVAE, x: Float[Tensor, "*B_and_shape"]) -> None:
+    def __init__(self, model: CodedVAE, x: Data) -> None:
         self.chain, self.x = model.chain, x
 
     def __call__(self, z: Float[Tensor, "S *B D K"]) -> Float[Tensor, "S *B"]:

@@ -55,6 +55,7 @@ class DiscreteVAE(CodedVAE):
     Reference: Jeffares & Liu, An Introduction to Discrete Variational Autoencoders, 2025.
 
     Example:
+        >>> import torch
         >>> model = DiscreteVAE((784,), num_latents=4, num_categories=8, network="tutorial")
         >>> x = torch.bernoulli(torch.full((5, 784), 0.2))
         >>> (-model.objective(x)).mean().backward()

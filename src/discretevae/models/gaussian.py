@@ -40,6 +40,7 @@ class GaussianVAE(VAE):
     Reference: Kingma & Welling, Auto-Encoding Variational Bayes, 2014, eq. 10 and appendix B.
 
     Example:
+        >>> import torch
         >>> model = GaussianVAE((784,), num_latents=10)
         >>> x = torch.bernoulli(torch.full((5, 784), 0.2))
         >>> model.elbo(x).shape, model.encode(x).shape

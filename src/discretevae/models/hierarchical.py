@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -16,7 +15,7 @@ from discretevae.latents.variables import Categorical, Known, LogitsGiven, Prior
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
 from discretevae.models.coded import KINDS, require_floor
-from discretevae.models.vae import VAE, at_least_float32
+from discretevae.models.vae import VAE, Context, Data, Draws, at_least_float32
 from discretevae.names import resolve
 from discretevae.networks import Network
 from discretevae.networks.conditioned import TRUNK_FEATURES
@@ -87,6 +86,7 @@ class HierarchicalVAE(VAE):
     with discrete layers: Rolfe, Discrete Variational Autoencoders, 2017, section 3.
 
     Example:
+        >>> import torch
         >>> model = HierarchicalVAE((784,), num_latents=(6, 3), num_categories=8)
         >>> x = torch.bernoulli(torch.full((5, 784), 0.2))
         >>> (-model.objective(x)).mean().backward()
@@ -198,9 +198,7 @@ class HierarchicalVAE(VAE):
         known = Known(values={_name(other): code for other, code in z.items()})
         return self._variable(layer).log_p(z[layer], known)
 
-    def logits(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B D K"]:
+    def logits(self, x: Data, context: Context = None) -> Float[Tensor, "*B D K"]:
         """Gives the unnormalised log q of the layer inferred first, the one that sees x alone."""
         return self.posterior(x, context)
 
@@ -212,11 +210,7 @@ class HierarchicalVAE(VAE):
         )
 
     def kl_per_layer(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        samples: int = 1,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
+        self, x: Data, samples: int = 1, generator: Draws = None, context: Context = None
     ) -> Float[Tensor, "*B L"]:
         """Estimates without bias what each layer adds to the KL, in nats, from z_1 to z_L.
 

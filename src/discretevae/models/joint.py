@@ -12,6 +12,7 @@ from discretevae.latents.variables import Gaussian, Known, beside
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
 from discretevae.models.coded import CodedVAE
+from discretevae.models.vae import Context, Data
 from discretevae.networks import Network
 from discretevae.priors import Prior
 
@@ -65,6 +66,7 @@ class JointVAE(CodedVAE):
     eqs. 4–5, there with a relaxed z.
 
     Example:
+        >>> import torch
         >>> model = JointVAE((784,), num_latents=1, num_categories=10, num_continuous=3)
         >>> x = torch.bernoulli(torch.full((5, 784), 0.2))
         >>> (-model.objective(x)).mean().backward()
@@ -132,9 +134,7 @@ class JointVAE(CodedVAE):
     def describe(self) -> str:
         return f"{super().describe()}, and {self.num_continuous} Gaussian latents"
 
-    def continuous(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B L 2"]:
+    def continuous(self, x: Data, context: Context = None) -> Float[Tensor, "*B L 2"]:
         """Gives the parameters of q(u|x): mean and log σ along the last dimension."""
         return self._parameters_of(self.known(x, context))
 

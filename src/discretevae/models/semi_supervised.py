@@ -16,7 +16,7 @@ from discretevae.latents.variables import Categorical, Known, PriorAlone, PriorG
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
 from discretevae.models.discrete import DiscreteVAE
-from discretevae.models.vae import VAE, at_least_float32
+from discretevae.models.vae import VAE, Context, Data, Draws, at_least_float32
 from discretevae.names import resolve
 from discretevae.networks import NETWORKS, Network, network_from_config
 from discretevae.networks.conditioned import ConditionedEncoder
@@ -52,9 +52,7 @@ class LabelPrior(PriorGiven):
         possible = ((z > 0) <= known.features.possible).all(-1).all(-1)
         return z.new_full((), -math.log(z.shape[-1])).where(possible, -math.inf)
 
-    def sample(
-        self, count: int, known: Known, generator: torch.Generator | None
-    ) -> Int[Tensor, "count 1"]:
+    def sample(self, count: int, known: Known, generator: Draws) -> Int[Tensor, "count 1"]:
         return categorical.sample(_certain(known.features.possible), 1, generator)[0].argmax(-1)
 
 
@@ -225,18 +223,18 @@ class SemiSupervisedVAE(VAE):
         z, y = (known.values[name].flatten(-2) for name in ("z", "y"))
         return at_least_float32(self.conditional.decoder(beside(z, y)))
 
-    def _known(self, x: Float[Tensor, "*B_and_shape"], given: Known) -> Known:
+    def _known(self, x: Data, given: Known) -> Known:
         label = at_least_float32(self.encoder(x)).unsqueeze(-2)
         trunk = self._conditioned.trunk(x)
         return Known(Seen(given.features.possible, label, trunk))
 
-    def given(self, context: Tensor | None, batch: tuple[int, ...]) -> Known:
+    def given(self, context: Context, batch: tuple[int, ...]) -> Known:
         return Known(Seen(self._possible(context, batch)))
 
     def describe(self) -> str:
         return f"a class of {self.num_classes} and {self.conditional.describe()}"
 
-    def describe_context(self, context: Tensor | None, batch: tuple[int, ...]) -> None:
+    def describe_context(self, context: Context, batch: tuple[int, ...]) -> None:
         """Refuses labels that do not suit the model; no network sees them but those of p(x|y).
 
         Raises:
@@ -245,33 +243,24 @@ class SemiSupervisedVAE(VAE):
         """
         self._possible(context, batch)
 
-    def logits(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B 1 C"]:
+    def logits(self, x: Data, context: Context = None) -> Float[Tensor, "*B 1 C"]:
         """Gives the unnormalised log q(y|x), whether the label is known or not."""
         return self.known(x, context).features.label
 
-    def posterior(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B 1 C"]:
+    def posterior(self, x: Data, context: Context = None) -> Float[Tensor, "*B 1 C"]:
         """Gives the parameters of q(y|x), its logits, whether the label is known or not."""
         return self.logits(x, context)
 
-    def embedding(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B C"]:
+    def embedding(self, x: Data, context: Context = None) -> Float[Tensor, "*B C"]:
         """Gives q(y|x), whether the label is known or not."""
         return self.logits(x, context).squeeze(-2).softmax(-1)
 
-    def predict(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B C"]:
+    def predict(self, x: Data) -> Float[Tensor, "*B C"]:
         """Gives the probabilities of the classes, q(y|x)."""
         return self.embedding(x)
 
     def objective(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
+        self, x: Data, generator: Draws = None, context: Context = None
     ) -> Float[Tensor, "*B"]:
         """Gives what is maximised: each example's bound, and α log q(y|x) where y is known.
 
@@ -297,7 +286,7 @@ class SemiSupervisedVAE(VAE):
         built = {**config, "classifier": classifier, "prior": prior}
         return super().from_architecture(built, **options)
 
-    def _possible(self, context: Tensor | None, batch: tuple[int, ...]) -> Bool[Tensor, "*B 1 C"]:
+    def _possible(self, context: Context, batch: tuple[int, ...]) -> Bool[Tensor, "*B 1 C"]:
         """Marks the label of each example that has one, else all."""
         if context is None:
             shape = (*batch, 1, self.num_classes)

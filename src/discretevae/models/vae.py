@@ -24,7 +24,14 @@ from discretevae.networks.conditioned import ConditionedEncoder, context_network
 from discretevae.objectives import ELBO
 from discretevae.priors.log_partition import LogPartition
 
-__all__ = ["VAE", "at_least_float32"]
+__all__ = ["VAE", "Context", "Data", "Draws", "at_least_float32", "described_network"]
+
+Data = Float[Tensor, "*B_and_shape"]
+"""A batch of observations."""
+Draws = torch.Generator | None
+"""The source of random draws; PyTorch's own where there is none."""
+Context = Tensor | None
+"""What a conditional model is given with each observation."""
 
 AnyVAE = TypeVar("AnyVAE", bound="VAE")
 
@@ -119,7 +126,7 @@ class VAE(nn.Module, ABC):
         """Says in words what the code is."""
         return f"the code of a {self.kind}"
 
-    def predict(self, x: Float[Tensor, "*B_and_shape"]) -> Float[Tensor, "*B C"] | None:
+    def predict(self, x: Data) -> Float[Tensor, "*B C"] | None:
         """Gives the probabilities of labels; none where the model has none."""
         return None
 
@@ -141,9 +148,7 @@ class VAE(nn.Module, ABC):
         return {name: v for name, v in state.items() if "estimator" not in name.split(".")}
 
     @contextmanager
-    def encoded_once(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Iterator[None]:
+    def encoded_once(self, x: Data, context: Context = None) -> Iterator[None]:
         """Runs the encoder on this very tensor once, however often its posterior is asked for.
 
         Example:
@@ -160,7 +165,7 @@ class VAE(nn.Module, ABC):
         finally:
             self._encoded = before
 
-    def known(self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None) -> Known:
+    def known(self, x: Data, context: Context = None) -> Known:
         """Gives what the encoder says of the data, beside the features of their context."""
         if self._encoded is not None:
             of, given, known = self._encoded
@@ -176,7 +181,7 @@ class VAE(nn.Module, ABC):
             given, features=at_least_float32(self.encoder(x) if c is None else self.encoder(x, c))
         )
 
-    def given(self, context: Tensor | None, batch: tuple[int, ...]) -> Known:
+    def given(self, context: Context, batch: tuple[int, ...]) -> Known:
         """Gives what a context alone says, with nothing of the data.
 
         Raises:
@@ -185,7 +190,7 @@ class VAE(nn.Module, ABC):
         return Known(context=self.describe_context(context, batch))
 
     def describe_context(
-        self, context: Tensor | None, batch: tuple[int, ...]
+        self, context: Context, batch: tuple[int, ...]
     ) -> Float[Tensor, "*B C"] | None:
         """Gives the features of a context, which must suit the model.
 
@@ -206,29 +211,24 @@ class VAE(nn.Module, ABC):
             raise ValueError(f"`context` must have shape {expected}, got {found}.")
         return at_least_float32(self.context_network(context.to(self.dtype)))
 
-    def _decoded(self, seen: Float[Tensor, "*SB F"], context: Tensor | None = None) -> Tensor:
+    def _decoded(self, seen: Float[Tensor, "*SB F"], context: Context = None) -> Tensor:
         """What the decoder says of what it sees, beside the features of the context."""
         if context is not None:
             seen = beside(seen, context.to(seen.dtype))
         return at_least_float32(self.decoder(seen))
 
-    def posterior(self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None) -> Tensor:
+    def posterior(self, x: Data, context: Context = None) -> Tensor:
         """Gives the parameters of q of the variable that is inferred first."""
         return self.exposed.q(self.known(x, context))
 
-    def embedding(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B E"]:
+    def embedding(self, x: Data, context: Context = None) -> Float[Tensor, "*B E"]:
         """Gives q(z|x) as a vector that can be compared: for contrastive losses."""
         chain = self.chain
         _, q = chain.most_probable(self.known(x, context), self._batch(x))
         return torch.cat([chain.named(name).summary(q[name]) for name in chain.order], -1)
 
     def objective(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
+        self, x: Data, generator: Draws = None, context: Context = None
     ) -> Float[Tensor, "*B"]:
         """Gives the trained surrogate, to be maximised; no bound unless its estimator says so.
 
@@ -244,32 +244,24 @@ class VAE(nn.Module, ABC):
         return self.chain.objective(x, self.known(x, context), generator)
 
     def elbo_terms(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        samples: int = 1,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
+        self, x: Data, samples: int = 1, generator: Draws = None, context: Context = None
     ) -> ELBO:
         """Estimates reconstruction and KL of the true bound from hard samples."""
         return self.chain.elbo_terms(x, self.known(x, context), samples, generator)
 
     def log_weights(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        samples: int,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
+        self, x: Data, samples: int, generator: Draws = None, context: Context = None
     ) -> Float[Tensor, "S *B"]:
         """Draws log w = log p(x, z) − log q(z|x), z ~ q, in nats."""
         return self.chain.log_weights(x, self.known(x, context), samples, generator)
 
     def weighted(
         self,
-        x: Float[Tensor, "*B_and_shape"],
+        x: Data,
         samples: int | None = None,
         chunk: int = ROWS,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
+        generator: Draws = None,
+        context: Context = None,
     ) -> Iterator[tuple[Distribution, Float[Tensor, "S *B"]]]:
         """Yields p(x|z) of codes, and log-weights whose exponentials sum to p(x) or estimate it.
 
@@ -292,11 +284,7 @@ class VAE(nn.Module, ABC):
             yield p, log_w - math.log(samples)
 
     def encode(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        sample: bool = False,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
+        self, x: Data, sample: bool = False, generator: Draws = None, context: Context = None
     ) -> Tensor:
         """Gives the most probable code of each example, or one drawn from the posterior.
 
@@ -307,7 +295,7 @@ class VAE(nn.Module, ABC):
             return chain.codes(chain.draw(known, batch, 1, generator)[0])[0]
         return chain.codes(chain.most_probable(known, batch)[0])
 
-    def decode(self, codes: Tensor, context: Tensor | None = None) -> Distribution:
+    def decode(self, codes: Tensor, context: Context = None) -> Distribution:
         """Gives p(x | codes); its `log_prob` is per example.
 
         Raises:
@@ -317,22 +305,13 @@ class VAE(nn.Module, ABC):
         given = self.given(context, tuple(codes.shape[:-1]))
         return self.chain.observe(self.chain.values(codes, given, self.dtype))
 
-    def sample_codes(
-        self,
-        count: int,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Tensor:
+    def sample_codes(self, count: int, generator: Draws = None, context: Context = None) -> Tensor:
         """Draws codes from the prior."""
         require_count("count", count, 0)
         return self.chain.sample(count, self.given(context, (count,)), self.dtype, generator)
 
     def elbo(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        samples: int = 1,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
+        self, x: Data, samples: int = 1, generator: Draws = None, context: Context = None
     ) -> Float[Tensor, "*B"]:
         """Estimates the true ELBO without bias, in nats: β = 1, hard samples, closed-form KL.
 
@@ -345,11 +324,7 @@ class VAE(nn.Module, ABC):
         return self.elbo_terms(x, samples, generator, context).elbo
 
     def log_likelihood(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        samples: int | None = None,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
+        self, x: Data, samples: int | None = None, generator: Draws = None, context: Context = None
     ) -> Float[Tensor, "*B"]:
         r"""Bounds log p(x) by S importance weights, in nats; by default exact where it can be.
 
@@ -378,10 +353,7 @@ class VAE(nn.Module, ABC):
         return self.chain.is_enumerable(self.likelihood.cheap_codes)
 
     def exact_log_likelihood(
-        self,
-        x: Float[Tensor, "*B_and_shape"],
-        budget: int = DEFAULT_BUDGET,
-        context: Tensor | None = None,
+        self, x: Data, budget: int = DEFAULT_BUDGET, context: Context = None
     ) -> Float[Tensor, "*B"]:
         r"""Gives log p(x) itself, in nats, by summing over all codes.
 
@@ -396,17 +368,12 @@ class VAE(nn.Module, ABC):
         given = self.given(context, self._batch(x))
         return self.chain.exact_log_likelihood(x, given, budget)
 
-    def reconstruct(
-        self, x: Float[Tensor, "*B_and_shape"], context: Tensor | None = None
-    ) -> Float[Tensor, "*B_and_shape"]:
+    def reconstruct(self, x: Data, context: Context = None) -> Data:
         """Gives what stands for p(x | z) at the most probable code: its mean, or such like."""
         return self.likelihood.point(self.decode(self.encode(x, context=context), context))
 
     def sample(
-        self,
-        count: int,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
+        self, count: int, generator: Draws = None, context: Context = None
     ) -> Float[Tensor, "count *shape"]:
         """Draws codes from the prior and gives what stands for p(x | z) of each.
 
