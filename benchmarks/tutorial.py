@@ -13,6 +13,7 @@ import json
 import math
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -102,7 +103,7 @@ def page(record: dict[str, Any], command: str) -> str:
         "| | " + " | ".join(record["runs"]) + " |",
         "|---|" + "---|" * len(record["runs"]),
     ]
-    rows = {
+    rows: dict[str, Callable[[dict[str, Any]], str]] = {
         "estimator": lambda r: ", ".join(str(v) for v in r["estimator"].values()),
         "epochs, batch": lambda r: f"{r['training']['epochs']}, {r['training']['batch_size']}",
         "optimiser, learning rate": lambda r: ", ".join(
