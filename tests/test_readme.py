@@ -1,15 +1,18 @@
 """The README is true: its example runs, its table names every estimator."""
 
+import importlib.util
+import json
 import os
 import re
 from pathlib import Path
 
 import pytest
 
-from discretevae.estimators import ESTIMATORS
+from discretevae.estimators import ESTIMATORS, functional
 from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
@@ -23,10 +26,41 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_search_runs_in_its_smallest_form(capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = EXAMPLES[1:]
+    example = EXAMPLES[1]
     assert "epochs=30" in example
     exec(compile(example.replace("epochs=30", "epochs=1"), "README.md", "exec"), {})
     assert "categoricalvae__num_latents" in capsys.readouterr().out
+
+
+def test_the_layer_of_ones_own_network_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = EXAMPLES[2:]
+    exec(compile(example, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "tensor([0., 1.]" in printed
+    assert "torch.Size([32, 10, 8]) tensor([1., 1., 1., 1., 1.]" in printed
+
+
+def test_every_function_of_a_network_is_named() -> None:
+    section = README.split("## In your own network")[1].split("\n## ")[0]
+    assert {name for name in functional.__all__ if f"`{name}`" not in section} == set()
+
+
+def test_the_tutorials_page_is_what_its_figures_say() -> None:
+    """The page as its generator writes it, and the same figures in the table here."""
+    spec = importlib.util.spec_from_file_location("tutorial", ROOT / "benchmarks" / "tutorial.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tutorial = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tutorial)
+    record = json.loads((ROOT / "results" / "tutorial.json").read_text())
+    page = (ROOT / "results" / "tutorial.md").read_text(encoding="utf-8")
+    assert page == tutorial.page(record, "python benchmarks/tutorial.py")
+    for name, found in record["runs"].items():
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| {name} |")]
+        for figure in ("elbo", "exact_log_likelihood"):
+            value, error = (found["evaluation"]["test"][figure][key] for key in ("value", "se"))
+            assert f"−{-value:.2f} ± {error:.2f}" in row
+        assert f"{found['history'][-1]['seconds']:.0f} s" in row
 
 
 def test_the_table_names_every_estimator() -> None:
@@ -38,4 +72,4 @@ def test_the_table_names_every_estimator() -> None:
 
 def test_every_picture_is_there() -> None:
     for path in re.findall(r"!\[.*?\]\((.*?)\)", README, flags=re.DOTALL):
-        assert (Path(__file__).parent.parent / path).is_file(), path
+        assert (ROOT / path).is_file(), path
