@@ -6,12 +6,15 @@ import json
 import torch
 
 from discretevae.models import VAE
+from discretevae.priors import Prior
 
 __all__ = ["model_identity"]
 
 
 def model_identity(model: VAE) -> str:
     """Gives the SHA-256 of the architecture and the weights, in hexadecimal digits.
+
+    What trains a model, and what is estimated from its weights, is no part of it.
 
     Example:
         >>> from discretevae.models import DiscreteVAE
@@ -23,7 +26,15 @@ def model_identity(model: VAE) -> str:
         (64, False)
     """
     digest = hashlib.sha256(json.dumps(model.architecture(), sort_keys=True).encode())
+    estimated = {
+        f"{path}.{name}"
+        for path, module in model.named_modules()
+        if isinstance(module, Prior)
+        for name in module.estimates
+    }
     for name, value in sorted(model.weights().items()):
+        if name in estimated:
+            continue
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

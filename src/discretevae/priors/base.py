@@ -24,6 +24,8 @@ class Prior(nn.Module, ABC):
     """Whether `kl` gives the KL of each latent in closed form."""
     conditional: ClassVar[bool] = False
     """Whether it is p(z|c)."""
+    estimates: ClassVar[tuple[str, ...]] = ()
+    """Buffers that hold what was estimated from the weights, and are no part of p(z)."""
 
     @property
     @abstractmethod

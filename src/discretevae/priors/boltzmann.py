@@ -97,6 +97,13 @@ class BoltzmannPrior(Prior):
     """
 
     kind: ClassVar[str] = "boltzmann"
+    estimates: ClassVar[tuple[str, ...]] = (
+        "chain_codes",
+        "chain_stream",
+        "log_partition",
+        "log_partition_se",
+        "log_partition_of",
+    )
 
     def __init__(
         self,
