@@ -18,7 +18,7 @@ from discretevae.codes.identity import model_identity
 from discretevae.codes.rows import header_of, save_rows
 from discretevae.data.binarize import BINARIZERS, Binarizer
 from discretevae.data.blocks import Blocks
-from discretevae.files import atomic_path
+from discretevae.files import atomic_path, create_anew, open_plain
 from discretevae.models import DiscreteVAE
 from discretevae.processes import Processes
 
@@ -105,12 +105,12 @@ def _joined(parts: Iterator[bytes], path: Path, processes: Processes) -> Iterato
     names = [path.with_name(f".{path.stem}-part{i:04}.npz") for i in range(processes.count)]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with names[processes.rank].open("wb") as file:
+        with create_anew(names[processes.rank]) as file:
             for part in parts:
                 file.write(len(part).to_bytes(8, "little") + part)
         processes.wait()
         with ExitStack() as stack:
-            files = [stack.enter_context(name.open("rb")) for name in names]
+            files = [stack.enter_context(open_plain(name)) for name in names]
             yield _in_turns(files)
         processes.wait()
     finally:

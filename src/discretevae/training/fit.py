@@ -24,6 +24,7 @@ from torch import nn
 from discretevae.data import Splits
 from discretevae.files import atomic_path
 from discretevae.models import VAE
+from discretevae.names import shorten
 from discretevae.training.checkpoints import (
     AtomicCheckpointIO,
     BestAndLast,
@@ -81,8 +82,10 @@ def _fit(
     module = TrainingModule(model, data, options)
     start = _checked_start(model, options, folder) if resume else None
     with _quiet(), _interruptible():
-        trainer = _trainer(data, options, folder, log)
-        trainer.fit(module, ckpt_path=start, weights_only=True)
+        begun = Stepped()
+        trainer = _trainer(data, options, folder, log, begun)
+        with _restoring(start, begun):
+            trainer.fit(module, ckpt_path=start, weights_only=True)
     if not trainer.is_global_zero:
         return module.history
     write_history(folder / "metrics.csv", module.history)  # a finished run is not trained again
@@ -92,6 +95,29 @@ def _fit(
     module.set_scheduled(int(best_row(module.history)["step"]))
     model.to("cpu").eval()
     return module.history
+
+
+class Stepped(Callback):
+    """Tells whether a run has made a step since it was started."""
+
+    stepped = False
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.stepped = True
+
+
+@contextmanager
+def _restoring(start: Path | None, begun: Stepped) -> Iterator[None]:
+    """Says in a sentence that the state in a checkpoint does not fit, which the first step shows."""
+    try:
+        yield
+    except (AttributeError, LookupError, RuntimeError, TypeError) as error:
+        if start is None or begun.stepped or "memory" in str(error):
+            raise
+        reason = shorten((str(error).strip().splitlines() or ["no reason"])[0])
+        raise CheckpointError(
+            f"`{start}` must hold the state of this run's training, got another: {reason}"
+        ) from None
 
 
 def best_row(history: list[dict[str, float]]) -> dict[str, float]:
@@ -110,6 +136,8 @@ def _checked_start(model: VAE, options: TrainingOptions, folder: Path) -> Path |
     if best.exists():  # needed at the end, and refused now
         _require_fits(read_checkpoint(best), model, best)
     done = len(checkpoint["history"])
+    if _epochs_completed(checkpoint) not in (done - 1, done):  # saved before the last is counted
+        raise CheckpointError(f"`{path}` must be of the {done} epochs that its history has.")
     if done > options.epochs:
         raise TrainingError(
             f"`epochs` must be at least the {done} that the run has done, got {options.epochs}."
@@ -117,9 +145,20 @@ def _checked_start(model: VAE, options: TrainingOptions, folder: Path) -> Path |
     return path
 
 
-def _trainer(data: Splits, options: TrainingOptions, folder: Path, log: bool) -> Trainer:
+def _epochs_completed(checkpoint: dict[str, Any]) -> Any:
+    """Finds what Lightning counts by."""
+    try:
+        return checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"]
+    except (LookupError, TypeError):
+        return None
+
+
+def _trainer(
+    data: Splits, options: TrainingOptions, folder: Path, log: bool, begun: Stepped
+) -> Trainer:
     monitor = "validation_elbo" if len(data.validation) else None
     callbacks: list[Callback] = [
+        begun,
         MetricsCSV(folder / "metrics.csv"),
         BestAndLast(folder / "checkpoints", monitor),
     ]
@@ -136,7 +175,7 @@ def _trainer(data: Splits, options: TrainingOptions, folder: Path, log: bool) ->
         precision=options.precision,  # type: ignore[arg-type]
         logger=_logger(folder) if log else False,
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(folder / "checkpoints")],
         enable_progress_bar=options.progress_bar,
         enable_model_summary=False,
         reload_dataloaders_every_n_epochs=1,
