@@ -146,6 +146,8 @@ def _write_program(module: nn.Module, example: Tensor, path: Path) -> Path:
     program = torch.export.export(module, (example,), dynamic_shapes=shapes)
     for size in BATCHES:
         _require_alike(module, example[:size], program.module()(example[:size]), path)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # paths of this machine
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         torch.export.save(program, file)
     return path
@@ -168,6 +170,8 @@ def _write_onnx(
             verbose=False,
         )
     assert program is not None
+    for value in (*program.model.graph.all_nodes(), *program.model.functions.values()):
+        value.metadata_props.clear()  # among them paths of this machine
     with atomic_path(path) as temporary:
         program.save(temporary)
         session = onnxruntime.InferenceSession(

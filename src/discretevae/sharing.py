@@ -10,8 +10,9 @@ from discretevae.codes.identity import model_identity
 from discretevae.data import Splits
 from discretevae.experiments.folder import Run, versions
 from discretevae.files import write_text
-from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
+from discretevae.likelihoods.base import Learned
 from discretevae.models import VAE
+from discretevae.models.pretrained import rebuilt
 from discretevae.pages.html import render
 from discretevae.pages.publish import describe
 from discretevae.pages.report import format_value
@@ -36,6 +37,8 @@ OPTIONS = (
     *("optimizer", "learning_rate", "decay", "precision", "validation", "test", "limit", "seed"),
 )
 """Options of a run that a card lists; those that name files of yours are not among them."""
+RARE = 5
+"""Training examples that must have a name before it is shared."""
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -44,7 +47,12 @@ class ShareError(ValueError):
 
 
 def share(
-    run: Run, model: VAE, data: Splits, options: Mapping[str, Any], folder: str | Path
+    run: Run,
+    model: VAE,
+    data: Splits,
+    options: Mapping[str, Any],
+    folder: str | Path,
+    rare_names: bool = False,
 ) -> list[Path]:
     """Writes `config.json`, `model.safetensors` and a model card, `README.md`, into a folder.
 
@@ -54,6 +62,9 @@ def share(
         data: Of the run.
         options: Of the run.
         folder: A new or empty one, or one with a model that was shared before.
+        rare_names: Keep the names of categories, and the pieces of words, that fewer than `RARE`
+            training examples have; else they are left out, and the model is another by its
+            identity: its codes are the same.
 
     Returns:
         The files.
@@ -67,14 +78,28 @@ def share(
             f"`FOLDER` must be new, empty or hold a shared model, got {str(folder)!r}, "
             "which holds something else."
         )
-    card = model_card(model, data, run.read_metrics(), options)
+    known = model.likelihood.learned(data.train.values(), 0 if rare_names else RARE)
+    if known is not None and known.left_out:
+        model = without_names(model, known)
+    card = model_card(model, data, run.read_metrics(), options, known)
     model.save_pretrained(folder)
     write_text(folder / "README.md", card)
     return [folder / name for name in FILES]
 
 
+def without_names(model: VAE, known: Learned) -> VAE:
+    """Gives a model the description that says less of its data."""
+    network = model.network.config()
+    same = {key: known.config[key] for key in {"columns"} & network.keys() & known.config.keys()}
+    return rebuilt(model, likelihood=known.config, network={**network, **same})
+
+
 def model_card(
-    model: VAE, data: Splits, metrics: Mapping[str, Any], options: Mapping[str, Any]
+    model: VAE,
+    data: Splits,
+    metrics: Mapping[str, Any],
+    options: Mapping[str, Any],
+    known: Learned | None = None,
 ) -> str:
     """Writes what a model is, how good it is, how to load it and where its limits lie.
 
@@ -85,6 +110,7 @@ def model_card(
         data: On which it was trained.
         metrics: split → name → figure, as in metrics.json.
         options: Of the run.
+        known: What the model's description says of the data.
     """
     splits = [split for split in ("test", "validation", "train") if metrics.get(split)]
     return render(
@@ -100,6 +126,7 @@ def model_card(
         parameters=sum(p.numel() for p in _loaded_parameters(model)),
         identity=model_identity(model),
         limits=_limits(model, data),
+        reveals=_reveals(data, known),
     )
 
 
@@ -190,11 +217,22 @@ def _limits(model: VAE, data: Splits) -> list[str]:
         )
     if model.context_shape is not None:
         limits.append("It is conditional, p(x | c): encoder and decoder need the context c.")
-    if isinstance(model.likelihood, TokenLikelihood):
-        limits.append("config.json holds the vocabulary, which comes from the training sentences.")
-    if isinstance(model.likelihood, ColumnsLikelihood):
-        limits.append(
-            "config.json holds the names of the columns, their categories, and mean and scale of "
-            "their numbers, as the training rows have them."
-        )
     return limits
+
+
+def _reveals(data: Splits, known: Learned | None) -> list[str]:
+    """What whoever has the folder learns of the data, beside what the weights remember."""
+    found = [
+        f"this card: the name of the data ({data.name}), how many examples there were, the options "
+        "of the run and its figures;",
+        "model.safetensors: weights that were fitted to the training examples, and may remember "
+        "some of them;",
+    ]
+    if known is None:
+        return [*found, "config.json: the architecture, and nothing of the data but their shape."]
+    left_out = (
+        f"; {known.left_out:,} names that fewer than {RARE} training examples have are left out"
+        if known.left_out
+        else ""
+    )
+    return [*found, f"config.json: {known.says}{left_out}."]

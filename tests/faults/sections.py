@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from arguments import misuse
+from attacks import attack
 from command_lines import mistype
 from damage import damage
 from disks import fill, forbid
@@ -83,6 +84,10 @@ def _strange(scene: Scene, short: bool, seed: int) -> Tally:
     return puzzle(scene, short)
 
 
+def _attacks(scene: Scene, short: bool, seed: int) -> Tally:
+    return attack(scene, short)
+
+
 SECTIONS: dict[str, Callable[[Scene, bool, int], Tally]] = {
     "kills": _kills,
     "disks": _full,
@@ -92,5 +97,6 @@ SECTIONS: dict[str, Callable[[Scene, bool, int], Tally]] = {
     "arguments": _arguments,
     "commands": _commands,
     "data": _strange,
+    "attacks": _attacks,
 }
 """Name → what runs it, in its short or its complete form."""

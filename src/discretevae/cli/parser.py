@@ -3,13 +3,15 @@
 import argparse
 import inspect
 import re
-import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, NoReturn, get_args
 
 from docstring_parser import parse as parse_docstring
-from jsonargparse import ArgumentParser
+from jsonargparse import ActionConfigFile, ArgumentParser
+
+from discretevae.names import shorten
+from discretevae.texts import say
 
 __all__ = ["Commands", "OptionsError", "parse", "typed_options"]
 
@@ -17,8 +19,12 @@ Commands = Mapping[str, Callable[..., None]]
 
 NOT_OPTIONS = ("config", "versions")
 """Keys of a configuration file, or of a parsed command line, that no function takes."""
+PLACES = ("output", "overwrite", "resume")
+"""What a configuration file does not say: it may be a stranger's, and would replace a run."""
 SHORT = {"output": ("-o",)}
 """Option → its short form."""
+LETTERS = 1000
+"""Of a message."""
 WANTED = {"int": "a whole number", "float": "a finite number", "str": "text"}
 WRONG_TYPE = re.compile(
     r'^Parser key "(?P<key>\w+)".*?Expected an? <class \'(?P<type>\w+)\'>'
@@ -30,14 +36,34 @@ class OptionsError(ValueError):
     """Raised where stored options are not those of their command."""
 
 
+class _Options(ActionConfigFile):
+    """Takes options from a file of plain YAML, and nothing that the file names."""
+
+    def __call__(self, parser: Any, found: Any, value: Any, option_string: Any = None) -> None:
+        from discretevae.experiments.yaml_files import read_yaml
+
+        try:
+            options = read_yaml(value)
+            for name in (*PLACES, "config"):
+                if name in options:
+                    raise ValueError(
+                        f"`{value}` must not say `{name}`, which is for the command line alone"
+                    )
+        except ValueError as error:
+            parser.error(f"`--config`: {error}")
+        read = parser.parse_object(options, defaults=False, _skip_validation=True)
+        for name, given in vars(read).items():
+            found[name] = given
+
+
 class _Parser(ArgumentParser):
     """Says what is wrong in one line, with the nearest known option, and exits with 2."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        text = _plain(message) + self._nearest(message)
+        text = shorten(_plain(message) + self._nearest(message), LETTERS)
         if not self.exit_on_error:
             raise OptionsError(text)
-        print(f"{self.prog}: {text}; see --help.", file=sys.stderr)
+        say(f"{self.prog}: {text}; see --help.", error=True)
         raise SystemExit(2)
 
     def _nearest(self, message: str) -> str:
@@ -66,9 +92,10 @@ def parse(commands: Commands, arguments: list[str]) -> tuple[str, dict[str, Any]
     if name not in commands:
         near = get_close_matches(name, commands, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
-        print(
-            f"discretevae: the command must be one of {', '.join(commands)}, got {name!r}{hint}.",
-            file=sys.stderr,
+        got = shorten(repr(name))
+        say(
+            f"discretevae: the command must be one of {', '.join(commands)}, got {got}{hint}.",
+            error=True,
         )
         raise SystemExit(2)
     parser, words = _parser(name, commands[name]), _with_flags(commands[name], rest)
@@ -84,6 +111,8 @@ def typed_options(
     Raises:
         OptionsError: If one is unknown or of another type.
     """
+    if "config" in values:
+        raise OptionsError("`config` names a further file, which is never read")
     parser = _parser(name, function, exit_on_error=False)
     return _options(parser.parse_object(dict(values)).as_dict())
 
@@ -104,7 +133,7 @@ def _parser(name: str, function: Callable[..., None], exit_on_error: bool = True
         exit_on_error=exit_on_error,
     )
     if len(parameters) > 4:
-        parser.add_argument("--config", action="config", help="A YAML file of these options.")
+        parser.add_argument("--config", action=_Options, help="A YAML file of these options.")
         parser.add_argument("--versions", type=dict[str, str] | None, help=argparse.SUPPRESS)
     for parameter in parameters:
         _add(parser, parameter, help_of[parameter.name])

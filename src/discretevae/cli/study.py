@@ -5,6 +5,7 @@ from typing import Any
 
 from discretevae.cli.train import defaults, train
 from discretevae.names import require_count
+from discretevae.texts import say
 
 __all__ = ["study", "study_options"]
 
@@ -72,7 +73,7 @@ def study(
     except KeyboardInterrupt:
         raise KeyboardInterrupt("; the same command goes on where it stopped") from None
     for path in (folder / "study.json", page):
-        print(path)
+        say(path)
 
 
 def study_options(data: str, **given: Any) -> dict[str, Any]:

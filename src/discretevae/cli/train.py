@@ -1,7 +1,6 @@
 """The command that trains a model, evaluates it, and writes its page."""
 
 import inspect
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from discretevae.cli.parser import OptionsError, typed_options
 from discretevae.names import require_count
 from discretevae.processes import process_rank
+from discretevae.texts import say
 
 if TYPE_CHECKING:
     from discretevae.data import Splits
@@ -257,7 +257,7 @@ def _train(run: "Run", options: dict[str, Any], parts: Parts, resume: bool) -> N
     from discretevae.training import train as fit
 
     data, model, training = parts
-    print(f"{run.folder}: {describe(model, data)}", file=sys.stderr)
+    say(f"{run.folder}: {describe(model, data)}", error=True)
     try:
         fit(model, data, training, run.folder, resume=resume)
         model.save_pretrained(run.model)

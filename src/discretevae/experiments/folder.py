@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from discretevae.experiments.yaml_files import as_yaml, read_yaml
-from discretevae.files import NO_LINK, NO_WAIT, find_link, open_plain, read_text, take_lock, write_text
+from discretevae.files import (
+    NO_LINK,
+    NO_WAIT,
+    find_link,
+    open_plain,
+    read_text,
+    take_lock,
+    write_text,
+)
 from discretevae.names import shorten
 
 __all__ = [
@@ -201,8 +209,7 @@ class Run:
                 raise ValueError(f"no column {missing[0]}")
         except (OSError, TypeError, ValueError, csv.Error) as error:
             raise RunError(
-                f"`{self.history}` must hold one row of numbers an epoch, got: "
-                f"{_in_short(error)}."
+                f"`{self.history}` must hold one row of numbers an epoch, got: {_in_short(error)}."
             ) from None
         return rows
 

@@ -1,4 +1,4 @@
-"""Options as YAML, in its plain part: no tag, no alias, no merge, no number of a thousand digits."""
+"""Options as YAML, in its plain part: no tag, alias or merge, no number of a thousand digits."""
 
 from collections.abc import Mapping
 from pathlib import Path

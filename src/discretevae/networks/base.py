@@ -41,6 +41,10 @@ class Network(ABC):
             for key, value in asdict(self).items()
         }
 
+    def describe(self) -> str:
+        """Names the kind and its first sizes; of the data nothing."""
+        return f"{self.kind.upper()} {tuple(self.config().values())[1]}"
+
 
 def require_widths(name: str, widths: tuple[int, ...]) -> None:
     """Refuses a layer without units."""

@@ -20,6 +20,7 @@ from discretevae.pages.gallery import draw_gallery, write_tables
 from discretevae.pages.progress import track
 from discretevae.pages.report import format_value, write_report
 from discretevae.pages.terminal import print_table, table_of
+from discretevae.texts import say
 
 __all__ = ["describe", "publish"]
 
@@ -42,16 +43,15 @@ def publish(run: Run, model: VAE, data: Splits, options: Mapping[str, Any]) -> N
         warnings=_warnings(model, data),
     )
     _print_metrics(metrics)
-    print(f"report: {run.report}")
+    say(f"report: {run.report}")
 
 
 def describe(model: VAE, data: Splits) -> str:
     """Says in a sentence what was trained on which data."""
     shape = "×".join(map(str, model.shape))
     code = CODES[type(model)](model)
-    network = f"{model.network.kind.upper()} {tuple(model.network.config().values())[1]}"
     return (
-        f"{code}, {network}, {model.likelihood.label} likelihood, on {data.name} "
+        f"{code}, {model.network.describe()}, {model.likelihood.label} likelihood, on {data.name} "
         f"({shape}, {data.binarizer.name}): {len(data.train):,} training, "
         f"{len(data.validation):,} validation and {len(data.test):,} test examples."
     )

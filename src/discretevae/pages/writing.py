@@ -9,6 +9,7 @@ from torch import Tensor
 
 from discretevae.data.mixed_tables import table_rows
 from discretevae.likelihoods import ColumnsLikelihood, Likelihood, TokenLikelihood
+from discretevae.texts import for_csv
 
 __all__ = ["MISSING", "ReadableRows", "Written", "as_cells", "as_csv", "as_text", "writes"]
 
@@ -67,14 +68,16 @@ def _cell(cell: Cell) -> str:
 
 
 def as_csv(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    r"""Gives the text of a .csv file; a missing cell is empty.
+    r"""Gives the text of a .csv file; a missing cell is empty, one that would run is marked.
 
     Example:
         >>> as_csv(("a", "b"), [[1.5, None], ["x, y", 2]])
         'a,b\n1.5,\n"x, y",2\n'
+        >>> as_csv(("a",), [["=1+2"]])
+        "a\n'=1+2\n"
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    for row in (header, *rows):
+        writer.writerow([for_csv(cell) if isinstance(cell, str) else cell for cell in row])
     return file.getvalue()

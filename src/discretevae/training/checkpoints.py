@@ -112,7 +112,7 @@ def _is_checkpoint(found: Any) -> bool:
         isinstance(weights, dict)
         and all(isinstance(value, Tensor) for value in weights.values())
         and isinstance(history, list)
-        and all(isinstance(row, dict) and NEEDED <= row.keys() for row in history)
+        and all(isinstance(row, dict) and row.keys() >= NEEDED for row in history)
         and all(isinstance(value, int | float) for row in history for value in row.values())
     )
 

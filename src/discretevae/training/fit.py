@@ -108,7 +108,7 @@ class Stepped(Callback):
 
 @contextmanager
 def _restoring(start: Path | None, begun: Stepped) -> Iterator[None]:
-    """Says in a sentence that the state in a checkpoint does not fit, which the first step shows."""
+    """Says in a sentence that a checkpoint's state does not fit, which the first step shows."""
     try:
         yield
     except (AttributeError, LookupError, RuntimeError, TypeError) as error:
