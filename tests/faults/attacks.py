@@ -13,8 +13,9 @@ from tally import Tally
 __all__ = ["ATTACKS", "attack"]
 
 ATTACKS: tuple[Attack, ...] = (*RUNS, *MODELS, *DATA, *NAMES)
-STEP = {"checkpoint": 5, "name": 3}
-"""Kind → the short form takes each so-many-th of it, for they train; all of the other kinds."""
+USUAL = 4
+STEP = {"checkpoint": 6, "name": 14, "data": 6, "pipe": 2, "text": 2, "weights": 3, "codes": 3}
+"""Kind → the short form takes each so-many-th of it, fewer of those that train; else `USUAL`."""
 
 
 def attack(scene: Scene, short: bool) -> Tally:
@@ -30,5 +31,5 @@ def _some() -> Iterator[Attack]:
     seen: dict[str, int] = {}
     for one in ATTACKS:
         seen[one.kind] = seen.get(one.kind, -1) + 1
-        if seen[one.kind] % STEP.get(one.kind, 1) == 0:
+        if seen[one.kind] % STEP.get(one.kind, USUAL) == 0:
             yield one

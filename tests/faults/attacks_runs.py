@@ -269,8 +269,6 @@ OPTIONS = tuple(
         "a tag of a module": _yaml("data: !!python/module:antigravity\n"),
         "print_config": _option(print_config=True),
         "help": _option(help=True),
-        "escape codes": _option(network="\x1b[2J\x1b]0;title\x07"),
-        "a line that is not ours": _option(network="x\ndiscretevae: all is well"),
     }.items()
 )
 
@@ -290,6 +288,8 @@ MEANT = tuple(
         "data: a device": _option(data="/dev/zero"),
         "data: a web address": _option(data="http://192.0.2.1/x.csv"),
         "data: somebody's text": _option(data="{victim}/thesis.txt"),
+        "data: escape codes": _option(data="x\x1b[2J\x1b]0;title\x07"),
+        "data: a line that is not ours": _option(data="x\ndiscretevae: all is well"),
     }.items()
 )
 

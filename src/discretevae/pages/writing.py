@@ -76,8 +76,11 @@ def as_csv(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
         >>> as_csv(("a",), [["=1+2"]])
         "a\n'=1+2\n"
     """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    for row in (header, *rows):
-        writer.writerow([for_csv(cell) if isinstance(cell, str) else cell for cell in row])
-    return file.getvalue()
+    return "".join(map(_line, (header, *rows)))
+
+
+def _line(cells: Sequence[Cell]) -> str:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\r\n")  # so that a cell with either is quoted
+    writer.writerow([for_csv(cell) if isinstance(cell, str) else cell for cell in cells])
+    return file.getvalue().removesuffix("\r\n") + "\n"
