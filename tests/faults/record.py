@@ -43,11 +43,11 @@ PROMISES = {
     "strange data": "Well-formed and strange files, trained on by two likelihoods, encoded and "
     "reconstructed by a run with other data.",
     "attacks": "What somebody who means harm could send: a run whose checkpoint names paths and "
-    "addresses, whose parts are links or pipes, whose options read other files or grow; a model that "
-    "claims layers, sizes and types; archives and codes with a right checksum and a wrong header; "
-    "data that unpack to gigabytes; names that are formulas, markup or escape codes. Opened with "
-    "the network blocked, 10 s of a processor and 2 GiB: one line, nothing outside the run touched, "
-    "nothing asked. What is promised: docs/security.md.",
+    "addresses, whose parts are links or pipes, whose options read other files or grow; a model "
+    "that claims layers, sizes and types; archives and codes with a right checksum and a wrong "
+    "header; data that unpack to gigabytes; names that are formulas, markup or escape codes. Opened "
+    "with the network blocked, 10 s of a processor and 2 GiB: one line, nothing outside the run "
+    "touched, nothing asked. What is promised: docs/security.md.",
 }
 """Sort of fault → what was done and what must hold."""
 MENDED = (

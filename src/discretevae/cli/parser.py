@@ -133,7 +133,11 @@ def _parser(name: str, function: Callable[..., None], exit_on_error: bool = True
         exit_on_error=exit_on_error,
     )
     if len(parameters) > 4:
-        parser.add_argument("--config", action=_Options, help="A YAML file of these options.")
+        parser.add_argument(
+            "--config",
+            action=_Options,
+            help=f"A YAML file of these options but {', '.join(map(_flag, PLACES))}.",
+        )
         parser.add_argument("--versions", type=dict[str, str] | None, help=argparse.SUPPRESS)
     for parameter in parameters:
         _add(parser, parameter, help_of[parameter.name])

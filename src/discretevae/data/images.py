@@ -1,5 +1,7 @@
 """Folders of images."""
 
+import math
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,8 +75,12 @@ def _classes(paths: list[Path], folder: Path) -> np.ndarray | None:
 def _pixels(path: Path) -> np.ndarray:
     import PIL.Image
 
+    # Of what is refused below; not for a while alone, for threads read images too.
+    warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
     try:
         with PIL.Image.open(path) as image:
+            if math.prod(image.size) > (PIL.Image.MAX_IMAGE_PIXELS or math.inf):
+                raise ValueError("a bomb")
             frames = _count_frames(image)
             pixels = np.asarray(_plain(image))
     except Exception as error:  # Pillow's decoders raise whatever they meet

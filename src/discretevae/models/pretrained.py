@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,8 @@ TYPES = {
     "C64": torch.complex64,
 }
 """What a file of weights calls the types that a model may have."""
+LEFT = 4
+"""Files left by kills that are looked at."""
 LEAST, LEAST_LAYERS = 2**10, 8
 """What the size of a tiny model may be said to be."""
 OBSERVATION = 2**22
@@ -153,7 +156,7 @@ def _is_pair(config: Mapping[str, Any], folder: Path) -> bool:
 
 def _config_left_behind(folder: Path) -> dict[str, Any] | None:
     """Finds what was to be config.json when a kill came after the weights had been replaced."""
-    for path in folder.glob(".config-*.json"):
+    for path in islice(folder.glob(".config-*.json"), LEFT):
         with suppress(ModelError):
             config = _read_config(path)
             if CHECKSUM in config and _is_pair(config, folder):
