@@ -195,7 +195,7 @@ def test_names_that_few_rows_have_are_left_out(
         assert "lovelace.example" not in text
     assert "the bank" in shared["config.json"]
     assert "lovelace.example" in everything["config.json"]
-    assert "1 names that fewer than 5 training examples have are left out" in shared["README.md"]
+    assert "left out: 2 that fewer than 5 training examples have" in shared["README.md"]
     assert "age, owner" in shared["README.md"]
     assert "left out" not in everything["README.md"]
     one, other = from_pretrained(tmp_path / "shared"), from_pretrained(run / "model")

@@ -56,6 +56,7 @@ def test_numbers_and_words_stay(cell: str) -> None:
     assert for_csv(cell) == cell
 
 
+@pytest.mark.filterwarnings("ignore:Glyph:UserWarning")
 @given(st.one_of(TEXTS, SIGNS))
 @example(r"$\frac{$")
 @example(r"$\undefined$ $x^{$")

@@ -231,7 +231,7 @@ def _reveals(data: Splits, known: Learned | None) -> list[str]:
     if known is None:
         return [*found, "config.json: the architecture, and nothing of the data but their shape."]
     left_out = (
-        f"; {known.left_out:,} names that fewer than {RARE} training examples have are left out"
+        f"; left out: {known.left_out:,} that fewer than {RARE} training examples have"
         if known.left_out
         else ""
     )

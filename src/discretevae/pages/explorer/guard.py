@@ -1,6 +1,7 @@
 """Who may ask the explorer, and how much a browser may send: this machine's own pages alone."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
@@ -12,6 +13,7 @@ __all__ = ["MOST", "Guard", "private_folder"]
 MOST = 2**24
 """Bytes of one request: an image, a code."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+PORT = re.compile(r":[0-9]{1,5}\Z")
 VARIABLE = "GRADIO_TEMP_DIR"
 """Where gradio puts what is uploaded."""
 
@@ -65,7 +67,7 @@ class Guard:
     def allows(self, host: bytes | None, origin: bytes | None) -> bool:
         """Tells whether a request is for this machine's name, and from its page or from none."""
         place = (host or b"").decode("latin-1").lower()
-        name = place.rpartition(":")[0] if not place.endswith("]") and ":" in place else place
+        name = PORT.sub("", place)
         return name in self.names and origin in (None, b"http://" + place.encode())
 
     def _length(self, headers: dict[bytes, bytes]) -> int:
