@@ -76,9 +76,9 @@ MENDED = (
     "A checkpoint could have any folder removed and any address asked, by paths in the state of "
     "its callbacks; parts of a run that are links had their targets replaced; pipes were waited "
     "for.",
-    "`config:` inside a run's options read any file and printed it; half a kilobyte of aliases, a "
+    "`config:` in a run's options read any file and printed it; half a kilobyte of aliases, a "
     "million layers in `config.json`, zeros in archives and tables took minutes or gigabytes.",
-    "Weights of whole numbers, float8 or NaN, archives of Python objects, false shapes and fractions "
+    "Weights of whole numbers, float8 or NaN, archives of objects, of false shapes or fractions "
     "ended in tracebacks, broken files, or passed.",
     "A class called like half a formula got no report; names wrote into cards, terminals and "
     "spreadsheets.",

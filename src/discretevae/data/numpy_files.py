@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,7 +91,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _require_held(file: IO[bytes], size: int) -> None:
+def _require_held(file: Any, size: int) -> None:
     """Compares what an array says of itself with the bytes that there are."""
     read = HEADERS[np.lib.format.read_magic(file)]
     shape, _, dtype = read(file)
@@ -99,7 +99,7 @@ def _require_held(file: IO[bytes], size: int) -> None:
         raise ValueError("the array claims more than there is")
 
 
-HEADERS: dict[tuple[int, int], Callable[[IO[bytes]], Any]] = {
+HEADERS: dict[tuple[int, int], Callable[[Any], Any]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
