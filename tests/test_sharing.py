@@ -170,11 +170,9 @@ def _table(folder: Path) -> Path:
     (folder / "owners.csv").write_text("\n".join(rows) + "\n")
     run = folder / "run"
     sizes = ["--batch-size", "20", "--num-latents", "2", "--num-categories", "3", "--epochs", "1"]
-    main(
-        ["train", str(folder / "owners.csv"), "--likelihood", "columns", *sizes]
-        + ["--importance-samples", "4", "--test", "0", "--validation", "0"]
-        + ["--accelerator", "cpu", "--output", str(run)]
-    )
+    more = ["--importance-samples", "4", "--test", "0", "--validation", "0", "--accelerator", "cpu"]
+    columns = ["--likelihood", "columns", "--output", str(run)]
+    main(["train", str(folder / "owners.csv"), *columns, *sizes, *more])
     return run
 
 
