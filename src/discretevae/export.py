@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -170,8 +171,10 @@ def _write_onnx(
             verbose=False,
         )
     assert program is not None
-    for value in (*program.model.graph.all_nodes(), *program.model.functions.values()):
-        value.metadata_props.clear()  # among them paths of this machine
+    graphs: list[Any] = [program.model.graph, *program.model.functions.values()]
+    for graph in graphs:
+        for node in graph.all_nodes():
+            node.metadata_props.clear()  # among them paths of this machine
     with atomic_path(path) as temporary:
         program.save(temporary)
         session = onnxruntime.InferenceSession(
