@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from discretevae.texts import say
+
 if TYPE_CHECKING:
     import torch
 
@@ -30,7 +32,7 @@ def impute(run: str, data: str, *, seed: int = 0, output: str | None = None) -> 
     path = _output(run, output, "imputed.csv")
     filled = fill(model, x, generator=torch.Generator().manual_seed(seed))
     write_text(path, as_csv(*as_text(filled, model.likelihood)))
-    print(f"{path}: {int(x.isnan().sum()):,} of {x.numel():,} cells filled")
+    say(f"{path}: {int(x.isnan().sum()):,} of {x.numel():,} cells filled")
 
 
 def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> None:
@@ -55,7 +57,7 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
     cells = [[None if v != v else v for v in row] for row in found.cells.tolist()]
     rows = [[total, *row] for total, row in zip(found.rows.tolist(), cells, strict=True)]
     write_text(path, as_csv(["row", *(model.likelihood.header or ())], rows))
-    print(path)
+    say(path)
 
 
 def _opened(run: str, data: str) -> tuple["VAE", "torch.Tensor"]:

@@ -92,6 +92,8 @@ class BitsBack:
             part = self._pop(stack, stop)
             x[stop - len(part) : stop] = part
             stop -= len(part)
+            if not stack.is_sound:  # what is popped from nothing is noise, however much is asked
+                raise CodesError(DIFFERENT)
         if stack.bottom() != _checksum(x):
             raise CodesError(DIFFERENT)
         return x

@@ -1,5 +1,6 @@
 """Codes as a `.npz` file, which says whose they are."""
 
+import math
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,7 +19,7 @@ from discretevae.codes.identity import model_identity
 from discretevae.codes.rows import header_of, save_rows
 from discretevae.data.binarize import BINARIZERS, Binarizer
 from discretevae.data.blocks import Blocks
-from discretevae.files import atomic_path
+from discretevae.files import atomic_path, create_anew, open_plain
 from discretevae.models import DiscreteVAE
 from discretevae.training.processes import Processes
 
@@ -27,6 +28,8 @@ __all__ = ["decode_file", "decoded", "encode_file", "encoded", "require_same_mod
 ALONE = Processes()
 FORMAT = 1
 SCALARS = ("format", "model", "num_categories", "batch_size")
+SCALAR = 2**12
+"""Bytes of an array of one value, its header included."""
 TYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
 
 
@@ -105,12 +108,12 @@ def _joined(parts: Iterator[bytes], path: Path, processes: Processes) -> Iterato
     names = [path.with_name(f".{path.stem}-part{i:04}.npz") for i in range(processes.count)]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with names[processes.rank].open("wb") as file:
+        with create_anew(names[processes.rank]) as file:
             for part in parts:
                 file.write(len(part).to_bytes(8, "little") + part)
         processes.wait()
         with ExitStack() as stack:
-            files = [stack.enter_context(name.open("rb")) for name in names]
+            files = [stack.enter_context(open_plain(name)) for name in names]
             yield _in_turns(files)
         processes.wait()
     finally:
@@ -175,15 +178,24 @@ class _CodesFile:
         with self._reading(), zipfile.ZipFile(self.path) as archive:
             if not {*SCALARS, "codes"} <= {Path(name).stem for name in archive.namelist()}:
                 raise CodesError(f"`{self.path}` must be written by `discretevae encode`.")
+            for part in archive.infolist():
+                if part.compress_type != zipfile.ZIP_STORED:  # as `encode` leaves them
+                    raise CodesError(f"`{self.path}` must hold arrays as they are, not compressed.")
             about = {name: _scalar(archive, name) for name in SCALARS}
             with archive.open("codes.npy") as file:
                 self.shape, self.dtype = _header(file)
+                held = archive.getinfo("codes.npy").file_size - file.tell()
+            if math.prod(self.shape) * self.dtype.itemsize != held:
+                raise ValueError("the array is not as large as it says")
+            for name in ("num_categories", "batch_size"):
+                if type(about[name]) is not int or about[name] < 1:
+                    raise ValueError(f"{name} is no count")
         if about["format"] != FORMAT:
             raise CodesError(
                 f"`{self.path}` must hold codes of format {FORMAT}, got {about['format']}."
             )
-        self.identity, self.num_categories = str(about["model"]), int(about["num_categories"])
-        self.batch_size = int(about["batch_size"])
+        self.identity, self.num_categories = str(about["model"]), about["num_categories"]
+        self.batch_size: int = about["batch_size"]
 
     @property
     def count(self) -> int:
@@ -191,6 +203,11 @@ class _CodesFile:
 
     def require_of(self, model: DiscreteVAE) -> None:
         require_same_model(self.path, self.identity, (self.shape[1], self.num_categories), model)
+        if self.shape[1] != model.num_latents or self.batch_size > batch_size(model):
+            raise CodesError(
+                f"`{self.path}` must hold codes of {model.num_latents} latents, made in batches of "
+                f"{batch_size(model)}, got {self.shape[1]} and {self.batch_size}."
+            )
 
     def batches(self, progress: Progress) -> Iterator[Int[np.ndarray, "n D"]]:
         """Iterates over the codes, as many at a time as went through the encoder together."""
@@ -249,6 +266,8 @@ def _member(archive: zipfile.ZipFile, name: str) -> Iterator[Any]:
 
 
 def _scalar(archive: zipfile.ZipFile, name: str) -> Any:
+    if archive.getinfo(f"{name}.npy").file_size > SCALAR:
+        raise ValueError(f"{name} is no single value")
     with archive.open(f"{name}.npy") as file:
         return np.lib.format.read_array(file, allow_pickle=False).item()
 

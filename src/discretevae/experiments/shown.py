@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 from torch import Tensor
 
 from discretevae.data import DATASETS, Examples, Splits, class_context, generator, num_classes
+from discretevae.data.numpy_files import read_array
 from discretevae.experiments.build_data import binarizer_of, load_data, read_alike
 from discretevae.experiments.recipe import Recipe
 from discretevae.models import VAE
+from discretevae.names import shorten
 
 __all__ = [
     "Contexts",
@@ -105,10 +108,10 @@ def _one_hot(context: Tensor) -> bool:
 
 def _contexts_of_file(path: str, shape: tuple[int, ...]) -> Contexts:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = read_array(Path(path))
         values = torch.from_numpy(np.asarray(array, dtype=np.float32))
     except Exception as error:  # a damaged file raises whatever its reader met
-        reason = (str(error).splitlines() or ["nothing"])[0]
+        reason = shorten((str(error).splitlines() or ["nothing"])[0])
         raise ValueError(
             f"`context` must be a .npy file of numbers, got {path}: {reason}"
         ) from None

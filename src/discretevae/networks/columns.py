@@ -78,6 +78,9 @@ class ColumnsNetwork(Network):
         columns = [column.config() for column in as_columns(self.columns)]
         return super().config() | {"columns": columns}
 
+    def describe(self) -> str:
+        return f"{self.kind.upper()} {list(self.widths)}"
+
 
 class RowFeatures(nn.Module):
     """Makes vectors of rows, (*B, F) → (*B, size): contents of the cells, and which are there."""
