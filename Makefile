@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test faults lint types clean
+.PHONY: demo test audit faults lint types clean
 
 demo: $(STAMP)
 	$(BIN)/discretevae train digits --optimizer muon --learning-rate 5e-3 --output runs/demo --overwrite
@@ -13,6 +13,9 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2
+
+audit: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "audit or not audit" tests/models/test_battery.py
 
 faults: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults --output results
