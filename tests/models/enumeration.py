@@ -470,6 +470,11 @@ class Rows:
         log_p = self.log_p_x + self.log_prior
         return log_p.masked_fill(~self.possible, -math.inf)
 
+    @property
+    def evidence(self) -> Tensor:
+        """log p(x), or log p(x, y) where the label is known, of discrete variables."""
+        return self.log_joint.logsumexp(0)
+
     def most_probable(self) -> Tensor:
         """Takes the most probable value of each variable in turn: codes, (N, W)."""
         found = []
@@ -576,6 +581,6 @@ def log_evidence(
     """log p(x), or log p(x, y) where the label is known, in nats, (N,)."""
     rows = all_rows(model, x, context, nodes=nodes, of_prior=True)
     if not rows.account.continuous:
-        return rows.log_joint.logsumexp(0)
+        return rows.evidence
     of_codes = sum(p.sum(-1) for name, p in rows.log_p.items() if name != VECTOR)
     return (rows.log_p_x + rows.log_rule + of_codes).logsumexp(0)

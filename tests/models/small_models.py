@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import torch
@@ -280,6 +281,12 @@ def scatter(model: nn.Module, scale: float) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=scale)
+
+
+def chance_bound(values: Tensor, comparisons: int, false_alarm: float = 1e-6) -> Tensor:
+    """How far the mean over the first dimension strays from the truth by chance."""
+    quantile = NormalDist().inv_cdf(1 - false_alarm / 2 / comparisons)
+    return quantile * values.std(0) / len(values) ** 0.5
 
 
 def estimated(case: Case) -> bool:
