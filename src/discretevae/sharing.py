@@ -11,7 +11,7 @@ from discretevae.data import Splits
 from discretevae.experiments.folder import Run, versions
 from discretevae.experiments.recipe import Recipe
 from discretevae.files import write_text
-from discretevae.likelihoods.base import Learned
+from discretevae.likelihoods.likelihood import Learned
 from discretevae.models import VAE
 from discretevae.models.pretrained import rebuilt
 from discretevae.pages.html import render

@@ -22,7 +22,7 @@ from discretevae.estimators import (
     UnorderedSet,
     recommended,
 )
-from discretevae.estimators.base import with_gradient_of
+from discretevae.estimators.estimator import with_gradient_of
 from discretevae.latents import EnumerationError
 
 

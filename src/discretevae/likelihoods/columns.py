@@ -10,7 +10,7 @@ from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from discretevae.latents import categorical
-from discretevae.likelihoods.base import Learned, Likelihood
+from discretevae.likelihoods.likelihood import Learned, Likelihood
 from discretevae.schema.columns import Cell, Cells, Column, DiscreteColumn, as_columns, table_rows
 
 __all__ = ["ColumnsDistribution", "ColumnsLikelihood"]

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import cross_entropy
 
 from discretevae.latents.categorical import gumbel
-from discretevae.likelihoods.base import Learned, Likelihood
+from discretevae.likelihoods.likelihood import Learned, Likelihood
 from discretevae.names import resolve
 from discretevae.networks.text import WRITERS
 from discretevae.schema.columns import Cell

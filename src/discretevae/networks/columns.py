@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.networks.base import ACTIVATIONS, Network, Unflatten, require_widths
 from discretevae.networks.mlp import perceptron
+from discretevae.networks.network import ACTIVATIONS, Network, Unflatten, require_widths
 from discretevae.schema.columns import Cells, Column, as_columns
 
 __all__ = ["ColumnsNetwork"]

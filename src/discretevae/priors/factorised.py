@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from discretevae.latents import categorical, require_sizes
 from discretevae.networks.mlp import perceptron
-from discretevae.priors.base import FactorisedPrior
+from discretevae.priors.prior import FactorisedPrior
 
 __all__ = ["CategoricalPrior", "ConditionalPrior", "LearnedPrior", "UniformPrior"]
 
