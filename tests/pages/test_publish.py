@@ -25,7 +25,7 @@ class Plain(VAE):
         super().__init__((1, 8, 8), MLP((8,)), "bernoulli", 1.0, 2, 2)
 
     def posterior(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        return self._features(x, context)
+        return self.encoder(x)
 
     embedding = posterior
 

@@ -22,7 +22,7 @@ from discretevae.codes.prior_coder import PriorCoder
 from discretevae.codes.rows import save_rows
 from discretevae.data.binarize import BINARIZERS, Binarizer
 from discretevae.data.blocks import Blocks, as_stored
-from discretevae.models import DiscreteVAE
+from discretevae.models.coded import CodedVAE
 from discretevae.names import shorten
 
 __all__ = ["compress_codes", "compress_file", "decompress_file"]
@@ -40,7 +40,7 @@ REAL = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16))")
 
 
 def compress_file(
-    model: DiscreteVAE,
+    model: CodedVAE,
     blocks: Blocks,
     path: str | Path,
     progress: Progress = lambda steps, what: steps,
@@ -62,6 +62,7 @@ def compress_file(
 
     Example:
         >>> from tempfile import TemporaryDirectory
+        >>> from discretevae.models import DiscreteVAE
         >>> model, x = DiscreteVAE((3,), 2, 4), np.eye(3, dtype=bool)
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder) / "x.dvae"
@@ -84,7 +85,7 @@ def compress_file(
 
 
 def compress_codes(
-    model: DiscreteVAE,
+    model: CodedVAE,
     blocks: Blocks,
     path: str | Path,
     binarizer: Binarizer = BINARIZERS["none"],
@@ -119,7 +120,7 @@ def compress_codes(
 
 
 def decompress_file(
-    model: DiscreteVAE,
+    model: CodedVAE,
     file: str | Path,
     path: str | Path,
     progress: Progress = lambda steps, what: steps,
@@ -161,7 +162,7 @@ class Header:
 
     @classmethod
     def of(
-        cls, model: DiscreteVAE, kind: str, count: int, chunk: int, step: int, **layout: Any
+        cls, model: CodedVAE, kind: str, count: int, chunk: int, step: int, **layout: Any
     ) -> "Header":
         sizes = model.num_latents, model.num_categories
         return cls(kind, model_identity(model), sizes, count, chunk, step, **layout)
@@ -197,7 +198,7 @@ class Header:
         if self.dtype and not REAL.fullmatch(self.dtype):
             raise ValueError
 
-    def require_of(self, model: DiscreteVAE, path: Path) -> None:
+    def require_of(self, model: CodedVAE, path: Path) -> None:
         """Refuses rows of another shape, and more on a stack than `compress` puts there.
 
         Raises:
@@ -212,7 +213,7 @@ class Header:
         if self.kind == "lossless":
             self._require_rows_of(model, path)
 
-    def _require_rows_of(self, model: DiscreteVAE, path: Path) -> None:
+    def _require_rows_of(self, model: CodedVAE, path: Path) -> None:
         rows = Blocks.of(np.empty((1, *self.row_shape), np.uint8), str(path))
         if not self.dtype or rows.shape != model.shape:
             raise CodesError(
@@ -226,7 +227,7 @@ class Header:
 
 
 def _restored(
-    model: DiscreteVAE, header: Header, archive: Archive, path: Path, progress: Progress
+    model: CodedVAE, header: Header, archive: Archive, path: Path, progress: Progress
 ) -> None:
     bits_back = BitsBack(model, header.step)
     blocks = (
@@ -237,7 +238,7 @@ def _restored(
 
 
 def _reconstructed(
-    model: DiscreteVAE, header: Header, archive: Archive, path: Path, progress: Progress
+    model: CodedVAE, header: Header, archive: Archive, path: Path, progress: Progress
 ) -> None:
     prior = PriorCoder(model.prior)
     blocks = (
@@ -249,7 +250,7 @@ def _reconstructed(
     save_rows(path, header.count, first.shape[1:], first.dtype, blocks)
 
 
-KINDS: dict[str, Callable[[DiscreteVAE, Header, Archive, Path, Progress], None]] = {
+KINDS: dict[str, Callable[[CodedVAE, Header, Archive, Path, Progress], None]] = {
     "lossless": _restored,
     "lossy": _reconstructed,
 }

@@ -20,7 +20,7 @@ from discretevae.codes.rows import header_of, save_rows
 from discretevae.data.binarize import BINARIZERS, Binarizer
 from discretevae.data.blocks import Blocks
 from discretevae.files import atomic_path, create_anew, open_plain
-from discretevae.models import DiscreteVAE
+from discretevae.models.coded import CodedVAE
 from discretevae.training.processes import Processes
 
 __all__ = ["decode_file", "decoded", "encode_file", "encoded", "require_same_model"]
@@ -34,7 +34,7 @@ TYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
 
 
 def encode_file(
-    model: DiscreteVAE,
+    model: CodedVAE,
     blocks: Blocks,
     path: str | Path,
     binarizer: Binarizer = BINARIZERS["none"],
@@ -63,6 +63,7 @@ def encode_file(
 
     Example:
         >>> from tempfile import TemporaryDirectory
+        >>> from discretevae.models import DiscreteVAE
         >>> model, x = DiscreteVAE((3,), 2, 4).eval(), np.eye(3, dtype=np.float32)
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder) / "codes.npz"
@@ -129,7 +130,7 @@ def _in_turns(files: Sequence[BinaryIO]) -> Iterator[bytes]:
 
 
 def decode_file(
-    model: DiscreteVAE,
+    model: CodedVAE,
     codes: str | Path,
     path: str | Path,
     progress: Progress = lambda steps, what: steps,
@@ -155,7 +156,7 @@ def decode_file(
     save_rows(path, found.count, first.shape[1:], first.dtype, parts)
 
 
-def encoded(model: DiscreteVAE, batches: Iterable[Tensor]) -> Iterator[Int[np.ndarray, "n D"]]:
+def encoded(model: CodedVAE, batches: Iterable[Tensor]) -> Iterator[Int[np.ndarray, "n D"]]:
     """Iterates over the most probable codes of batches, as a model sees them."""
     for x in batches:
         model.likelihood.check(x)
@@ -164,7 +165,7 @@ def encoded(model: DiscreteVAE, batches: Iterable[Tensor]) -> Iterator[Int[np.nd
 
 
 @torch.inference_mode()
-def decoded(model: DiscreteVAE, codes: Int[np.ndarray, "n D"]) -> np.ndarray:
+def decoded(model: CodedVAE, codes: Int[np.ndarray, "n D"]) -> np.ndarray:
     """Gives what stands for p(x|z) of each code."""
     z = torch.from_numpy(codes).to(model.device)
     return model.likelihood.point(model.decode(z)).numpy(force=True)
@@ -201,7 +202,7 @@ class _CodesFile:
     def count(self) -> int:
         return self.shape[0]
 
-    def require_of(self, model: DiscreteVAE) -> None:
+    def require_of(self, model: CodedVAE) -> None:
         require_same_model(self.path, self.identity, (self.shape[1], self.num_categories), model)
         if self.shape[1] != model.num_latents or self.batch_size > batch_size(model):
             raise CodesError(
@@ -242,7 +243,7 @@ class _CodesFile:
 
 
 def require_same_model(
-    path: Path, identity: str, sizes: tuple[int, ...], model: DiscreteVAE
+    path: Path, identity: str, sizes: tuple[int, ...], model: CodedVAE
 ) -> None:
     """Refuses a file of another model.
 

@@ -261,6 +261,10 @@ def _require_sizes(config: Mapping[str, Any], found: Mapping[str, _Entry]) -> No
             limits.require(name, value)
 
 
+BUDGET = 2**20
+"""The most codes that a file may ask a prior to sum over."""
+
+
 class _Limits(NamedTuple):
     """How many numbers and how many layers a model may have."""
 
@@ -281,6 +285,8 @@ class _Limits(NamedTuple):
             self._require_at_most(f"{name}` by its entries, `{name}", len(value), self.layers)
             for part in value:
                 self.require(name, part)
+        elif name == "budget":  # of a sum: nothing of this size is built
+            self._require_at_most(name, int(value), max(self.values, BUDGET))
         elif isinstance(value, int):
             self._require_at_most(name, value, self.layers if name == "layers" else self.values)
 

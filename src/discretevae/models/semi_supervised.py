@@ -133,7 +133,7 @@ class SemiSupervisedVAE(VAE):
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
-        super().__init__(shape, beta, context_shape=(1,))
+        super().__init__(shape, None, likelihood, beta, 0, 0, context_shape=(1,))
         if num_classes < 2:
             raise ValueError(f"`num_classes` must be at least 2, got {num_classes}.")
         if not (math.isfinite(alpha) and alpha >= 0):
