@@ -136,7 +136,7 @@ def _parts(model: VAE) -> dict[str, Part]:
             "encoder": (Encoder(model), x, ("x", ["codes", "probabilities"])),
             "decoder": (Decoder(model), codes, ("codes", ["x"])),
         }
-    if model.chain.continuous:
+    if model.variables and model.chain.continuous:
         z = torch.zeros(max(BATCHES), model.chain.width)
         return {
             "encoder": (GaussianEncoder(model), x, ("x", ["mean", "standard_deviation"])),

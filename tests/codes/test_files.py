@@ -203,7 +203,7 @@ def test_models_and_data_that_do_not_fit_are_refused(
         encode_file(tiny(), blocks, tmp_path / "codes.npz")
     with pytest.raises(CodesError, match=r"must have no condition, .* shape \(2,\)"):
         encode_file(tiny((4,), context_shape=(2,)), blocks, tmp_path / "codes.npz")
-    with pytest.raises(CodesError, match=r"must be a DiscreteVAE, .* got a JointVAE"):
+    with pytest.raises(CodesError, match=r"must have codes that are classes alone, got a JointVAE"):
         encode_file(JointVAE((4,), 2, 3), blocks, tmp_path / "codes.npz")
     assert files(tmp_path) == []
 

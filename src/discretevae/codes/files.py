@@ -161,7 +161,8 @@ def encoded(model: CodedVAE, batches: Iterable[Tensor]) -> Iterator[Int[np.ndarr
     for x in batches:
         model.likelihood.check(x)
         with torch.inference_mode():
-            yield model.encode(x.to(model.device, model.dtype)).numpy(force=True)
+            codes = model.encode(x.to(model.device, model.dtype)).numpy(force=True)
+        yield codes
 
 
 @torch.inference_mode()
@@ -242,9 +243,7 @@ class _CodesFile:
             raise CodesError(f"`{self.path}` is truncated, damaged, or no archive.") from error
 
 
-def require_same_model(
-    path: Path, identity: str, sizes: tuple[int, ...], model: CodedVAE
-) -> None:
+def require_same_model(path: Path, identity: str, sizes: tuple[int, ...], model: CodedVAE) -> None:
     """Refuses a file of another model.
 
     Raises:

@@ -21,7 +21,7 @@ from discretevae.models.chain import ROWS, Chain
 from discretevae.names import require_count, resolve
 from discretevae.networks import NETWORKS, Network, OwnNetwork, network_from_config
 from discretevae.networks.conditioned import ConditionedEncoder, context_network
-from discretevae.objectives import ELBO
+from discretevae.objectives import ELBO, importance_weighted_bound
 from discretevae.priors.log_partition import LogPartition
 
 __all__ = ["VAE", "Context", "Data", "Draws", "at_least_float32", "described_network"]
@@ -349,6 +349,8 @@ class VAE(nn.Module, ABC):
         require_count("samples", samples)
         self._require_some(x)
         self.likelihood.check(x)
+        if not self.variables:  # a model that does without a chain
+            return importance_weighted_bound(self.log_weights(x, samples, generator, context))
         known = self.known(x, context)
         return self.chain.importance_weighted(x, known, samples, generator)
 

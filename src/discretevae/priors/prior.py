@@ -67,8 +67,7 @@ class Prior(nn.Module, ABC):
             ValueError: If the prior has no such order.
         """
         raise ValueError(
-            "`prior` must have latents that follow one given those before it, "
-            f"got one of kind {self.kind}."
+            f"`prior` must be one whose latents follow one given those before it, got {self.kind}."
         )
 
     def log_partition_estimate(self) -> LogPartition | None:
