@@ -48,7 +48,7 @@ class LabelPrior(PriorGiven):
     def kl(self, q: Float[Tensor, "*SB 1 C"], known: Known) -> Float[Tensor, "*SB 1"]:
         return math.log(q.shape[-1]) - categorical.entropy(q)
 
-    def log_p(self, z: Float[Tensor, "*SB 1 C"], known: Known) -> Float[Tensor, "*SB"]:
+    def log_p(self, z: Float[Tensor, "*SB 1 C"], known: Known) -> Float[Tensor, "..."]:
         possible = ((z > 0) <= known.features.possible).all(-1).all(-1)
         return z.new_full((), -math.log(z.shape[-1])).where(possible, -math.inf)
 

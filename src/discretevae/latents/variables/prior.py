@@ -31,10 +31,10 @@ class PriorGiven(ABC):
         """Gives the KL of each latent, in nats."""
 
     @abstractmethod
-    def log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "*SB"]:
-        """Gives log p(z | …) in nats: reported."""
+    def log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "..."]:
+        """Gives log p(z | …) in nats, for every value of what it rests on: reported."""
 
-    def trained_log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "*SB"]:
+    def trained_log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "..."]:
         """Gives log p(z | …) as training has it."""
         return self.log_p(z, known)
 
