@@ -68,7 +68,9 @@ def log_probabilities(logits: Float[Tensor, "*B D K"]) -> Float[Tensor, "*B D K"
     return logits.log_softmax(-1).clamp_min(torch.finfo(logits.dtype).min / 2**10)
 
 
-def log_prob(z: Float[Tensor, "*SB D K"], logits: Float[Tensor, "... D K"]) -> Float[Tensor, "*SB"]:
+def log_prob(
+    z: Float[Tensor, "*SB D K"], logits: Float[Tensor, "*#SB D K"]
+) -> Float[Tensor, "*SB"]:
     """Gives log q(z) in nats, summed over the D independent latents.
 
     Example:
