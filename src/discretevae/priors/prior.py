@@ -35,7 +35,7 @@ class Prior(nn.Module, ABC):
     @abstractmethod
     def log_prob(
         self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
-    ) -> Float[Tensor, "*SB"]:
+    ) -> Float[Tensor, "..."]:
         """Gives log p(z) in nats of one-hot codes; with its graph, also of relaxed ones.
 
         This is what is reported: of the weights as they are, in every mode, and never above the
@@ -53,7 +53,7 @@ class Prior(nn.Module, ABC):
 
     def trained_log_prob(
         self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
-    ) -> Float[Tensor, "*SB"]:
+    ) -> Float[Tensor, "..."]:
         """Gives what training maximises: log p(z), or something cheaper of about its gradient.
 
         For no reported figure: the value may be of earlier weights.
@@ -77,7 +77,7 @@ class Prior(nn.Module, ABC):
 
     def log_prob_of_codes(
         self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*#B C"] | None = None
-    ) -> Float[Tensor, "*SB"]:
+    ) -> Float[Tensor, "..."]:
         """Gives log p(z) in nats of class indices."""
         dtype = next((t.dtype for t in (*self.parameters(), *self.buffers())), None)
         return self.log_prob(to_one_hot(codes, self.shape[1], dtype), context)
