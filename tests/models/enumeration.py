@@ -57,7 +57,7 @@ def columns(likelihood: Any, h: Tensor, x: Tensor) -> Tensor:
     for column, cell in zip(likelihood.columns, x.unbind(-1), strict=True):
         there = ~cell.isnan()
         if isinstance(column, NumericColumn):
-            least = torch.tensor(likelihood.least_scale).log()
+            least = torch.tensor(likelihood.least_scale, dtype=h.dtype).log()
             log_scale = math.log(column.scale) + torch.logaddexp(h[:, numbers + number], least)
             mean = column.mean + column.scale * h[:, number]
             of_cell = normal(cell.nan_to_num(), mean, log_scale)
@@ -340,7 +340,7 @@ class Labelled(Account):
 
     def log_p(self, name: str, values: Values) -> Tensor:
         if name == LABEL:
-            return torch.full((1, 1), -math.log(self.model.num_classes))
+            return torch.full((1, 1), -math.log(self.model.num_classes), dtype=torch.float64)
         return self.log_p_z[values[CODE]]
 
     def decoded(self, values: Values) -> Tensor:

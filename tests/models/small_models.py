@@ -75,6 +75,8 @@ class Observed:
     likelihood: Callable[[], str | Likelihood]
     network: Network = MLP_
     shape: tuple[int, ...] = (PIXELS,)
+    scale: float = 0.7
+    """Of the weights: the less the more a network makes of what is observed."""
 
 
 OBSERVED = {
@@ -87,6 +89,7 @@ OBSERVED = {
         lambda: ColumnsLikelihood(TABLE),
         ColumnsNetwork(TABLE, (3,)),
         (len(TABLE),),
+        scale=0.4,
     ),
     "tokens": Observed(
         sentences,
@@ -253,7 +256,7 @@ class Case:
     def __str__(self) -> str:
         return f"{self.kind} / {self.prior} / {self.likelihood}"
 
-    def model(self, single: bool = False, scale: float = 0.7, **options: Any) -> Any:
+    def model(self, single: bool = False, scale: float | None = None, **options: Any) -> Any:
         """Makes it; `single`: with one latent in each variable."""
         kind, observed = KINDS[self.kind], OBSERVED[self.likelihood]
         size = kind.single if single else kind.size
@@ -266,7 +269,7 @@ class Case:
             likelihood=observed.likelihood(),
             **options,
         ).double()
-        scatter(model, scale)
+        scatter(model, scale or observed.scale)
         return model
 
     def data(self, *batch: int) -> tuple[Tensor, Tensor | None]:

@@ -235,7 +235,8 @@ def check_log_weights(of: Setting) -> None:
     close(found[rows.possible], expected[rows.possible], "log w")
     close(bound, expected.logsumexp(0) - math.log(count), "the bound of several samples")
     if not of.continuous:
-        close(rows.expected(found.exp()).log(), of.evidence, "log E w")
+        log_terms = (found + rows.log_posterior).masked_fill(~rows.possible, -math.inf)
+        close(log_terms.logsumexp(0), of.evidence, "log E w")
 
 
 @torch.no_grad()
@@ -576,20 +577,20 @@ NOW = [(case, name) for case in HOMES for name in ("rloo",)]
     ],
 )
 def test_estimators_keep_their_claims_inside_every_model(case: Case, name: str) -> None:
-    """It fails by chance once in 10^6 runs; a bias of 30 % of the largest does not pass."""
+    """It fails by chance once in 10^6 runs; a bias of 40 % of the largest does not pass."""
     kind = ESTIMATORS[name]
     value, gradients, sharp = deviations(case, name)
     if not kind.relaxed:
         assert value < 1
     if kind.unbiased:
         assert gradients < 1
-        assert sharp < 0.3, "too few replicates"
+        assert sharp < 0.4, "too few replicates"
 
 
 def deviations(case: Case, name: str) -> tuple[float, float, float]:
     """How far value and gradients stray, as multiples of what chance allows; how much it allows.
 
-    60 means over 300 replicates each.
+    80 means over 300 replicates each.
     """
     torch.manual_seed(3)
     options = {"network": MLP(())} if case.kind == "joint" else {}  # smooth in u, as the rule asks
@@ -604,7 +605,7 @@ def deviations(case: Case, name: str) -> tuple[float, float, float]:
     alpha = ALPHA if isinstance(model, SemiSupervisedVAE) else 0.0
     truth = flat(all_rows(model, x, c, nodes=24).objective(BETA, alpha))
     many, context = (None if t is None else t.expand(300, *t.shape[1:]) for t in (x, c))
-    seen = torch.stack([flat(model.objective(many, context=context)) for _ in range(60)])
+    seen = torch.stack([flat(model.objective(many, context=context)) for _ in range(80)])
     bound = chance_bound(seen, len(truth)).clamp_min(1e-9)
     ratio = (seen.mean(0) - truth).abs() / bound
     return float(ratio[0]), float(ratio[1:].max()), float(bound[1:].max() / truth[1:].abs().max())

@@ -76,7 +76,7 @@ class Prior(nn.Module, ABC):
 
     def log_prob_of_codes(
         self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*#B C"] | None = None
-    ) -> Float[Tensor, "*SB"]:
+    ) -> Float[Tensor, "..."]:
         """Gives log p(z) in nats of class indices."""
         dtype = next((t.dtype for t in (*self.parameters(), *self.buffers())), None)
         return self.log_prob(to_one_hot(codes, self.shape[1], dtype), context)
