@@ -52,7 +52,7 @@ LEAST, LEAST_LAYERS = 2**10, 8
 """What the size of a tiny model may be said to be."""
 OBSERVATION = 2**22
 """Numbers of an observation, of which convolutions say nothing."""
-BUDGET = 2**24
+BUDGET = 2**20
 """Codes that a prior may be said to sum over: no size of anything that it holds."""
 LEARNED = ("columns", "vocabulary")
 """What data say of themselves."""
@@ -263,10 +263,6 @@ def _require_sizes(config: Mapping[str, Any], found: Mapping[str, _Entry]) -> No
             limits.require(name, value)
 
 
-BUDGET = 2**20
-"""The most codes that a file may ask a prior to sum over."""
-
-
 class _Limits(NamedTuple):
     """How many numbers and how many layers a model may have."""
 
@@ -287,8 +283,6 @@ class _Limits(NamedTuple):
             self._require_at_most(f"{name}` by its entries, `{name}", len(value), self.layers)
             for part in value:
                 self.require(name, part)
-        elif name == "budget":  # of a sum: nothing of this size is built
-            self._require_at_most(name, int(value), max(self.values, BUDGET))
         elif isinstance(value, int):
             most = {"layers": self.layers, "budget": max(self.values, BUDGET)}
             self._require_at_most(name, value, most.get(name, self.values))
