@@ -225,7 +225,8 @@ def stored_options(run: "Run") -> dict[str, Any]:
         stored = typed_options("train", train, run.options())
     except OptionsError as error:
         raise ValueError(f"`{run.config}` must hold the options of a run, got: {error}.") from None
-    return {name: value for name, value in stored.items() if name not in NOT_STORED}
+    options = {name: value for name, value in stored.items() if name not in NOT_STORED}
+    return {**options, "schema": run.read_schema()}
 
 
 class Parts(NamedTuple):
@@ -257,6 +258,8 @@ def _train(run: "Run", options: dict[str, Any], parts: Parts, resume: bool) -> N
     from discretevae.training import train as fit
 
     data, model, training = parts
+    if not resume:
+        run.write_schema(data.schema)
     print(f"{run.folder}: {describe(model, data)}", file=sys.stderr)
     try:
         fit(model, data, training, run.folder, resume=resume)

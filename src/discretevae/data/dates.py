@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.stats import chi2
 
-__all__ = ["ISO", "PARTS", "DateStyle", "calendar_parts", "find_date_style"]
+__all__ = ["EPOCH", "ISO", "PARTS", "DateStyle", "calendar_parts", "find_date_style"]
 
 EPOCH = datetime(1970, 1, 1)
 DAY = timedelta(days=1)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -71,6 +71,10 @@ class Field(ABC):
     def config(self) -> dict[str, Any]:
         """Describes the field in plain types."""
 
+    def written_in(self, decimal: str) -> "Field":
+        """Gives the field as a file with another decimal sign has it."""
+        return self
+
     def missing(self, cell: Any, marks: Marks) -> bool:
         """Tells whether a cell is without a value."""
         return marks.missing(cell, in_numbers=True)
@@ -121,6 +125,9 @@ class NumberField(Field):
             return None
         return (number - self.origin,)
 
+    def written_in(self, decimal: str) -> Field:
+        return replace(self, style=_with_decimal(self.style, decimal))
+
     def text(self, value: float) -> Any:
         # The shortest number that is this one in float32: 0.1, not 0.10000000149.
         return self.style.text(float(str(np.float32(value))) + self.origin)
@@ -170,6 +177,9 @@ class CategoryField(Field):
             number = self.style.number(cell)
             text = text if number is None else category_text(number)
         return (float(names.index(text)),) if text in names else None
+
+    def written_in(self, decimal: str) -> Field:
+        return replace(self, style=_with_decimal(self.style, decimal))
 
     def text(self, value: float) -> Any:
         return self.column.categories[int(value)]
@@ -229,6 +239,15 @@ class DateField(Field):
             "origin": self.origin,
             "parts": list(self.parts),
         }
+
+
+def _with_decimal(style: NumberStyle, decimal: str) -> NumberStyle:
+    """The same style with another decimal sign, which takes the place of the thousands' sign."""
+    if style.decimal == decimal:
+        return style
+    swapped = {",": ".", ".": ","}
+    thousands = swapped.get(style.thousands, style.thousands)
+    return replace(style, decimal=decimal, thousands=thousands)
 
 
 def category_text(cell: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
+from torch import Tensor
 
 from discretevae.names import resolve
 
@@ -69,6 +70,11 @@ class Schema(ABC):
         """The name of the likelihood that suits the data."""
 
     @property
+    def log_volume(self) -> float:
+        """What log p(x) in the units of the source has beside that of a row as it is read."""
+        return 0.0
+
+    @property
     def likelihood_config(self) -> dict[str, Any] | None:
         """Describes the likelihood, where the data leave no choice but its sizes."""
         return None
@@ -80,6 +86,10 @@ class Schema(ABC):
         Raises:
             DataError: If it does not fit, or, where `reading.strict` says so, one cell does not.
         """
+
+    def natural(self, x: Tensor) -> Tensor:
+        """Gives observations that a model made in the units of the source."""
+        return x
 
     @abstractmethod
     def described(self) -> list[Note]:

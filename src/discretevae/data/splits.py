@@ -56,6 +56,11 @@ class Splits:
     keys: Keys | None = None
 
     @property
+    def log_volume(self) -> float:
+        """What log p(x) in the units of the source has beside that of x as it is here, in nats."""
+        return 0.0 if self.schema is None else self.schema.log_volume
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one observation."""
         return self.train.shape

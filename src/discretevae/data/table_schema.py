@@ -42,6 +42,7 @@ class TableSchema(Schema):
         left_out: The others, but for that of labels.
         missing: How many cells of `fields` have no value.
         stray: Column → how many cells could not be taken, and count as missing.
+        decimal: The decimal sign of the file, if it was one of text.
 
     Example:
         >>> from discretevae.data.formats.frames import read_frame
@@ -61,6 +62,7 @@ class TableSchema(Schema):
     left_out: tuple[LeftOut, ...] = ()
     missing: int = 0
     stray: tuple[tuple[str, int], ...] = ()
+    decimal: str | None = None
 
     kind: ClassVar[str] = "table"
 
@@ -104,6 +106,7 @@ class TableSchema(Schema):
         rule = None if label is None else LabelRule.of(table.columns[label], marks, table.where)
         schema = cls(
             table.name, table.rows, tuple(fields), tuple(left_out),
+            decimal=None if table.dialect is None else table.dialect.decimal,
             notes=table.notes, reading=reading, labels=rule,
         )  # fmt: skip
         return schema._counted(table)
@@ -133,7 +136,7 @@ class TableSchema(Schema):
     def read(self, source: RawTable) -> Loaded:
         values, stray = [], {}
         marks = Marks(self.reading.na_values)
-        for field in self.fields:
+        for field in self.fields_in(source):
             column = self._column(source, field)
             found = field.read(column, marks)
             values.append(found.values)
@@ -148,6 +151,23 @@ class TableSchema(Schema):
         rows = torch.arange(source.rows)
         notes = tuple(self._of_stray(name, count) for name, count in stray.items())
         return Loaded(Examples(x, labels, rows=rows), self.keys(source), notes)
+
+    def fields_in(self, source: RawTable) -> tuple[Field, ...]:
+        """Gives the fields as a source writes them, whose decimal sign may be another."""
+        if source.dialect is None or not self._writes_otherwise(source.dialect.decimal):
+            return self.fields
+        return tuple(field.written_in(source.dialect.decimal) for field in self.fields)
+
+    def _writes_otherwise(self, decimal: str) -> bool:
+        return decimal != (self.decimal or decimal)
+
+    def not_taken(self, source: RawTable) -> list[str]:
+        """Names the columns of each row whose cell is there and could not be taken."""
+        marks, names = Marks(self.reading.na_values), [""] * source.rows
+        for field in self.fields_in(source):
+            for row in field.read(self._column(source, field), marks).stray.nonzero()[0]:
+                names[row] = f"{names[row]}, {field.name}" if names[row] else field.name
+        return names
 
     def keys(self, source: RawTable) -> Keys:
         """Gives what came in beside the columns that a model sees: ids first."""
@@ -185,7 +205,7 @@ class TableSchema(Schema):
                 )
         marks = Marks(self.reading.na_values)
         parts = []
-        for field in self.fields:
+        for field in self.fields_in(source):
             column = self._column(source, field)
             style = field.style  # type: ignore[attr-defined]
             values = [
@@ -235,6 +255,7 @@ class TableSchema(Schema):
         gaps = int(loaded.examples.x[:, firsts].isnan().sum()) - sum(stray.values())
         return TableSchema(
             self.name, self.rows, self.fields, self.left_out, gaps, tuple(stray.items()),
+            self.decimal,
             notes=self.notes, reading=self.reading, labels=self.labels,
         )  # fmt: skip
 
@@ -276,6 +297,7 @@ class TableSchema(Schema):
             "fields": [field.config() for field in self.fields],
             "left_out": [list(column) for column in self.left_out],
             "missing": self.missing,
+            "decimal": self.decimal,
             "stray": [list(pair) for pair in self.stray],
         }
 
@@ -287,6 +309,7 @@ class TableSchema(Schema):
             fields=tuple(map(field_from_config, config["fields"])),
             left_out=tuple(LeftOut(*column) for column in config["left_out"]),
             missing=int(config["missing"]),
+            decimal=None if config["decimal"] is None else str(config["decimal"]),
             stray=tuple((str(name), int(count)) for name, count in config["stray"]),
         )
 

@@ -84,6 +84,7 @@ class _Labelled:
             kept, BATCH, data.binarizer, seed=seed, epoch=0, shuffle=False, device=model.device
         )
         self.name, self.progress, self.labels = name, progress, kept.labels
+        self.log_volume = data.log_volume
 
     def __call__(self, what: str) -> Iterator[Tensor | Batch]:
         return iter(self.progress(self.batches, f"{what} ({self.name})"))
@@ -99,10 +100,11 @@ def _figures(
             model, batches("importance-weighted log-likelihood"), samples, generator
         )
         note = f"importance-weighted bound, {samples} samples"
-        figures["log_likelihood"] = mean_figure(values, note=note)
+        figures["log_likelihood"] = mean_figure(values + batches.log_volume, note=note)
     if getattr(model, "enumerable", False):
         values = evaluate_log_likelihood(model, batches("exact log-likelihood"), None)
-        figures["exact_log_likelihood"] = mean_figure(values, note="sum over all codes")
+        note = "sum over all codes"
+        figures["exact_log_likelihood"] = mean_figure(values + batches.log_volume, note=note)
     prior = getattr(model, "prior", None)
     if isinstance(prior, BoltzmannPrior) and not prior.exact:
         note = "standard error of log Z, which all bounds share"
@@ -121,15 +123,16 @@ def _figures(
 def _bound_figures(model: VAE, batches: _Labelled, generator: torch.Generator) -> dict[str, Figure]:
     bounds = evaluate_bounds(model, batches("ELBO"), generator)
     dimensions = torch.Size(model.shape).numel()
+    elbo = bounds.elbo + batches.log_volume  # in the units of the source
     return {
-        "elbo": mean_figure(bounds.elbo),
-        "reconstruction": mean_figure(bounds.reconstruction),
+        "elbo": mean_figure(elbo),
+        "reconstruction": mean_figure(bounds.reconstruction + batches.log_volume),
         "kl": mean_figure(bounds.kl),
         "objective_gap": mean_figure(
             bounds.objective - bounds.elbo, note="trained surrogate − ELBO"
         ),
         "bits_per_dimension": mean_figure(
-            -bounds.elbo / dimensions / torch.tensor(2.0).log(), "bits per dimension", "from −ELBO"
+            -elbo / dimensions / torch.tensor(2.0).log(), "bits per dimension", "from −ELBO"
         ),
     }
 

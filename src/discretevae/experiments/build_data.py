@@ -4,22 +4,48 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from discretevae.data import BINARIZERS, DATASETS, Examples, Splits, load, read_file
+from discretevae.data import (
+    BINARIZERS,
+    DATASETS,
+    Examples,
+    Keys,
+    Loaded,
+    ReadingOptions,
+    Splits,
+    is_local,
+    load,
+    read_by,
+    read_file,
+)
 from discretevae.data.binarize import Binarizer
 from discretevae.data.mixed_tables import load_table, read_rows
+from discretevae.data.reading import LISTS
 from discretevae.data.text import load_text, read_sentences, text_examples
 from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
 from discretevae.models import VAE
 from discretevae.names import resolve
 
-__all__ = ["binarizer_of", "data_from_options", "names_in", "read_alike", "resolve_binarize"]
+__all__ = [
+    "binarizer_of",
+    "data_from_options",
+    "loaded_alike",
+    "names_in",
+    "read_alike",
+    "resolve_binarize",
+]
 
 BINARIZE_FOR = {"bernoulli": "fresh"}
 """Likelihood → the binarisation it gets unless another is asked for."""
 
 
 def data_from_options(options: Mapping[str, Any]) -> Splits:
-    """Loads the data; without a named binarisation, a Bernoulli likelihood gets fresh draws."""
+    """Loads the data; without a named binarisation, a Bernoulli likelihood gets fresh draws.
+
+    Options of a run have its `schema`, by which its data are read; none there stands for a run of
+    version 0.1.0, or of a named set, whose data are read by the rules of that version.
+    """
+    if options.get("schema") is None and "schema" in options:
+        return OLD_LOADERS.get(options["likelihood"], _observations)(options)
     return LOADERS.get(options["likelihood"], _observations)(options)
 
 
@@ -31,6 +57,56 @@ def _observations(options: Mapping[str, Any]) -> Splits:
         labelled=options["labelled"],
         limit=options["limit"],
         stream=options["stream"],
+        likelihood=options["likelihood"],
+        **_read_by(options),
+        **_split(options),
+    )
+
+
+def _read_by(options: Mapping[str, Any]) -> dict[str, Any]:
+    """By what data are read: the schema of a run, the rules of version 0.1.0, or new guesses."""
+    if options.get("schema") is not None:
+        return {"schema": options["schema"]}
+    if "schema" in options:
+        return {"reading": ReadingOptions(rules=1)}
+    said = {name: options.get(name) for name in ("column", "label", "delimiter", "decimal")}
+    lists = {name: names_in(options.get(name)) for name in LISTS}
+    usual = {
+        name: options[name] for name in ("header", "layout", "splits", "levels", "size", "strict")
+        if options.get(name) is not None
+    }  # fmt: skip
+    return {"reading": ReadingOptions(**said, **lists, **usual)}
+
+
+def _text(options: Mapping[str, Any]) -> Splits:
+    found = load(
+        options["data"],
+        likelihood="tokens",
+        pieces=options["pieces"],
+        max_tokens=options["sentence_length"],
+        limit=options["limit"],
+        **_read_by(options),
+        **_split(options),
+    )
+    assert found.likelihood is not None
+    return replace(found, likelihood={**found.likelihood, **_writer(options)})
+
+
+def _writer(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Describes the network by which sentences are written."""
+    return {
+        "network": options["network"],
+        "width": options["widths"][0] if options["widths"] else 256,
+        "word_dropout": options["word_dropout"],
+    }
+
+
+def _rows(options: Mapping[str, Any]) -> Splits:
+    return load(
+        options["data"],
+        likelihood="columns",
+        limit=options["limit"],
+        **_read_by(options),
         **_split(options),
     )
 
@@ -50,9 +126,7 @@ def _sentences(options: Mapping[str, Any]) -> Splits:
         "kind": "tokens",
         "vocabulary": text.vocabulary.config(),
         "length": length,
-        "network": options["network"],
-        "width": options["widths"][0] if options["widths"] else 256,
-        "word_dropout": options["word_dropout"],
+        **_writer(options),
     }
     return replace(text.splits, likelihood=likelihood, note=str(text))
 
@@ -75,15 +149,33 @@ def _table(options: Mapping[str, Any]) -> Splits:
     )
 
 
-LOADERS: dict[str, Callable[[Mapping[str, Any]], Splits]] = {
-    "tokens": _sentences,
-    "columns": _table,
-}
+LOADERS: dict[str, Callable[[Mapping[str, Any]], Splits]] = {"tokens": _text, "columns": _rows}
 """Likelihood → how its data are read; all others are of observations as they are."""
 
 
+OLD_LOADERS: dict[str, Callable[[Mapping[str, Any]], Splits]] = {
+    "tokens": _sentences,
+    "columns": _table,
+}
+"""The same for a run of version 0.1.0."""
+
+
+def loaded_alike(path: str, options: Mapping[str, Any], model: VAE) -> Loaded:
+    """Reads a file of the user's by the schema of a run, with the keys of its rows."""
+    schema = options.get("schema")
+    if schema is not None:
+        return read_by(schema, path)
+    examples = _as_version_0_1_0(path, options, model)
+    return Loaded(examples, Keys.of_rows(len(examples)))
+
+
 def read_alike(path: str, options: Mapping[str, Any], model: VAE) -> Examples:
-    """Reads a file of the user's by what a model knows of its data."""
+    """Reads a file of the user's by what is known of the data of a run."""
+    return loaded_alike(path, options, model).examples
+
+
+def _as_version_0_1_0(path: str, options: Mapping[str, Any], model: VAE) -> Examples:
+    """Reads a file by what a model alone knows of its data."""
     likelihood = model.likelihood
     if isinstance(likelihood, TokenLikelihood):
         sentences = read_sentences(path, options["column"])
@@ -126,4 +218,4 @@ def _split(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_named(data: str) -> bool:
     """Tells whether a name is meant, not a file."""
-    return data in DATASETS
+    return data in DATASETS and not is_local(data)

@@ -48,6 +48,7 @@ def run_experiment(options: Mapping[str, Any], data: Splits, run: Run) -> None:
     with held(run.folder):
         if not run.config.exists():
             Run.create(run.folder, options, overwrite=False)
+            run.write_schema(data.schema)
         run.remove_leftovers()
         model, training = build(options, data, progress_bar=False)
         train(model, data, training, run.folder, resume=True)

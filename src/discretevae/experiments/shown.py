@@ -1,5 +1,6 @@
 """Examples to look at, and conditions to sample under."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -8,8 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from discretevae.data import DATASETS, Examples, Splits, class_context, generator, num_classes
-from discretevae.experiments.build_data import binarizer_of, data_from_options, read_alike
+from discretevae.data import Examples, Keys, Splits, class_context, generator, num_classes
+from discretevae.experiments.build_data import (
+    binarizer_of,
+    data_from_options,
+    is_named,
+    loaded_alike,
+)
 from discretevae.models import VAE
 
 __all__ = [
@@ -26,10 +32,11 @@ CONTEXTS = 8
 
 
 class Shown(NamedTuple):
-    """Examples to look at: as they were given, and as the model sees them."""
+    """Examples to look at: as they were given, as the model sees them, and which they are."""
 
     originals: Examples
     examples: Examples
+    keys: Keys | None = None
 
 
 def shown_from_options(options: Mapping[str, Any], data: str | None, model: VAE) -> Shown:
@@ -37,11 +44,17 @@ def shown_from_options(options: Mapping[str, Any], data: str | None, model: VAE)
 
     A file is read by what the model knows of its data: its words, or its columns.
     """
-    if data is None or data in DATASETS:
-        return shown(data_from_options({**options, "data": data or options["data"]}))
-    originals = _conditioned_alike(read_alike(data, options, model), options)
+    if data is None:
+        return shown(data_from_options(options))
+    if is_named(data):
+        return shown(data_from_options({**options, "data": data, "schema": None}))
+    loaded = loaded_alike(data, options, model)
+    for note in loaded.notes:
+        print(f"{data}: {note}", file=sys.stderr)
+    originals = _conditioned_alike(loaded.examples, options)
     stream = generator("file", options["seed"])
-    return Shown(originals, binarizer_of(options).prepare_evaluation(originals, stream))
+    seen = binarizer_of(options).prepare_evaluation(originals, stream)
+    return Shown(originals, seen, loaded.keys)
 
 
 def _conditioned_alike(examples: Examples, options: Mapping[str, Any]) -> Examples:
@@ -123,7 +136,14 @@ def _contexts_of_file(path: str, shape: tuple[int, ...]) -> Contexts:
 def shown(data: Splits) -> Shown:
     """Gives the test examples, or the training ones where there are none."""
     if len(data.test):
-        return Shown(data.test if data.originals is None else data.originals, data.test)
+        originals = data.test if data.originals is None else data.originals
+        return Shown(originals, data.test, _keys_of(data, data.test))
     stream = generator("observed", 0)
     seen = data.train.take(slice(None))
-    return Shown(seen, data.binarizer.prepare_evaluation(seen, stream))
+    return Shown(seen, data.binarizer.prepare_evaluation(seen, stream), _keys_of(data, seen))
+
+
+def _keys_of(data: Splits, examples: Examples) -> Keys | None:
+    if data.keys is None or examples.rows is None:
+        return None
+    return data.keys.take(examples.rows)

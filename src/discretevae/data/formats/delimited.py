@@ -198,8 +198,7 @@ def _header(
     if not sample:
         return [], 0, []
     first, rest = [cell.strip() for cell in sample[0][1]], [row for _, row in sample[1:]]
-    widths = Counter(map(len, rest))
-    row_names = bool(rest) and widths.most_common(1)[0][0] == len(first) + 1
+    row_names = _has_row_names(first, rest)
     has = row_names or (
         reading.header == "yes" if reading.header != "auto" else _is_header(first, rest, reading)
     )
@@ -213,6 +212,15 @@ def _header(
         notes.append(Note(text, "--header no"))
     first[0] = first[0].lstrip("#").strip()
     return ["", *first] if row_names else first, 1, notes
+
+
+def _has_row_names(first: list[str], rest: list[list[str]]) -> bool:
+    """Whether each row starts with a name of its own above which there is none, as R writes it."""
+    if len(rest) < 5 or any(len(row) != len(first) + 1 for row in rest):
+        return False
+    names = [row[0].strip() for row in rest]
+    counted = names == [str(i) for i in range(1, len(names) + 1)]
+    return len(set(names)) == len(names) and (counted or not any(map(is_number, names)))
 
 
 def _is_header(first: list[str], rest: list[list[str]], reading: ReadingOptions) -> bool:
