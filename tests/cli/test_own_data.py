@@ -184,3 +184,15 @@ def test_one_long_line_takes_no_memory(tmp_path: Path) -> None:
     run = train(tmp_path / "t.txt")
     main(["encode", run, str(tmp_path / "t.txt"), "-o", str(tmp_path / "c.csv")])
     assert cells(tmp_path / "c.csv")[5]["line"] == "6"
+
+
+def test_inspect_says_what_a_file_means(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    people().assign(id=[f"P{i}" for i in range(ROWS)]).to_csv(tmp_path / "t.csv", index=False)
+    page = tmp_path / "t.html"
+    main(["inspect", str(tmp_path / "t.csv"), "--drop", "income", "--html", str(page)])
+    out = capsys.readouterr().out
+    assert "2 columns: 1 number, 1 category of 3 (--numeric, --categorical, --date NAMES)" in out
+    assert "left out: income (as asked), id (as many values as rows" in out
+    assert "left out: income" in page.read_text()
+    main(["inspect", "digits"])
+    assert "1,797 examples of 1×8×8" in capsys.readouterr().out

@@ -1,12 +1,8 @@
 """The command that says what data mean, before anything is learned from them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from discretevae.data import ReadingOptions
-
-__all__ = ["inspect", "reading_of"]
+__all__ = ["inspect"]
 
 
 def inspect(
@@ -61,7 +57,7 @@ def inspect(
         html: A page to write, with the first rows or a picture of the first images.
     """
     options = {k: v for k, v in locals().items() if k not in ("data", "html")}
-    from discretevae.data import load
+    from discretevae.data import ReadingOptions, load
     from discretevae.files import write_text
     from discretevae.pages.first_look import as_page, as_terminal
 
@@ -72,7 +68,7 @@ def inspect(
         max_tokens=sentence_length,
         validation=0.0,
         test=0.0,
-        reading=reading_of(options),
+        reading=ReadingOptions.from_options(options),
     )
     print(as_terminal(splits_found))
     if html is not None:
@@ -80,23 +76,3 @@ def inspect(
             raise ValueError(f"`--html` must end in .html, got {html!r}.")
         write_text(html, as_page(splits_found))
         print(html)
-
-
-def reading_of(options: dict[str, Any]) -> "ReadingOptions":
-    """Takes what the user says of the data from the options of a command.
-
-    Names with commas between them become lists.
-    """
-    from dataclasses import fields
-
-    from discretevae.data import ReadingOptions
-    from discretevae.data.reading import LISTS
-
-    given = {f.name: options[f.name] for f in fields(ReadingOptions) if f.name in options}
-    for name in LISTS:
-        text = given.get(name)
-        if text is None:
-            given.pop(name, None)
-        elif isinstance(text, str):
-            given[name] = tuple(part.strip() for part in text.split(","))
-    return ReadingOptions(**given)

@@ -145,7 +145,7 @@ def _save_table(path: Path, schema: Any, x: Any, keys: Any = None) -> None:
     """Writes rows as the source of the run has them, after the keys that belong to them."""
     from discretevae.data.results import write_rows
 
-    header, rows = schema.table_of(x.float())
+    header, rows = schema.written(x.float())
     columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
     write_rows(path, {} if keys is None else keys.cells(), columns)
 

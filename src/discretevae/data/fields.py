@@ -113,7 +113,7 @@ class NumberField(Field):
 
     kind: ClassVar[str] = "number"
     wanted: ClassVar[str] = "a finite number"
-    of_numbers: ClassVar[bool] = True  # type: ignore[misc]
+    of_numbers: ClassVar[bool] = True
 
     @property
     def columns(self) -> tuple[Column, ...]:

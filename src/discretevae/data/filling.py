@@ -31,9 +31,9 @@ def filled(
     Example:
         >>> import torch
         >>> from discretevae.data.formats.raw import RawColumn
-        >>> table = RawTable("t", "t", {"a": RawColumn.of("a", ["1.50", "?", "4"])})
-        >>> filled(table, TableSchema.learn(table), torch.tensor([[1.5], [2.25], [4.0]]))
-        ({'a': ['1.50', '2.25', '4']}, 1)
+        >>> table = RawTable("t", "t", {"a": RawColumn.of("a", ["1.50", "?", "4", "9"])})
+        >>> filled(table, TableSchema.learn(table), torch.tensor([[1.5], [2.25], [4.0], [9.0]]))
+        ({'a': ['1.50', '2.25', '4', '9']}, 1)
     """
     columns = {name: column.cells() for name, column in table.columns.items()}
     marks, place, count = Marks(schema.reading.na_values), 0, 0

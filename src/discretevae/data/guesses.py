@@ -232,7 +232,7 @@ def _categories(name: str, cells: Sequence[Any]) -> Field:
         texts = ["False", "True"]
     numbers = [POINT.number(text) for text in texts]
     if None not in numbers:
-        texts = [text for _, text in sorted(zip(numbers, texts, strict=True))]  # type: ignore[type-var]
+        texts = [text for _, text in sorted(zip(numbers, texts, strict=True))]
     kind = BinaryColumn if len(texts) == 2 else CategoricalColumn
     return CategoryField(name, kind(name, tuple(texts)))
 

@@ -165,8 +165,8 @@ def _opened(
 
 def _of_folder(path: Path, reading: ReadingOptions, schema: Schema | None) -> Source:
     """A folder of images, or of files of data called train, val and test."""
-    parts = {part_of(p.stem): p for p in sorted(path.iterdir()) if _ending(p) in _TABLES}
-    parts.pop(None, None)
+    files = [p for p in sorted(path.iterdir()) if _ending(p) in _TABLES]
+    parts = {part: p for p in files if (part := part_of(p.stem)) is not None}
     if len(parts) > 1 and 0 in parts:
         return joined({part: _TABLES[_ending(p)](p, reading) for part, p in parts.items()}, path)
     return _of_images(find_images(path, reading), reading, schema)

@@ -126,6 +126,23 @@ class ReadingOptions:
                 raise unknown_name("reading", name, known)
         return cls(**config)
 
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "ReadingOptions":
+        """Takes what the user says from the options of a command, among others of it.
+
+        Lists are names with commas between them.
+
+        Example:
+            >>> options = {"drop": "a, b", "decimal": ",", "epochs": 3}
+            >>> ReadingOptions.from_options(options).config()
+            {'drop': ['a', 'b'], 'decimal': ','}
+        """
+        given = {f.name: options[f.name] for f in fields(cls) if options.get(f.name) is not None}
+        for name in LISTS:
+            if isinstance(given.get(name), str):
+                given[name] = tuple(part.strip() for part in given[name].split(","))
+        return cls(**given)
+
 
 LISTS = ("drop", "id", "numeric", "categorical", "date", "na_values")
 GUESS = ReadingOptions()

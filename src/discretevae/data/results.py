@@ -75,10 +75,15 @@ def as_array(cells: Sequence[Any]) -> np.ndarray:
 
 def _csv(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect) -> None:
     # The mark tells spreadsheets of UTF-8; a file that came without gets none.
-    quoting = csv.QUOTE_ALL if dialect.quote_all else csv.QUOTE_MINIMAL
     encoding = "utf-8" if dialect.encoding == "utf-8-sig" else dialect.encoding
+    quoting: Any = csv.QUOTE_ALL if dialect.quote_all else csv.QUOTE_MINIMAL
     with path.open("w", encoding=encoding, newline="") as file:
-        writer = csv.writer(file, delimiter=dialect.delimiter, lineterminator="\n", quoting=quoting)
+        writer = csv.writer(
+            file,
+            delimiter=dialect.delimiter,
+            lineterminator="\n",
+            quoting=quoting,
+        )
         if dialect.header:
             writer.writerow(columns)
         writer.writerows(zip(*(map(_plain, cells) for cells in columns.values()), strict=True))
@@ -102,7 +107,7 @@ def _parquet(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect)
 def _npz(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect) -> None:
     arrays = {name: as_array(cells) for name, cells in columns.items()}
     with path.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _plain(cell: Any) -> Any:

@@ -91,6 +91,14 @@ class Schema(ABC):
         """Gives observations that a model made in the units of the source."""
         return x
 
+    def written(self, x: Tensor) -> tuple[list[str], list[list[Any]]]:
+        """Writes rows as the source has them: the names of the columns, and their cells.
+
+        A cell that is missing is None.
+        """
+        flat = self.natural(x).flatten(1)
+        return [str(i) for i in range(flat.shape[1])], flat.tolist()
+
     @abstractmethod
     def described(self) -> list[Note]:
         """Says what was taken for what."""

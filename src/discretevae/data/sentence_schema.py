@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from discretevae.schema.vocabulary import END, UNKNOWN, Vocabulary
 
@@ -166,6 +167,9 @@ class SentenceSchema(Schema):
         if source.labels is not None:
             columns[source.labels.name] = source.labels.cells()
         return Keys(np.arange(source.rows), columns)
+
+    def written(self, x: Tensor) -> tuple[list[str], list[list[Any]]]:
+        return ["sentence"], [[text] for text in self.vocabulary.to_sentences(x)]
 
     def described(self) -> list[Note]:
         kind = "pieces of words" if self.vocabulary.merges else "characters"

@@ -177,11 +177,8 @@ class TableSchema(Schema):
         columns = {name or "index": source.columns[name].cells() for name in beside}
         return Keys(np.arange(source.rows), columns)
 
-    def table_of(self, x: Float[Tensor, "n F"]) -> tuple[list[str], list[list[Any]]]:
-        """Writes rows as the source writes them: the names of the columns, and their cells.
-
-        A cell that is missing is None. Of a date, the parts of the calendar are left out.
-        """
+    def written(self, x: Float[Tensor, "n F"]) -> tuple[list[str], list[list[Any]]]:
+        # Of a date, the parts of the calendar are left out.
         names, columns, place = [], [], 0
         for field in self.fields:
             values = x[:, place].tolist()

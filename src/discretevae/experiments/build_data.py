@@ -19,7 +19,6 @@ from discretevae.data import (
 )
 from discretevae.data.binarize import Binarizer
 from discretevae.data.mixed_tables import load_table, read_rows
-from discretevae.data.reading import LISTS
 from discretevae.data.text import load_text, read_sentences, text_examples
 from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
 from discretevae.models import VAE
@@ -69,13 +68,7 @@ def _read_by(options: Mapping[str, Any]) -> dict[str, Any]:
         return {"schema": options["schema"]}
     if "schema" in options:
         return {"reading": ReadingOptions(rules=1)}
-    said = {name: options.get(name) for name in ("column", "label", "delimiter", "decimal")}
-    lists = {name: names_in(options.get(name)) for name in LISTS}
-    usual = {
-        name: options[name] for name in ("header", "layout", "splits", "levels", "size", "strict")
-        if options.get(name) is not None
-    }  # fmt: skip
-    return {"reading": ReadingOptions(**said, **lists, **usual)}
+    return {"reading": ReadingOptions.from_options(options)}
 
 
 def _text(options: Mapping[str, Any]) -> Splits:

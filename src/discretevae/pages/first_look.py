@@ -31,7 +31,8 @@ def as_terminal(data: Splits) -> str:
     if len(data.shape) == 3:
         return "\n".join([*lines, "", *_drawn(data)])
     header, rows = _rows(data)
-    widths = [min(CELL, max(map(len, column))) for column in zip(header, *rows, strict=True)]
+    most = WIDTH if len(header) == 1 else CELL
+    widths = [min(most, max(map(len, column))) for column in zip(header, *rows, strict=True)]
     table = [
         "  ".join(_cut(cell, width).ljust(width) for cell, width in zip(row, widths, strict=True))
         for row in (header, *rows)
@@ -67,18 +68,19 @@ def _first(data: Splits, count: int) -> Tensor:
 
 
 def _rows(data: Splits) -> tuple[list[str], list[list[str]]]:
-    if data.schema is not None and data.schema.kind == "sentences":
-        likelihood = data.schema.likelihood_config or {}
-        from discretevae.schema.vocabulary import Vocabulary
-
-        vocabulary = Vocabulary.from_config(likelihood["vocabulary"])
-        texts = vocabulary.to_sentences(_first(data, ROWS))
-        return ["sentence"], [[_cut(text, WIDTH)] for text in texts]
-    if data.schema is not None and data.schema.kind == "table":
-        header, rows = data.schema.table_of(_first(data, ROWS))
-        return header, [[cell or "–" for cell in row] for row in rows]
     x = _first(data, ROWS)
-    return list(map(str, range(x.shape[1]))), [[f"{v:.4g}" for v in row] for row in x.tolist()]
+    header, rows = (
+        (list(map(str, range(x.shape[1]))), x.tolist())
+        if data.schema is None
+        else data.schema.written(x)
+    )
+    return header, [[_readable(cell) for cell in row] for row in rows]
+
+
+def _readable(cell: object) -> str:
+    if cell is None:
+        return "–"
+    return f"{cell:.4g}" if isinstance(cell, float) else _cut(str(cell), WIDTH)
 
 
 def _cut(text: str, width: int) -> str:

@@ -267,7 +267,9 @@ def read_pictures(
     remedy = "; take some by --limit, scale them by --size, or leave them on disk by --stream"
     require_memory(needed, str(images.folder), remedy)
     x = np.empty((len(images.files), *rule.shape), rule.dtype)
-    kept, broken, odd = [], [], []
+    kept: list[int] = []
+    broken: list[str] = []
+    odd: list[str] = []
     for row, file in enumerate(images.files):
         try:
             pixels = rule.pixels(images.folder / file)
