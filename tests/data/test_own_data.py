@@ -103,6 +103,15 @@ class TestTables:
         assert schema.rows == 30
         assert "no line names the columns" in str(schema)
 
+    def test_years_name_columns_and_rows_of_names_do_not(self, tmp_path: Path) -> None:
+        draws = np.random.default_rng(0)
+        years = {"country": [*"ABC"] * 20, "2019": draws.random(60), "2020": draws.random(60)}
+        pandas.DataFrame(years).to_csv(tmp_path / "t.csv", index=False)
+        assert meaning(tmp_path / "t.csv").rows == 60
+        rows = [f"{draws.integers(18, 80)}, {draws.choice([*'xyz'])}, {i % 7}" for i in range(60)]
+        (tmp_path / "t.data").write_text("\n".join(rows))
+        assert meaning(tmp_path / "t.data").rows == 60
+
     def test_an_index_and_other_signs_are_understood(self, tmp_path: Path) -> None:
         frame = people()
         frame.to_csv(tmp_path / "index.csv")

@@ -238,7 +238,20 @@ def _is_header(first: list[str], rest: list[list[str]], reading: ReadingOptions)
     plain = all(WHOLE.fullmatch(c) or not is_number(c) for c in first)
     texts = [i for i, cell in enumerate(first) if not is_number(cell)]
     below = [[row[i] for row in rest if i < len(row) and row[i].strip()] for i in texts]
-    return plain and any(cells and all(map(is_number, cells)) for cells in below)
+    if plain and any(cells and all(map(is_number, cells)) for cells in below):
+        return True
+    return (
+        plain
+        and bool(texts)
+        and _counts_up(first)
+        and not any(first[i] in cells for i, cells in zip(texts, below, strict=True))
+    )
+
+
+def _counts_up(first: list[str]) -> bool:
+    """Whether the numbers of a line are whole ones in a row, such as years."""
+    numbers = [int(cell) for cell in first if WHOLE.fullmatch(cell)]
+    return len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def _differs(first: list[str], rest: list[list[str]]) -> bool:
