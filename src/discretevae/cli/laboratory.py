@@ -146,15 +146,15 @@ def _untrained(**given: Any) -> tuple["VAE", "Splits", Path]:
 
 def _trained(run: str, sizes: dict[str, Any]) -> tuple["VAE", "Splits", Path]:
     """A run's model, its data, and a folder for what is measured."""
-    from discretevae.experiments.build_data import load_data
+    from discretevae.experiments.build_data import load_again
     from discretevae.experiments.folder import Run
 
     for name, value in sizes.items():
         if value is not None:
             raise ValueError(f"`{name}` must not go with a RUN, which has its own, got {value}.")
     opened = Run.open(run)
-    model = saved_model(opened)
-    return model, load_data(stored_recipe(opened)), opened.folder / "gradients"
+    data = load_again(stored_recipe(opened), opened.read_schema())
+    return saved_model(opened), data, opened.folder / "gradients"
 
 
 def _present(report: "GradientReport", folder: Path) -> None:

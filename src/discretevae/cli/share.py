@@ -15,7 +15,7 @@ def share(run: str, folder: str, *, push: str | None = None, public: bool = Fals
     """
     from discretevae.cli.saved import as_trained, saved_model
     from discretevae.cli.train import stored_recipe
-    from discretevae.experiments.build_data import load_data
+    from discretevae.experiments.build_data import load_again
     from discretevae.experiments.folder import Run
     from discretevae.sharing import push_to_hub, require_repository
     from discretevae.sharing import share as write
@@ -27,7 +27,7 @@ def share(run: str, folder: str, *, push: str | None = None, public: bool = Fals
     opened = Run.open(run)
     recipe = stored_recipe(opened)
     model = saved_model(opened, **as_trained(opened, recipe))
-    for path in write(opened, model, load_data(recipe), recipe, folder):
+    for path in write(opened, model, load_again(recipe, opened.read_schema()), recipe, folder):
         print(path)
     if push is not None:
         print(push_to_hub(folder, push, public=public))

@@ -52,7 +52,9 @@ def train(recipe: Recipe, *, output: Output) -> None:
         prepared.fit()  # beside the first process, which alone writes
         return
     with held(folder):
-        _train(Run.create(folder, recipe.as_dict(), output.overwrite), recipe, prepared)
+        run = Run.create(folder, recipe.as_dict(), output.overwrite)
+        run.write_schema(data.schema)
+        _train(run, recipe, prepared)
 
 
 def resume(resume: str, **given: Any) -> None:
@@ -113,10 +115,10 @@ def _train(run: "Run", recipe: Recipe, prepared: "Prepared") -> None:
 
 
 def _prepared(run: "Run", recipe: Recipe) -> "Prepared":
-    from discretevae.experiments.build_data import load_data
+    from discretevae.experiments.build_data import load_again
     from discretevae.experiments.run import build
 
-    return build(recipe, load_data(recipe), run.folder, resume=True)
+    return build(recipe, load_again(recipe, run.read_schema()), run.folder, resume=True)
 
 
 def _resumed(stored: Recipe, given: dict[str, Any]) -> Recipe:

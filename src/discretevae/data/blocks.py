@@ -20,7 +20,7 @@ from .binarize import BINARIZERS, Binarizer
 from .errors import DataError
 from .examples import Examples
 from .files import _check_file, read_file
-from .images import _describe, _image_paths, _pixels
+from .formats.images import _describe, _image_paths, _pixels
 from .tables import INDEX, _arrow_numbers, _columns, _first_fault, _header, _label_column, _lines
 
 __all__ = ["Blocks", "as_stored", "open_blocks"]

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from discretevae.data.schema import Schema, schema_from_config
 from discretevae.files import take_lock, write_text
 
 __all__ = ["Run", "RunError", "command_line", "free_folder", "held", "versions"]
@@ -40,6 +41,7 @@ ENTRIES = (
     "report.html",
     "samples.csv",
     "samples.png",
+    "schema.json",
     "scores.csv",
     "tensorboard",
     "config.yaml",
@@ -73,6 +75,11 @@ class Run:
     def config(self) -> Path:
         """The options as resolved, with seed and versions."""
         return self.folder / "config.yaml"
+
+    @property
+    def schema(self) -> Path:
+        """What the data mean, as they were read; runs of version 0.1.0 have none."""
+        return self.folder / "schema.json"
 
     @property
     def metrics(self) -> Path:
@@ -137,9 +144,30 @@ class Run:
             )
         return run
 
+    def write_schema(self, schema: Schema | None) -> None:
+        """Writes what the data mean; of a named set there is nothing to say."""
+        if schema is not None:
+            write_text(self.schema, json.dumps(schema.config(), indent=1) + "\n")
+
+    def read_schema(self) -> Schema | None:
+        """Reads what the data mean; none where nothing was written.
+
+        Raises:
+            RunError: If the file cannot be read as a schema.
+        """
+        if not self.schema.exists():
+            return None
+        try:
+            return schema_from_config(json.loads(self.schema.read_text(encoding="utf-8")))
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            raise RunError(
+                f"`{self.schema}` must hold a schema, got: {_in_short(error)}."
+            ) from None
+
     def write_options(self, options: Mapping[str, Any]) -> None:
-        """Writes the options as resolved, with the versions."""
-        text = yaml.safe_dump({**options, "versions": versions()}, sort_keys=False)
+        """Writes the options as resolved, with the versions; a schema has a file of its own."""
+        kept = {name: value for name, value in options.items() if name != "schema"}
+        text = yaml.safe_dump({**kept, "versions": versions()}, sort_keys=False)
         write_text(self.config, text)
 
     def options(self) -> dict[str, Any]:
