@@ -10,7 +10,7 @@ from .errors import DataError
 from .examples import Examples
 from .files import read_file
 from .keys import Keys
-from .loading import is_local, load
+from .loading import binarized, is_local, load
 from .mixed_tables import MixedTable, load_table, read_rows, table_rows
 from .opening import learn_schema, open_source, read_by
 from .reading import ReadingOptions
@@ -42,6 +42,7 @@ __all__ = [
     "Stream",
     "TextSplits",
     "as_batch",
+    "binarized",
     "class_context",
     "conditioned",
     "examples_from_arrays",

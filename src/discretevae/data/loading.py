@@ -24,7 +24,7 @@ from .sources import DATASETS
 from .splits import Splits, part_rows, split, stream_split
 from .streams import Stream, in_memory
 
-__all__ = ["is_local", "load"]
+__all__ = ["binarized", "is_local", "load"]
 
 
 def load(
@@ -99,9 +99,19 @@ def load(
     splits = _limited(conditioned(found, condition), limit, seed)
     if labelled is not None:
         splits = partly_labelled(splits, labelled, seed)
-    kept = generator("binarize", "train", seed)
-    train = BINARIZERS[binarize].prepare(in_memory(splits.train), kept)
-    return _prepared(splits, train, BINARIZERS[binarize], seed)
+    return binarized(splits, binarize, seed)
+
+
+def binarized(splits: Splits, name: str, seed: int) -> Splits:
+    """Makes splits that were loaded as they are binary, as `load` does.
+
+    Example:
+        >>> binarized(load("digits"), "threshold", seed=0).train.x.unique().tolist()
+        [0, 255]
+    """
+    binarizer, kept = BINARIZERS[name], generator("binarize", "train", seed)
+    train = binarizer.prepare(in_memory(splits.train), kept)
+    return _prepared(splits, train, binarizer, seed)
 
 
 def _open(

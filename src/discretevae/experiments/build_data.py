@@ -13,6 +13,7 @@ from discretevae.data import (
     ReadingOptions,
     Schema,
     Splits,
+    binarized,
     is_local,
     load,
     read_by,
@@ -31,6 +32,7 @@ __all__ = [
     "FORMATS",
     "Format",
     "binarizer_of",
+    "completed",
     "is_named",
     "load_again",
     "load_data",
@@ -101,6 +103,11 @@ def _load(recipe: Recipe, **by: Any) -> Splits:
         **_split(recipe),
     )
     return _described(found, recipe)
+
+
+def completed(data: Splits, recipe: Recipe) -> Splits:
+    """Gives data that were read before their likelihood was known what it asks for."""
+    return _described(binarized(data, resolve_binarize(recipe), recipe.seed), recipe)
 
 
 def _described(found: Splits, recipe: Recipe) -> Splits:
@@ -190,7 +197,7 @@ FORMATS: dict[str, Format] = {
         _read_table,
         {"columns": ColumnsNetwork},
         _columns_network,
-        takes=("categorical", "numeric", "hidden_cells"),
+        takes=("hidden_cells",),
         describe=lambda recipe: {},
     ),
 }
