@@ -1,9 +1,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Also for what builds the package, which pip installs apart.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test faults lint types clean
+.PHONY: demo test audit faults lint types clean
 
 demo: $(STAMP)
 	$(BIN)/discretevae train digits --optimizer muon --learning-rate 5e-3 --output runs/demo --overwrite
@@ -13,6 +16,9 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2
+
+audit: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "audit or not audit" tests/models/test_battery.py
 
 faults: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults --output results

@@ -2,6 +2,7 @@
 
 import csv
 import random
+from dataclasses import asdict
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from discretevae.experiments.options import resolve_options
 
 from discretevae.cli.main import main
-from discretevae.cli.study import study_options
-from discretevae.cli.train import defaults, train
+from discretevae.cli.study import study_recipe
 from discretevae.data import Examples, Splits
+from discretevae.experiments.recipe import Recipe
+from discretevae.experiments.resolve import resolve_recipe
 from discretevae.models import from_pretrained
 from discretevae.studies.architectures import run as study_run
 
@@ -81,16 +82,21 @@ def test_there_is_one_for_every_model() -> None:
         assert option in texts
 
 
-def trained_as(options: dict[str, Any]) -> dict[str, Any]:
+def trained_as(recipe: Recipe) -> dict[str, Any]:
     """What decides the weights, the seed apart."""
-    resolved = resolve_options({**defaults(train), **options})
+    resolved = asdict(resolve_recipe(recipe))
     resolved["inference"] = resolved["inference"] or "top-down"  # which is the default
-    return {name: value for name, value in resolved.items() if name not in MEASURED}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in resolved.items()
+        if name not in MEASURED
+    }
 
 
 def of_file(name: str) -> dict[str, Any]:
-    text = (CONFIGS / f"{name}.yaml").read_text(encoding="utf-8")
-    return trained_as(yaml.safe_load(text))
+    options = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
+    options.pop("output", None)
+    return trained_as(Recipe(**options))
 
 
 def test_the_clusters_are_those_of_the_study(
@@ -103,12 +109,12 @@ def test_the_clusters_are_those_of_the_study(
         return Examples(torch.zeros(count, 1, 1, 2, dtype=torch.uint8), torch.arange(count) % 10)
 
     parts = blank(54_000), blank(6_000), blank(10_000)
-    monkeypatch.setattr(study_run, "data_from_options", lambda options: Splits("mnist", *parts))
+    monkeypatch.setattr(study_run, "load_data", lambda recipe: Splits("mnist", *parts))
     monkeypatch.setattr(study_run, "_likelihoods", lambda given, data: study_run.PIXELS)
-    options = study_options("mnist", precision="bf16-mixed")
-    work = study_run.Work(options, tmp_path, seeds=5, contrastive=0.0)
+    recipe = study_recipe(data="mnist", precision="bf16-mixed")
+    work = study_run.Work(recipe, tmp_path, seeds=5, contrastive=0.0)
     (experiment,) = work.plan.clusters([7])
-    assert of_file("clusters") == trained_as(experiment.options)
+    assert of_file("clusters") == trained_as(experiment.recipe)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +133,7 @@ def test_the_family_is_that_of_its_page(name: str, run: str) -> None:
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert of_file(name) == trained_as(module.experiments()[run])
+    assert of_file(name) == trained_as(Recipe(**module.experiments()[run]))
 
 
 def test_a_file_says_whether_a_page_rests_on_it() -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -55,6 +56,19 @@ def test_programs_do_what_the_model_does(name: str, batch: int, folder: Path) ->
     for found, decoded in (by_onnx(folder / name, x), by_torch(folder / name, x)):
         torch.testing.assert_close(found, codes, atol=1e-3, rtol=0)
         torch.testing.assert_close(decoded, expected, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "decoder.onnx", "encoder.pt2", "decoder.pt2"])
+@pytest.mark.parametrize("model", ["mlp", "image", "gaussian"])
+def test_no_program_holds_a_path_of_this_machine(model: str, name: str, folder: Path) -> None:
+    path = folder / model / name
+    content = path.read_bytes()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            content += b"".join(archive.read(part) for part in archive.namelist())
+    for place in (Path(export_module.__file__).parent, Path(torch.__file__).parent, folder):
+        assert str(place).encode() not in content
+    assert b".py" not in content
 
 
 def by_onnx(folder: Path, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

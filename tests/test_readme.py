@@ -10,6 +10,7 @@ import pytest
 
 from discretevae.estimators import ESTIMATORS, functional
 from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
+from discretevae.priors import PRIORS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,11 +34,23 @@ def test_the_search_runs_in_its_smallest_form(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_layer_of_ones_own_network_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = EXAMPLES[2:]
+    example = EXAMPLES[2]
     exec(compile(example, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "tensor([0., 1.]" in printed
     assert "torch.Size([32, 10, 8]) tensor([1., 1., 1., 1., 1.]" in printed
+
+
+def test_parts_of_ones_own_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (example,) = EXAMPLES[3:]
+    try:
+        exec(compile(example, "README.md", "exec"), {})
+    finally:
+        PRIORS.pop("sharp", None)
+    assert capsys.readouterr().out == "True\n"
 
 
 def test_every_function_of_a_network_is_named() -> None:

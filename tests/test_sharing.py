@@ -14,9 +14,14 @@ import torch
 from discretevae.cli.main import main
 from discretevae.codes.identity import model_identity
 from discretevae.experiments.folder import Run
-from discretevae.models import from_pretrained
+from discretevae.experiments.recipe import Recipe
+from discretevae.likelihoods import ColumnsLikelihood
+from discretevae.models import DiscreteVAE, from_pretrained
+from discretevae.networks import ColumnsNetwork
 from discretevae.pages.report import format_value
-from discretevae.sharing import FILES, ShareError, push_to_hub
+from discretevae.schema.columns import CategoricalColumn
+from discretevae.schema.vocabulary import Vocabulary
+from discretevae.sharing import FILES, ShareError, push_to_hub, without_names
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +165,86 @@ def test_without_the_client_it_is_said_in_a_line(
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ShareError, match=r'pip install "discretevae\[share\]"'):
         push_to_hub(shared, "me/digits")
+
+
+def _table(folder: Path) -> Path:
+    rows = ["age,owner"]
+    rows += [f"{20 + i % 9},{'nobody' if i % 2 else 'the bank'}" for i in range(60)]
+    rows += ["31,Ada Lovelace", "32,Ada Lovelace", "33,ada@lovelace.example"] * 2
+    (folder / "owners.csv").write_text("\n".join(rows) + "\n")
+    run = folder / "run"
+    sizes = ["--batch-size", "20", "--num-latents", "2", "--num-categories", "3", "--epochs", "1"]
+    more = ["--importance-samples", "4", "--test", "0", "--validation", "0", "--accelerator", "cpu"]
+    columns = ["--likelihood", "columns", "--output", str(run)]
+    main(["train", str(folder / "owners.csv"), *columns, *sizes, *more])
+    return run
+
+
+def test_names_that_few_rows_have_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = _table(tmp_path)
+    out, err = capsys.readouterr()
+    assert "Ada" not in out + err  # nor are the categories said anywhere
+    assert "the bank" not in out + err
+    main(["share", str(run), str(tmp_path / "shared")])
+    main(["share", str(run), str(tmp_path / "all"), "--rare-names"])
+    shared, everything = (
+        {name: (tmp_path / folder / name).read_text("utf-8") for name in FILES[:2]}
+        for folder in ("shared", "all")
+    )
+    for text in shared.values():
+        assert "lovelace.example" not in text
+    assert "the bank" in shared["config.json"]
+    assert "lovelace.example" in everything["config.json"]
+    assert "left out: 2 that fewer than 5 training examples have" in shared["README.md"]
+    assert "age, owner" in shared["README.md"]
+    assert "left out" not in everything["README.md"]
+    one, other = from_pretrained(tmp_path / "shared"), from_pretrained(run / "model")
+    assert model_identity(one) != model_identity(other)
+    assert model_identity(one) in shared["README.md"]
+    x = torch.tensor([[25.0, 1.0], [torch.nan, 2.0]])
+    assert torch.equal(one.encode(x), other.encode(x))  # the same model by its numbers
+
+
+def test_pieces_that_few_sentences_have_are_left_out() -> None:
+    pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    sentences = ["the cat sat on the mat"] * 20 + ["write to ada.lovelace@example.org now"] * 2
+    vocabulary = Vocabulary.of_pieces(sentences, 200)
+    assert any("lovelace" in symbol for symbol in vocabulary.symbols)
+    fewer = vocabulary.without_rare([vocabulary.encode(s) for s in sentences], least=5)
+    assert not any(len(symbol) > 1 and "lov" in symbol for symbol in fewer.symbols)
+    assert any("cat" in symbol for symbol in fewer.symbols)
+    assert fewer.size == vocabulary.size
+    for sentence in sentences[:1] + sentences[-1:]:
+        assert fewer.decode(fewer.encode(sentence)) == sentence
+
+
+def test_a_name_makes_no_link_in_a_card(run_folder: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from discretevae.data import load
+    from discretevae.sharing import model_card
+
+    name = "x\n# free\n[here](http://x.example) <img src=x>"
+    data = replace(load("digits", binarize="threshold", limit=30), name=name)
+    card = model_card(from_pretrained(run_folder / "model"), data, {}, Recipe("digits"))
+    assert "\n# free" not in card
+    assert "[here](" not in card
+    assert not re.search(r"(?<!\\)<img", card)
+
+
+def test_rare_names_are_left_out_beside_a_module_of_ones_own() -> None:
+    columns = [CategoricalColumn("town", ("Oslo", "Bergen", "Utsira"))]
+    model = DiscreteVAE(
+        (1,),
+        likelihood=ColumnsLikelihood(columns),
+        network=ColumnsNetwork(columns),
+        decoder=torch.nn.LazyLinear(3),
+    )
+    known = model.likelihood.learned(torch.tensor([[0.0], [0.0], [1.0], [1.0], [2.0]]), least=2)
+    assert known is not None
+    fewer = without_names(model, known)
+    assert "Utsira" in json.dumps(model.architecture())
+    assert "Utsira" not in json.dumps(fewer.architecture())
+    assert fewer.weights().keys() == model.weights().keys()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -135,7 +136,7 @@ def _parts(model: VAE) -> dict[str, Part]:
             "encoder": (Encoder(model), x, ("x", ["codes", "probabilities"])),
             "decoder": (Decoder(model), codes, ("codes", ["x"])),
         }
-    if model.chain.continuous:
+    if model.variables and model.chain.continuous:
         z = torch.zeros(max(BATCHES), model.chain.width)
         return {
             "encoder": (GaussianEncoder(model), x, ("x", ["mean", "standard_deviation"])),
@@ -152,6 +153,8 @@ def _write_program(module: nn.Module, example: Tensor, path: Path) -> Path:
     program = torch.export.export(module, (example,), dynamic_shapes=shapes)
     for size in BATCHES:
         _require_alike(module, example[:size], program.module()(example[:size]), path)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # paths of this machine
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         torch.export.save(program, file)
     return path
@@ -174,6 +177,10 @@ def _write_onnx(
             verbose=False,
         )
     assert program is not None
+    graphs: list[Any] = [program.model.graph, *program.model.functions.values()]
+    for graph in graphs:
+        for node in graph.all_nodes():
+            node.metadata_props.clear()  # among them paths of this machine
     with atomic_path(path) as temporary:
         program.save(temporary)
         session = onnxruntime.InferenceSession(

@@ -1,19 +1,34 @@
-"""Writing files so that nothing half-written is ever left under a final name."""
+"""Files: whole or not there when they are written, plain and of a size when they are read."""
 
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 try:
     import fcntl
 except ImportError:  # Windows has other locks, and can go without
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["atomic_path", "take_lock", "write_text"]
+__all__ = [
+    "atomic_path",
+    "create_anew",
+    "find_link",
+    "open_plain",
+    "read_text",
+    "take_lock",
+    "write_text",
+]
 
+MOST_TEXT = 2**24
+"""Bytes of a text file that are read; what commands write is far smaller."""
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+BINARY = getattr(os, "O_BINARY", 0)
 OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
@@ -96,3 +111,77 @@ def write_text(path: str | Path, text: str) -> None:
     """Writes a text file as a whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def open_plain(path: str | Path) -> BinaryIO:
+    """Opens a file to be read: a plain one, not a pipe at whose end nobody writes.
+
+    Raises:
+        OSError: If it cannot be opened, or is no plain file.
+
+    Example:
+        >>> open_plain("no/such")
+        Traceback (most recent call last):
+        FileNotFoundError: [Errno 2] No such file or directory: 'no/such'
+    """
+    handle = os.open(path, os.O_RDONLY | NO_WAIT | BINARY)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(f"{path} must be a plain file")
+    return os.fdopen(handle, "rb")
+
+
+def read_text(path: str | Path, most: int = MOST_TEXT) -> str:
+    """Reads a plain text file in UTF-8 of at most so many bytes.
+
+    Raises:
+        OSError: If it cannot be read, or is no plain file.
+        ValueError: If it is longer, or no UTF-8.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_text(Path(folder) / "a.txt", "to be")
+        ...     read_text(Path(folder) / "a.txt", most=4)
+        Traceback (most recent call last):
+        ValueError: a text of at most 4 bytes is read, this one is longer
+    """
+    with open_plain(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"a text of at most {most:,} bytes is read, this one is longer")
+    return content.decode()
+
+
+@contextmanager
+def create_anew(path: Path) -> Iterator[BinaryIO]:
+    """Opens a new file of a fixed name; what was there, a link for one, is put away first.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     kept, link = Path(folder) / "kept", Path(folder) / "part"
+        ...     write_text(kept, "mine")
+        ...     link.symlink_to(kept)
+        ...     with create_anew(link) as file:
+        ...         _ = file.write(b"other")
+        ...     read_text(kept), link.is_symlink()
+        ('mine', False)
+    """
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | NO_LINK | BINARY, 0o666)
+    with os.fdopen(handle, "w+b") as file:
+        yield file
+
+
+def find_link(path: Path) -> Path | None:
+    """Finds a link: the path itself, or one in the folder that it is; no link is followed.
+
+    Example:
+        >>> find_link(Path("no/such")) is None
+        True
+    """
+    if path.is_symlink():
+        return path
+    if not path.is_dir():
+        return None
+    found = (find_link(Path(entry)) for entry in sorted(path.iterdir()))
+    return next((link for link in found if link is not None), None)

@@ -13,12 +13,16 @@ __all__ = [
     "require_names",
     "require_seed",
     "resolve",
+    "shorten",
 ]
 
 T = TypeVar("T")
 
 MOST = 2**31 - 1
 """No dimension of a tensor is larger in earnest."""
+
+LETTERS = 200
+"""Of a value that an error repeats."""
 
 
 class UnknownNameError(ValueError):
@@ -41,9 +45,21 @@ def resolve(argument: str, value: str | T, table: Mapping[str, T]) -> T:
         return value
     if value in table:
         return table[value]
-    near = get_close_matches(value, table, n=1)
+    near = get_close_matches(value[:LETTERS], table, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise UnknownNameError(f"`{argument}` must be one of {', '.join(table)}, got {value!r}{hint}.")
+    got = shorten(repr(value))
+    raise UnknownNameError(f"`{argument}` must be one of {', '.join(table)}, got {got}{hint}.")
+
+
+def shorten(text: str, most: int = LETTERS) -> str:
+    """Leaves the middle out of a long text.
+
+    Example:
+        >>> shorten("abcdefghij", most=7)
+        'abc … hij'
+    """
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} … {text[len(text) - half :]}"
 
 
 def named(default: str | None, *tables: str) -> Any:

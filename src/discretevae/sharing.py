@@ -11,7 +11,9 @@ from discretevae.data import Splits
 from discretevae.experiments.folder import Run, versions
 from discretevae.experiments.recipe import Recipe
 from discretevae.files import write_text
+from discretevae.likelihoods.likelihood import Learned
 from discretevae.models import VAE
+from discretevae.models.pretrained import rebuilt
 from discretevae.pages.html import render
 from discretevae.pages.publish import describe
 from discretevae.pages.report import format_value
@@ -36,6 +38,8 @@ OPTIONS = (
     *("optimizer", "learning_rate", "decay", "precision", "validation", "test", "limit", "seed"),
 )
 """Options of a run that a card lists; those that name files of yours are not among them."""
+RARE = 5
+"""Training examples that must have a name before it is shared."""
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -43,7 +47,14 @@ class ShareError(ValueError):
     """Raised where a run cannot be shared."""
 
 
-def share(run: Run, model: VAE, data: Splits, recipe: Recipe, folder: str | Path) -> list[Path]:
+def share(
+    run: Run,
+    model: VAE,
+    data: Splits,
+    recipe: Recipe,
+    folder: str | Path,
+    rare_names: bool = False,
+) -> list[Path]:
     """Writes `config.json`, `model.safetensors` and a model card, `README.md`, into a folder.
 
     Arguments:
@@ -52,6 +63,9 @@ def share(run: Run, model: VAE, data: Splits, recipe: Recipe, folder: str | Path
         data: Of the run.
         recipe: Of the run.
         folder: A new or empty one, or one with a model that was shared before.
+        rare_names: Keep the names of categories, and the pieces of words, that fewer than `RARE`
+            training examples have; else they are left out, and the model is another by its
+            identity: its codes are the same.
 
     Returns:
         The files.
@@ -65,13 +79,35 @@ def share(run: Run, model: VAE, data: Splits, recipe: Recipe, folder: str | Path
             f"`FOLDER` must be new, empty or hold a shared model, got {str(folder)!r}, "
             "which holds something else."
         )
-    card = model_card(model, data, run.read_metrics(), recipe)
+    known = model.likelihood.learned(data.train.values(), 0 if rare_names else RARE)
+    if known is not None and known.left_out:
+        model = without_names(model, known)
+    card = model_card(model, data, run.read_metrics(), recipe, known)
     model.save_pretrained(folder)
     write_text(folder / "README.md", card)
     return [folder / name for name in FILES]
 
 
-def model_card(model: VAE, data: Splits, metrics: Mapping[str, Any], recipe: Recipe) -> str:
+def without_names(model: VAE, known: Learned) -> VAE:
+    """Gives a model the description that says less of its data."""
+    network = _renamed(model.network.config(), known.config)
+    return rebuilt(model, likelihood=known.config, network=network)
+
+
+def _renamed(network: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """The description of a network, and of the one that it stands on, with the columns as said."""
+    same = {key: said[key] for key in {"columns"} & network.keys() & said.keys()}
+    base = {"base": _renamed(network["base"], said)} if "base" in network else {}
+    return {**network, **same, **base}
+
+
+def model_card(
+    model: VAE,
+    data: Splits,
+    metrics: Mapping[str, Any],
+    recipe: Recipe,
+    known: Learned | None = None,
+) -> str:
     """Writes what a model is, how good it is, how to load it and where its limits lie.
 
     Every figure is one of the run's, with its standard error; nothing else is claimed.
@@ -81,7 +117,9 @@ def model_card(model: VAE, data: Splits, metrics: Mapping[str, Any], recipe: Rec
         data: On which it was trained.
         metrics: split → name → figure, as in metrics.json.
         recipe: Of the run.
+        known: What the model's description says of the data; by default all that it has learned.
     """
+    known = known or model.likelihood.learned(data.train.values())
     splits = [split for split in ("test", "validation", "train") if metrics.get(split)]
     return render(
         "model_card.md.j2",
@@ -96,6 +134,7 @@ def model_card(model: VAE, data: Splits, metrics: Mapping[str, Any], recipe: Rec
         parameters=sum(p.numel() for p in _loaded_parameters(model)),
         identity=model_identity(model),
         limits=_limits(model, data),
+        reveals=_reveals(data, known),
     )
 
 
@@ -186,6 +225,22 @@ def _limits(model: VAE, data: Splits) -> list[str]:
         )
     if model.context_shape is not None:
         limits.append("It is conditional, p(x | c): encoder and decoder need the context c.")
-    if model.likelihood.disclosed is not None:
-        limits.append(f"config.json holds {model.likelihood.disclosed}.")
     return limits
+
+
+def _reveals(data: Splits, known: Learned | None) -> list[str]:
+    """What whoever has the folder learns of the data, beside what the weights remember."""
+    found = [
+        f"this card: the name of the data ({data.name}), how many examples there were, the options "
+        "of the run and its figures;",
+        "model.safetensors: weights that were fitted to the training examples, and may remember "
+        "some of them;",
+    ]
+    if known is None:
+        return [*found, "config.json: the architecture, and nothing of the data but their shape."]
+    left_out = (
+        f"; left out: {known.left_out:,} that fewer than {RARE} training examples have"
+        if known.left_out
+        else ""
+    )
+    return [*found, f"config.json: {known.says}{left_out}."]

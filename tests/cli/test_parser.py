@@ -78,7 +78,10 @@ def test_only_what_was_given_comes_back(line: str, given: dict[str, Any]) -> Non
         ("cook --spoon 3", "--spoon (did you mean --spoons?)"),
         ("cook --spoons", "--spoons: expected one argument; see"),
         ("cook a b", "unrecognized arguments: b; see --help"),
-        ("cook --config none.yaml", "`--config`: File does not exist"),
+        (
+            "cook --config none.yaml",
+            "`--config`: `none.yaml` must be readable YAML, got: No such file",
+        ),
         ("serve", "table"),
     ],
 )
@@ -104,10 +107,10 @@ def test_a_configuration_file_is_overruled_by_the_command_line(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dish: [1", "Problems parsing config"),
+        ("dish: [1", "must be readable YAML"),
         ("spoonz: 3", "'spoonz' is not accepted"),
         ("spoons: two", "`--spoons` must be a whole number"),
-        ("just text", "Unexpected config"),
+        ("just text", "must hold options"),
     ],
 )
 def test_a_bad_configuration_file_is_named(

@@ -11,7 +11,7 @@ from discretevae.data import DataError
 from discretevae.data.downloads import RemoteFile, fetch, find
 
 CONTENT = b"the published content" * 1000
-MD5 = hashlib.md5(CONTENT).hexdigest()
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -73,7 +73,7 @@ def check_refused(file: RemoteFile, cache: Path, *words: str) -> None:
 
 
 def test_a_file_is_downloaded_once(mirror: str, cache: Path, tmp_path: Path) -> None:
-    file = RemoteFile("set", "file.gz", MD5, (mirror,))
+    file = RemoteFile("set", "file.gz", SHA256, (mirror,))
     assert find(file) is None
     path = fetch(file)
     assert path.read_bytes() == CONTENT
@@ -84,7 +84,7 @@ def test_a_file_is_downloaded_once(mirror: str, cache: Path, tmp_path: Path) -> 
 
 
 def test_the_next_mirror_is_tried(mirror: str) -> None:
-    file = RemoteFile("set", "file.gz", MD5, ("http://127.0.0.1:9/", mirror))
+    file = RemoteFile("set", "file.gz", SHA256, ("http://127.0.0.1:9/", mirror))
     assert fetch(file).read_bytes() == CONTENT
 
 
@@ -94,21 +94,21 @@ def test_another_hash_leaves_no_file(mirror: str, cache: Path) -> None:
 
 
 def test_a_missing_file_leaves_no_file(mirror: str, cache: Path) -> None:
-    file = RemoteFile("set", "file.gz", MD5, (mirror + "elsewhere/",))
+    file = RemoteFile("set", "file.gz", SHA256, (mirror + "elsewhere/",))
     check_refused(file, cache, "HTTP status 404")
 
 
 def test_no_connection_leaves_no_file(cache: Path) -> None:
-    file = RemoteFile("set", "file.gz", MD5, ("http://127.0.0.1:9/",))
+    file = RemoteFile("set", "file.gz", SHA256, ("http://127.0.0.1:9/",))
     check_refused(file, cache, "127.0.0.1:9: ConnectionError")
 
 
 def test_an_interrupted_download_leaves_no_file(interrupted: str, cache: Path) -> None:
-    check_refused(RemoteFile("set", "file.gz", MD5, (interrupted,)), cache, "127.0.0.1")
+    check_refused(RemoteFile("set", "file.gz", SHA256, (interrupted,)), cache, "127.0.0.1")
 
 
 def test_a_damaged_copy_in_the_cache_is_replaced(mirror: str) -> None:
-    file = RemoteFile("set", "file.gz", MD5, (mirror,))
+    file = RemoteFile("set", "file.gz", SHA256, (mirror,))
     fetch(file).write_bytes(b"damaged")
     assert fetch(file).read_bytes() == CONTENT
 
@@ -120,6 +120,20 @@ def test_a_supplied_file_comes_first(
     supplied.parent.mkdir(parents=True)
     supplied.write_bytes(b"compressed anew")
     monkeypatch.setenv("DISCRETEVAE_DATA", str(tmp_path / "mine"))
-    file = RemoteFile("set", "file.gz", MD5, ("http://127.0.0.1:9/",))
-    assert find(file) == fetch(file) == supplied
+    file = RemoteFile("set", "file.gz", SHA256, ("http://127.0.0.1:9/",), content=SHA256)
+    assert find(file) == fetch(file) == supplied  # what it unpacks to is compared by its reader
     assert files_under(cache) == []
+
+
+def test_a_supplied_file_with_another_hash_is_refused(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supplied = tmp_path / "mine" / "set" / "file.gz"
+    supplied.parent.mkdir(parents=True)
+    supplied.write_bytes(b"another")
+    monkeypatch.setenv("DISCRETEVAE_DATA", str(tmp_path / "mine"))
+    file = RemoteFile("set", "file.gz", SHA256, ("http://127.0.0.1:9/",))
+    with pytest.raises(DataError, match=f"must have the SHA-256 {SHA256}, got "):
+        fetch(file)
+    supplied.write_bytes(CONTENT)
+    assert fetch(file) == supplied

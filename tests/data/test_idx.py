@@ -26,7 +26,7 @@ def test_a_hand_written_file_is_read(tmp_path: Path) -> None:
     path = write(tmp_path, compress(CONTENT))
     expected = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     assert np.array_equal(read_idx(path, (2, 2, 3)), expected)
-    assert np.array_equal(read_idx(path, (2, 2, 3), hashlib.md5(CONTENT).hexdigest()), expected)
+    assert np.array_equal(read_idx(path, (2, 2, 3), hashlib.sha256(CONTENT).hexdigest()), expected)
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_a_hand_written_file_is_read(tmp_path: Path) -> None:
         (compress(CONTENT[:4] + b"\0\0\0\x03" + CONTENT[8:]), "another header"),
         (compress(CONTENT[:-1]), "must hold 12 values, got 11"),
         (compress(CONTENT + b"!"), "must hold 12 values, got 13"),
-        (compress(CONTENT[:-1] + b"!"), "must have content of MD5"),
+        (compress(CONTENT[:-1] + b"!"), "must have content of SHA-256"),
     ],
 )
 def test_damaged_files_are_refused(tmp_path: Path, file: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        read_idx(write(tmp_path, file), (2, 2, 3), hashlib.md5(CONTENT).hexdigest())
+        read_idx(write(tmp_path, file), (2, 2, 3), hashlib.sha256(CONTENT).hexdigest())

@@ -20,8 +20,10 @@ def test_the_table_is_whole() -> None:
         assert info.name == name
         assert len(info.classes) == len(set(info.classes)) == 10
         assert len(info.description) < 40  # fits a column of a terminal's table
-        assert len({file.md5 for file in info.files}) == len(info.files) in (0, 4)
-        assert all(mirror.endswith("/") for file in info.files for mirror in file.mirrors)
+        assert len({file.sha256 for file in info.files}) == len(info.files) in (0, 4)
+        assert all(len(file.sha256) == 64 for file in info.files)
+        mirrors = [mirror for file in info.files for mirror in file.mirrors]
+        assert all(mirror.startswith("https://") and mirror[-1] == "/" for mirror in mirrors)
 
 
 def test_digits_are_sixteenths() -> None:

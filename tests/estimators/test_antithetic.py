@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from discretevae.estimators.arm import ARM
-from discretevae.estimators.base import Estimator
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
@@ -15,6 +14,7 @@ from discretevae.estimators.battery import (
     measure,
 )
 from discretevae.estimators.disarm import DisARM
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.exact import Exact
 
 

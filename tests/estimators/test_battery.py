@@ -18,7 +18,6 @@ from discretevae.estimators import (
     Reinforce,
     StraightThrough,
 )
-from discretevae.estimators.base import evaluate
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
@@ -28,6 +27,7 @@ from discretevae.estimators.battery import (
     check_unbiased,
     measure,
 )
+from discretevae.estimators.estimator import evaluate
 from discretevae.latents import categorical
 
 # 7 problems × 3 quantities × fewer than 30 estimators, each failing by chance once in a million:

@@ -22,7 +22,7 @@ from discretevae.estimators import (
     UnorderedSet,
     recommended,
 )
-from discretevae.estimators.base import with_gradient_of
+from discretevae.estimators.estimator import with_gradient_of
 from discretevae.latents import EnumerationError
 
 
@@ -135,7 +135,8 @@ def enumerated(logits: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("kind", ["ruled out", "certain"])
 def test_a_logit_of_minus_infinity_rules_its_class_out(estimator: Estimator, kind: str) -> None:
     """Unbiased ones agree with enumeration; 26 × 2 × 13 coordinates at 1e-8 each."""
-    row, count = with_ruled_out(estimator, kind), 20_000
+    row = with_ruled_out(estimator, kind)
+    count = 100 if isinstance(estimator, Exact) else 20_000
     w = torch.tensor(0.3, dtype=torch.float64)
     logits = row.repeat(count, 1, 1).requires_grad_()
     each = w.repeat(count).requires_grad_()

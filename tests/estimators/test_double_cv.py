@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from discretevae.estimators.base import Estimator
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
@@ -12,6 +11,7 @@ from discretevae.estimators.battery import (
     measure,
 )
 from discretevae.estimators.double_cv import DoubleCV
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.rloo import RLOO
 
 

@@ -26,7 +26,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 }
 HARD = [name for name, kind in POINTS.items() if not kind.relaxed]
 IN_BACKWARD = {"gumbel-rao", "reinmax-rao", "reinmax-cv"}
-"""They take a seed for what they draw in the backward pass: no graph, no vmap."""
+"""They take a seed for what they draw in the backward pass: no `torch.func.vmap`."""
 
 SCRIPT = """
 import json, sys, torch
@@ -129,11 +129,9 @@ def test_codes_are_one_hot_to_the_bit(name: str, dtype: torch.dtype) -> None:
     assert (z.sum(-1) == 1).all()
 
 
-@each
+@pytest.mark.parametrize("name", [n for n in POINTS if n != "overlapping-exponential"])
 def test_codes_have_the_frequencies_of_the_softmax(name: str) -> None:
     """The largest entry is class k with probability p_k; |z| < 5.5 fails once in 10^6 runs."""
-    if name == "overlapping-exponential":
-        pytest.skip("its largest entry is not drawn from the softmax")
     logits = leaf(name).detach()
     z = FUNCTIONS[name](logits.expand(20_000, -1), generator=seeded())
     counts, p = z.argmax(-1).bincount(minlength=len(logits)), logits.softmax(-1)
@@ -182,9 +180,12 @@ def test_vmap_draws_for_each_element(name: str) -> None:
     assert torch.func.vmap(gradient, randomness="different")(logits).isfinite().all()
 
 
-def test_each_is_one_graph() -> None:
-    """In a process of its own: the checks of shapes that tests run with are no part of a graph."""
-    names = [name.replace("-", "_") for name in POINTS if name not in IN_BACKWARD]
+def test_one_graph() -> None:
+    """In a process of its own: the checks of shapes that tests run with are no part of a graph.
+
+    Two of them: `tests/models/test_compile.py` has every estimator inside a model.
+    """
+    names = ["reinmax", "overlapping_exponential"]
     command = [sys.executable, "-c", SCRIPT, json.dumps(names)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -204,9 +205,9 @@ def test_a_network_of_ones_own_learns_through_the_layer() -> None:
     """A code of four classes has to tell four inputs apart."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 4), PointLayer(ReinMax()), nn.Linear(4, 4))
-    adam = torch.optim.Adam(network.parameters(), 0.05)
+    adam = torch.optim.Adam(network.parameters(), 0.1)
     x = torch.eye(4).repeat(16, 1)
-    for _ in range(300):
+    for _ in range(150):
         adam.zero_grad()
         loss = (network(x) - x).square().mean()
         loss.backward()

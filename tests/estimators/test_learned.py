@@ -249,12 +249,12 @@ def test_bounded() -> None:
     assert bounded(torch.tensor([-1e4, 0.5, torch.inf])).tolist() == [-10, 0.5, 10]
 
 
-# 32 cases × 3 quantities at 1e-6: a false alarm less than once in 10,000 seeds; the seed is fixed.
+# 16 cases × 3 quantities at 1e-6: a false alarm less than once in 20,000 seeds; the seed is fixed.
 @pytest.mark.parametrize("make", METHODS)
 @pytest.mark.parametrize("name", ["smooth", "rough", "one latent", "binary"])
-@pytest.mark.parametrize("steps", [0, 100])
-def test_what_learns_agrees_with_enumeration(
-    make: Callable[..., LearnedEstimator], name: str, steps: int, taught: Callable[..., Any]
+def test_what_has_learned_agrees_with_enumeration(
+    make: Callable[..., LearnedEstimator], name: str, taught: Callable[..., Any]
 ) -> None:
+    """The battery has those that have not."""
     problem = PROBLEMS[name]
-    check_unbiased(taught(make(learning_rate=1e-2), problem, steps), problem, 50_000)
+    check_unbiased(taught(make(learning_rate=1e-2), problem, 100), problem, 50_000)

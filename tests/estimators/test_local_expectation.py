@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from discretevae.estimators.base import Estimator
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
     check_unbiased,
     measure,
 )
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.exact import Exact
 from discretevae.estimators.local_expectation import LocalExpectation
 from discretevae.estimators.rloo import RLOO

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from discretevae.estimators.base import Estimator
 from discretevae.estimators.baselines import ConstantBaseline
 from discretevae.estimators.battery import (
     PROBLEMS,
@@ -15,6 +14,7 @@ from discretevae.estimators.battery import (
     check_unbiased,
     measure,
 )
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.nvil import NVIL
 from discretevae.estimators.reinforce import Reinforce
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from discretevae.estimators import rebar
-from discretevae.estimators.base import Estimator
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
@@ -16,6 +15,7 @@ from discretevae.estimators.battery import (
     measure,
 )
 from discretevae.estimators.conditional_gumbel import conditional_gumbel
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.rebar import REBAR
 from discretevae.estimators.reinforce import Reinforce
 from discretevae.latents.categorical import gumbel, one_hot_argmax

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from discretevae.estimators.base import Estimator
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
     check_unbiased,
     measure,
 )
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.rebar import REBAR
 from discretevae.estimators.reinforce import Reinforce
 from discretevae.estimators.relax import RELAX

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from discretevae.estimators import rodeo
-from discretevae.estimators.base import Estimator
 from discretevae.estimators.battery import (
     PROBLEMS,
     BiasedError,
     check_unbiased,
     measure,
 )
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.rloo import RLOO
 from discretevae.estimators.rodeo import RODEO
 

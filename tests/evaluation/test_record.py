@@ -199,9 +199,10 @@ def test_information_counted_twice_is_said_to_be() -> None:
     """Two latents that say the same bit: log 2 each, log 2 together."""
     model = DiscreteVAE((1,), 2, 2, MLP((2,)))
     x = torch.tensor([[0.0], [1.0], [0.0], [1.0]])
-    model.logits = lambda x, context=None: (  # type: ignore[method-assign]
-        200 * torch.stack([x, 1 - x], -1).expand(-1, 2, -1) - 100
-    )
+    model.encoder = torch.nn.Linear(1, 4)
+    with torch.no_grad():
+        model.encoder.weight.copy_(200 * torch.tensor([[1.0], [-1.0], [1.0], [-1.0]]))
+        model.encoder.bias.copy_(100 * torch.tensor([-1.0, 1.0, -1.0, 1.0]))
     test = evaluate(model, only(x), samples=0)["test"]
     assert test["mutual_information"]["value"] == pytest.approx(2 * np.log(2))
     assert test["code_information"]["value"] == pytest.approx(np.log(2))

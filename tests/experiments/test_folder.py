@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from discretevae.experiments.folder import Run, RunError, free_folder, versions
+from discretevae.experiments.folder import Run, RunError, free_folder, held, versions
 
 OPTIONS = {"data": "digits", "beta": "0:1", "widths": [3, 4], "samples": None}
 
@@ -109,3 +109,49 @@ def test_a_free_folder_is_found(tmp_path: Path) -> None:
         folder.mkdir()
         names.append(folder.name)
     assert names == ["digits-4x8", "digits-4x8-2", "digits-4x8-3"]
+
+
+def test_a_lock_is_of_who_may_write(tmp_path: Path) -> None:
+    with held(tmp_path):
+        assert (tmp_path / ".lock").stat().st_mode & 0o444 == 0  # nobody opens it by reading
+        with pytest.raises(RunError, match="no other command is writing to"), held(tmp_path):
+            pass
+        Run(tmp_path).remove_leftovers()
+        assert (tmp_path / ".lock").exists()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".lock").touch()  # as a kill leaves it
+    with held(tmp_path):
+        Run.create(tmp_path, OPTIONS, overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+
+
+@pytest.mark.parametrize("name", ["figures", "model", "checkpoints/last.ckpt", "config.yaml"])
+def test_a_run_with_a_link_for_a_part_is_refused(name: str, tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", OPTIONS, overwrite=False)
+    other = tmp_path / "other"
+    other.mkdir()
+    (run.folder / "checkpoints").mkdir()
+    (run.folder / name).unlink(missing_ok=True)
+    (run.folder / name).symlink_to(other)
+    if name != "config.yaml":
+        with pytest.raises(RunError, match="got the link"):
+            Run.open(run.folder)
+    with pytest.raises(RunError, match=r"got the link|must be"):
+        Run.create(run.folder, OPTIONS, overwrite=True)
+    assert (run.folder / name).is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: &a [1]\nb: *a\n", "an alias"),
+        ("a: &a {b: 1}\nc: {<<: {b: 1}}\n", "a merge"),
+        (f"a: {'9' * 100}\n", "a number of 100 digits"),
+        ("x" * 300_000, "at most 262,144 bytes"),
+        ("a: !!python/name:os.system\n", "could not determine a constructor"),
+    ],
+)
+def test_options_are_plain_yaml(text: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(RunError, match=f"must be readable YAML, got: .*{why}"):
+        Run.open(tmp_path).options()

@@ -18,6 +18,13 @@ def main() -> None:
     """Runs the sections that were asked for, prints a table, and writes the record."""
     parser = argparse.ArgumentParser(prog="faults", description=__doc__)
     parser.add_argument("--short", action="store_true", help="a sample, in half a minute")
+    parser.add_argument(
+        "--times",
+        type=int,
+        default=1,
+        help="so many times the complete form; 8, a night: 1,900 kills, 5,000 damaged files, and "
+        "100,000 bad arguments",
+    )
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", action="store_true", help="keep the folder of the cases")
@@ -35,7 +42,7 @@ def main() -> None:
         scene = Scene(folder)
         tallies = []
         for name in given.only:
-            tallies.append(SECTIONS[name](scene, given.short, given.seed))
+            tallies.append(SECTIONS[name](scene, 0 if given.short else given.times, given.seed))
             print_table(tallies[-1:])
     finally:
         if not given.keep:

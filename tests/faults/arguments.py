@@ -50,7 +50,7 @@ def misuse(scene: Scene, count: int, seed: int) -> Tally:
     folder.mkdir()
     found = targets(scene, folder)
     cases = [_case(target, count, seed) for target in found]
-    for target, results in zip(found, each(cases, limit=300.0), strict=True):
+    for target, results in zip(found, each(cases, limit=max(300.0, 6.0 * count)), strict=True):
         if isinstance(results, Outcome):
             tally.count(target.room, results.fault(), target.name)
             continue

@@ -61,7 +61,7 @@ def mistype(scene: Scene, count: int, seed: int) -> Tally:
     folder.mkdir()
     names = [n for n in COMMANDS if n not in ("datasets", "estimators", "explore")]
     cases = [_case(name, COMMANDS.get(name), scene, folder, count, seed) for name in (*names, "")]
-    results = each(cases, limit=900.0, before=lambda: _stop_short(folder))
+    results = each(cases, limit=max(900.0, 6.0 * count), before=lambda: _stop_short(folder))
     for name, found in zip((*names, ""), results, strict=True):
         if isinstance(found, Outcome):
             tally.count(name or "any", found.fault() or "no result", name)

@@ -42,6 +42,12 @@ PROMISES = {
     "hypothesis: one line and status 2, or accepted; what is right stops before it trains.",
     "strange data": "Well-formed and strange files, trained on by two likelihoods, encoded and "
     "reconstructed by a run with other data.",
+    "attacks": "What somebody who means harm could send: a run whose checkpoint names paths and "
+    "addresses, whose parts are links or pipes, whose options read other files or grow; a model "
+    "that claims layers, sizes and types; archives and codes with a right checksum and a wrong "
+    "header; data that unpack to gigabytes; names that are formulas, markup or escape codes. "
+    "Opened with the network blocked, 10 s of a processor and 2 GiB: one line, nothing outside the "
+    "run touched, nothing asked. What is promised: docs/security.md.",
 }
 """Sort of fault → what was done and what must hold."""
 MENDED = (
@@ -67,6 +73,15 @@ MENDED = (
     "Sizes below zero, beyond 2^31, or of no example, data of another floating-point type, and "
     "batches without the dimension of a batch were refused in PyTorch's words, or not at all; a "
     "vocabulary of very many pieces ended the process.",
+    "A checkpoint could have any folder removed and any address asked, by paths in the state of "
+    "its callbacks; parts of a run that are links had their targets replaced; pipes were waited "
+    "for.",
+    "`config:` in a run's options read any file and printed it; half a kilobyte of aliases, a "
+    "million layers in `config.json`, zeros in archives and tables took minutes or gigabytes.",
+    "Weights of whole numbers, float8 or NaN, archives of objects, of false shapes or fractions "
+    "ended in tracebacks, broken files, or passed.",
+    "A class called like half a formula got no report; names wrote into cards, terminals and "
+    "spreadsheets.",
 )
 """Defects that the bench has found."""
 

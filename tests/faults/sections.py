@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from arguments import misuse
+from attacks import attack
 from command_lines import mistype
 from damage import damage
 from disks import fill, forbid
@@ -51,39 +52,44 @@ FEW_DISKS = {"train": 1, "encode": 1}
 FEW_PAIRS = ("train, train", "encode, resume")
 
 
-def _kills(scene: Scene, short: bool, seed: int) -> Tally:
-    return kill(scene, FEW_KILLS if short else KILLS, seed)
+def _kills(scene: Scene, times: int, seed: int) -> Tally:
+    many = {job: {how: n * times for how, n in kinds.items()} for job, kinds in KILLS.items()}
+    return kill(scene, many if times else FEW_KILLS, seed)
 
 
-def _full(scene: Scene, short: bool, seed: int) -> Tally:
-    return fill(scene, FEW_DISKS if short else DISKS, seed)
+def _full(scene: Scene, times: int, seed: int) -> Tally:
+    return fill(scene, {job: n * times for job, n in DISKS.items()} if times else FEW_DISKS, seed)
 
 
-def _read_only(scene: Scene, short: bool, seed: int) -> Tally:
-    return forbid(scene, FEW_DISKS if short else DISKS, seed)
+def _read_only(scene: Scene, times: int, seed: int) -> Tally:
+    return forbid(scene, DISKS if times else FEW_DISKS, seed)
 
 
-def _rivals(scene: Scene, short: bool, seed: int) -> Tally:
-    return compete(scene, FEW_PAIRS if short else tuple(PAIRS), 1 if short else 3)
+def _rivals(scene: Scene, times: int, seed: int) -> Tally:
+    return compete(scene, tuple(PAIRS), 3 * times) if times else compete(scene, FEW_PAIRS, 1)
 
 
-def _damaged(scene: Scene, short: bool, seed: int) -> Tally:
-    return damage(scene, 1 if short else 25, seed)
+def _damaged(scene: Scene, times: int, seed: int) -> Tally:
+    return damage(scene, max(1, 25 * times), seed)
 
 
-def _arguments(scene: Scene, short: bool, seed: int) -> Tally:
-    return misuse(scene, 1 if short else 52, seed)
+def _arguments(scene: Scene, times: int, seed: int) -> Tally:
+    return misuse(scene, max(1, 52 * times), seed)
 
 
-def _commands(scene: Scene, short: bool, seed: int) -> Tally:
-    return mistype(scene, 3 if short else 160, seed)
+def _commands(scene: Scene, times: int, seed: int) -> Tally:
+    return mistype(scene, max(3, 160 * times), seed)
 
 
-def _strange(scene: Scene, short: bool, seed: int) -> Tally:
-    return puzzle(scene, short)
+def _strange(scene: Scene, times: int, seed: int) -> Tally:
+    return puzzle(scene, short=not times)
 
 
-SECTIONS: dict[str, Callable[[Scene, bool, int], Tally]] = {
+def _attacks(scene: Scene, times: int, seed: int) -> Tally:
+    return attack(scene, short=not times)
+
+
+SECTIONS: dict[str, Callable[[Scene, int, int], Tally]] = {
     "kills": _kills,
     "disks": _full,
     "read-only": _read_only,
@@ -92,5 +98,6 @@ SECTIONS: dict[str, Callable[[Scene, bool, int], Tally]] = {
     "arguments": _arguments,
     "commands": _commands,
     "data": _strange,
+    "attacks": _attacks,
 }
-"""Name → what runs it, in its short or its complete form."""
+"""Name → what runs it: 0 times the complete form is the short one."""

@@ -22,7 +22,7 @@ from discretevae import (
     train,
 )
 from discretevae.data import load
-from discretevae.estimators.base import evaluate
+from discretevae.estimators.estimator import evaluate
 from discretevae.latents import categorical
 from discretevae.latents.variables import Categorical, Known
 from discretevae.likelihoods import Likelihood

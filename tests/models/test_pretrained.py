@@ -276,7 +276,6 @@ def test_a_configuration_that_describes_no_model_is_refused(
         {"network": {"kind": "mlp", "widths": [5]}},
         {"network": {"kind": "mlp", "widths": [4, 4]}},
         {"likelihood": "gaussian"},
-        {"num_categories": 10**9},  # compared before any memory is taken
     ],
 )
 def test_weights_that_do_not_fit_are_refused(changes: dict[str, object], tmp_path: Path) -> None:
@@ -284,6 +283,26 @@ def test_weights_that_do_not_fit_are_refused(changes: dict[str, object], tmp_pat
     message = refusal(tmp_path)
     assert "model.safetensors` must fit config.json" in message
     assert "must have shape" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"num_categories": 10**9}, "num_categories"),
+        ({"network": {"kind": "mlp", "widths": [1] * 10**4}}, "widths"),
+        ({"network": {"kind": "mlp", "widths": [10**9]}}, "widths"),
+        ({"shape": [1, 10**5, 10**5]}, "shape"),
+    ],
+)
+def test_sizes_are_compared_with_the_weights_before_anything_is_built(
+    changes: dict[str, object], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(saved(tmp_path), **changes)
+    monkeypatch.setattr("discretevae.models.pretrained._build", lambda *_: pytest.fail("built"))
+    message = refusal(tmp_path)
+    assert f"`{name}" in message
+    assert "must be at most" in message or "must have at most" in message
+    assert len(message) < 1000
 
 
 @pytest.mark.parametrize("key", ["shape", "num_latents", "network", "likelihood", "model"])

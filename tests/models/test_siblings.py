@@ -113,7 +113,7 @@ def test_every_network_is_made_once(cls: type[VAE]) -> None:
 
 
 def test_the_command_line_and_python_choose_alike_for_every_layer() -> None:
-    recipe = Recipe(data="digits", model="hierarchical", num_latents=6, upper_latents=(2,))
+    recipe = Recipe(data="digits", model="hierarchical", num_latents=6, upper_latents=[2])
     data = load("digits", binarize="fresh", limit=40)
     built = build_model(resolve_recipe(recipe), data)
     ours = HierarchicalVAE(data.shape, (6, 2), recipe.num_categories)

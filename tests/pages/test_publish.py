@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 
 from discretevae.data import Splits, load
 from discretevae.experiments.folder import Run
+from discretevae.experiments.recipe import Recipe
 from discretevae.models import VAE, DiscreteVAE
 from discretevae.networks import MLP
 from discretevae.objectives import ELBO
@@ -25,7 +26,7 @@ class Plain(VAE):
         super().__init__((1, 8, 8), MLP((8,)), "bernoulli", 1.0, 2, 2)
 
     def posterior(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        return self._features(x, context)
+        return self.encoder(x)
 
     embedding = posterior
 
@@ -86,7 +87,7 @@ def test_a_model_that_is_nearly_one_of_ours_is_described_as_that(digits: Splits)
 @pytest.mark.parametrize("model", [Plain(), Renamed((1, 8, 8), 2, 3, MLP((8,)))])
 def test_a_model_of_ones_own_gets_its_page(model: VAE, digits: Splits, tmp_path: Path) -> None:
     run = Run(tmp_path)
-    publish(run, model, digits, {"importance_samples": 3, "seed": 0})
+    publish(run, model, digits, Recipe("digits", importance_samples=3, seed=0))
     page = run.report.read_text(encoding="utf-8")
     assert describe(model, digits).partition(",")[0] in page
     assert page.count("data:image/png;base64,") >= 2

@@ -1,11 +1,10 @@
-"""Every prior inside a model: D = 3 latents, four pixels, all codes summed over by hand."""
+"""Every prior inside a model; against enumeration it is in `tests/models/test_battery.py`."""
 
-from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from discretevae.estimators import ESTIMATORS
 from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
@@ -17,7 +16,6 @@ PIXELS, D, CONTEXT = 4, 3, 2
 ESTIMATED = "boltzmann, log Z estimated"
 NAMES = [*PRIORS, ESTIMATED]
 sizes = pytest.mark.parametrize("num_categories", [2, 3])
-every_prior = pytest.mark.parametrize("name", PRIORS)
 
 
 def model_with(
@@ -50,84 +48,6 @@ def data(model: DiscreteVAE, count: int = 5) -> tuple[Tensor, Tensor | None]:
     if model.context_shape is None:
         return x, None
     return x, torch.eye(CONTEXT, dtype=torch.float64)[torch.arange(count) % CONTEXT]
-
-
-def by_hand(model: DiscreteVAE, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """log p(x|z), log p(z) and log q(z|x), one code at a time: each (K^D, B)."""
-    logits, rows = model.logits(x, context), []
-    for code in product(range(model.num_categories), repeat=model.num_latents):
-        z = torch.eye(model.num_categories, dtype=torch.float64)[list(code)]
-        h = z.flatten().expand(len(x), -1)
-        p = model.decoder(h if context is None else torch.cat([h, context], -1)).sigmoid()
-        log_p_x = (x * p.log() + (1 - x) * (1 - p).log()).sum(-1)
-        log_p_z = model.prior.log_prob_of_codes(torch.tensor(code).expand(len(x), -1), context)
-        log_q = sum(logits.log_softmax(-1)[:, d, k] for d, k in enumerate(code))
-        rows.append((log_p_x, log_p_z, log_q))
-    first, second, third = (torch.stack(column) for column in zip(*rows, strict=True))
-    return first, second, third
-
-
-@every_prior
-@sizes
-def test_the_bound_lies_below_log_p_by_the_divergence_from_the_posterior(
-    name: str, num_categories: int
-) -> None:
-    model = model_with(name, num_categories)
-    x, context = data(model)
-    log_p_x, log_p_z, log_q = by_hand(model, x, context)
-    torch.testing.assert_close(log_p_z.exp().sum(0), torch.ones(5, dtype=torch.float64))
-    log_joint = log_p_x + log_p_z
-    log_p = log_joint.logsumexp(0)
-    bound = model.objective(x, context=context)
-    torch.testing.assert_close(model.exact_log_likelihood(x, context=context), log_p)
-    torch.testing.assert_close(bound, (log_q.exp() * (log_joint - log_q)).sum(0))
-    divergence = (log_q.exp() * (log_q - (log_joint - log_p))).sum(0)
-    torch.testing.assert_close(bound, log_p - divergence)
-    assert (bound < log_p).all()
-
-
-@every_prior
-@sizes
-def test_the_gradients_of_the_bound_are_those_of_the_sum_by_hand(
-    name: str, num_categories: int
-) -> None:
-    model = model_with(name, num_categories)
-    x, context = data(model)
-    log_p_x, log_p_z, log_q = by_hand(model, x, context)
-    truth_of = (log_q.exp() * (log_p_x + log_p_z - log_q)).sum()
-    parameters = dict(model.named_parameters())
-    truth = torch.autograd.grad(truth_of, list(parameters.values()))
-    found = torch.autograd.grad(model.objective(x, context=context).sum(), [*parameters.values()])
-    for key, gradient, true in zip(parameters, found, truth, strict=True):
-        torch.testing.assert_close(gradient, true, msg=key)
-
-
-class TruePosterior(nn.Module):
-    """With one latent, q(z|x) can be p(z|x) itself."""
-
-    def __init__(self, model: DiscreteVAE) -> None:
-        super().__init__()
-        self.joint = [model]  # in a list: no submodule, no cycle
-
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        model = self.joint[0]
-        rows = []
-        for k in range(model.num_categories):
-            codes = torch.full((len(x), 1), k)
-            log_p_x = model.decode(codes, context).log_prob(x)
-            rows.append(log_p_x + model.prior.log_prob_of_codes(codes, context))
-        return torch.stack(rows, -1)
-
-
-@every_prior
-@sizes
-def test_the_bound_is_tight_at_the_true_posterior(name: str, num_categories: int) -> None:
-    model = model_with(name, num_categories, num_latents=1)
-    x, context = data(model)
-    model.encoder = TruePosterior(model)
-    log_p = model.exact_log_likelihood(x, context=context)
-    torch.testing.assert_close(model.objective(x, context=context), log_p)
-    torch.testing.assert_close(model.log_weights(x, 7, context=context), log_p.expand(7, -1))
 
 
 @pytest.mark.parametrize("name", NAMES)

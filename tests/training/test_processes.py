@@ -28,6 +28,10 @@ def test_processes_encode_to_the_same_file_as_one(
         encode_file(model, blocks, path, BINARIZERS["fresh"], draws, processes=processes)
 
     encode(tmp_path / "one.npz", Processes())
+    kept = tmp_path.parent / f"kept-{count}"
+    kept.write_text("mine")
+    for i in range(count):  # planted: what the parts are called is known
+        (tmp_path / f".all-part{i:04}.npz").symlink_to(kept)
     threads = [
         threading.Thread(
             target=encode, args=(tmp_path / "all.npz", Processes(i, count, barrier.wait))
@@ -40,6 +44,7 @@ def test_processes_encode_to_the_same_file_as_one(
         thread.join()
     assert (tmp_path / "all.npz").read_bytes() == (tmp_path / "one.npz").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["all.npz", "one.npz"]
+    assert kept.read_text() == "mine"
 
 
 def test_the_rank_is_read_where_launchers_write_it(monkeypatch: pytest.MonkeyPatch) -> None:

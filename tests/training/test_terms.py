@@ -182,7 +182,7 @@ class Rows(Total):
 def test_a_term_of_ones_own_changes_what_is_trained_and_is_in_the_history(
     digits: Splits, make_model: Make, options: TrainingOptions
 ) -> None:
-    faster = replace(options, epochs=5, learning_rate=1e-2)
+    faster = replace(options, epochs=10, learning_rate=1e-2)
     history = train(make_model(), digits, faster, terms={"brightness": (Total(), "0:50")})
     totals = [row["train_total"] for row in history]
     assert totals[-1] > totals[0] + 3

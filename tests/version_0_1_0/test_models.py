@@ -14,7 +14,7 @@ from torch import Tensor
 
 import discretevae
 
-RELATIVE, ABSOLUTE = 1e-5, 1e-5
+RELATIVE, ABSOLUTE = 1e-5, 3e-5
 """Of what needs no draw: float32, sums in any order."""
 ERRORS = 5.0
 """Of what is drawn, in standard errors of the difference: 6e-7 that a normal one lies beyond."""

@@ -26,6 +26,8 @@ With 15 degrees of freedom a difference, which has √2 of that, lies beyond in 
 spreads of the same size are no promise, so that a change of the draws may need one look here.
 """
 
+RECOUNTED = ("table", "text")
+"""Runs whose bits are now for each dimension that was observed, not for all."""
 FORGOTTEN = {"semi-supervised", "text"}
 """Runs whose α or free bits no saved model holds: what is trained differs, no true bound does."""
 
@@ -102,6 +104,8 @@ def test_a_run_evaluates_to_the_same_figures_and_goes_on(name: str, tmp_path: Pa
         found = {key: figure["value"] for key, figure in metrics[split].items()}
         if name in FORGOTTEN:
             figures.pop("objective_gap")
+        if name in RECOUNTED:
+            figures.pop("bits_per_dimension")
         assert unlike(found, figures) == [], split
 
     before = history(run)

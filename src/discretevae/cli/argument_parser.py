@@ -3,18 +3,23 @@
 import argparse
 import inspect
 import re
-import sys
 from difflib import get_close_matches
 from typing import Any, NoReturn, get_args
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ActionConfigFile, ArgumentParser
 
 from discretevae.cli.options import Command, Option, OptionsError, flag_of
+from discretevae.names import shorten
+from discretevae.texts import say
 
 __all__ = ["make_parser"]
 
+PLACES = ("output", "overwrite", "resume")
+"""What a configuration file does not say: it may be a stranger's, and would replace a run."""
 SHORT = {"output": ("-o",)}
 """Option → its short form."""
+LETTERS = 1000
+"""Of a message."""
 WANTED = {"int": "a whole number", "float": "a finite number", "str": "text"}
 WRONG_TYPE = re.compile(
     r'^Parser key "(?P<key>\w+)".*?Expected an? <class \'(?P<type>\w+)\'>'
@@ -22,14 +27,34 @@ WRONG_TYPE = re.compile(
 )
 
 
+class _Options(ActionConfigFile):
+    """Takes options from a file of plain YAML, and nothing that the file names."""
+
+    def __call__(self, parser: Any, found: Any, value: Any, option_string: Any = None) -> None:
+        from discretevae.experiments.yaml_files import read_yaml
+
+        try:
+            options = read_yaml(value)
+            for name in (*PLACES, "config"):
+                if name in options:
+                    raise ValueError(
+                        f"`{value}` must not say `{name}`, which is for the command line alone"
+                    )
+        except ValueError as error:
+            parser.error(f"`--config`: {error}")
+        read = parser.parse_object(options, defaults=False, _skip_validation=True)
+        for name, given in vars(read).items():
+            found[name] = given
+
+
 class _Parser(ArgumentParser):
     """Says what is wrong in one line, with the nearest known option, and exits with 2."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        text = _plain(message) + self._nearest(message)
+        text = shorten(_plain(message) + self._nearest(message), LETTERS)
         if not self.exit_on_error:
             raise OptionsError(text)
-        print(f"{self.prog}: {text}; see --help.", file=sys.stderr)
+        say(f"{self.prog}: {text}; see --help.", error=True)
         raise SystemExit(2)
 
     def _nearest(self, message: str) -> str:
@@ -52,7 +77,11 @@ def make_parser(
         exit_on_error=exit_on_error,
     )
     if len(options) > 4:
-        parser.add_argument("--config", action="config", help="A YAML file of these options.")
+        parser.add_argument(
+            "--config",
+            action=_Options,
+            help=f"A YAML file of these options but {', '.join(map(flag_of, PLACES))}.",
+        )
         parser.add_argument("--versions", type=dict[str, str] | None, help=argparse.SUPPRESS)
     groups: dict[tuple[str, str] | None, Any] = {None: parser}
     for option in options:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from discretevae.texts import say
+
 if TYPE_CHECKING:
     import torch
 
@@ -62,7 +64,7 @@ def encode(
         codes = np.concatenate([*encoded(model, track(seen, "encoding"))])
         write_rows(path, keys, {f"z{d}": codes[:, d].tolist() for d in range(codes.shape[1])})
     if processes.rank == 0:
-        print(path)
+        say(path)
 
 
 def decode(run: str, codes: str, *, output: str | None = None) -> None:
@@ -79,7 +81,7 @@ def decode(run: str, codes: str, *, output: str | None = None) -> None:
     opened, model = _opened(run)
     path = _output(output or opened.folder / "decoded.npy", ".npy")
     decode_file(model, codes, path, track)
-    print(path)
+    say(path)
 
 
 def compress(
@@ -108,7 +110,7 @@ def compress(
         compress_file(model, found.blocks, path, track)
     size = path.stat().st_size
     bits = 8 * size / found.blocks.count
-    print(f"{path}: {found.blocks.count:,} examples in {size:,} bytes, {bits:.4g} bits each")
+    say(f"{path}: {found.blocks.count:,} examples in {size:,} bytes, {bits:.4g} bits each")
 
 
 def decompress(run: str, file: str, *, output: str | None = None) -> None:
@@ -125,7 +127,7 @@ def decompress(run: str, file: str, *, output: str | None = None) -> None:
     opened, model = _opened(run)
     path = _output(output or opened.folder / "decompressed.npy", ".npy")
     decompress_file(model, file, path, track)
-    print(path)
+    say(path)
 
 
 class _Data(NamedTuple):

@@ -18,6 +18,7 @@ def explore(run: str, *, port: int | None = None, no_browser: bool = False) -> N
     from discretevae.experiments.build_data import load_again
     from discretevae.experiments.folder import Run
     from discretevae.pages.explorer import Subject, require_explorable
+    from discretevae.pages.explorer.guard import private_folder
     from discretevae.pages.explorer.page import build_page, require_gradio, serve
     from discretevae.pages.publish import describe
 
@@ -31,5 +32,6 @@ def explore(run: str, *, port: int | None = None, no_browser: bool = False) -> N
     data = load_again(recipe, opened.read_schema())
     subject = Subject.of(model, data)
     title = opened.folder.resolve().name
-    page = build_page(subject, title, describe(model, data), data.binarizer)
-    serve(page, port, not no_browser)
+    with private_folder():
+        page = build_page(subject, title, describe(model, data), data.binarizer)
+        serve(page, port, not no_browser)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from discretevae.texts import say
+
 __all__ = ["export"]
 
 
@@ -19,4 +21,4 @@ def export(run: str, *, output: str | None = None) -> None:
     opened = Run.open(run)
     model = saved_model(opened)
     for path in write(model, Path(output) if output else opened.folder / "export"):
-        print(path)
+        say(path)

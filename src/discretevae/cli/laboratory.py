@@ -9,6 +9,7 @@ from discretevae.cli.saved import require_discrete, saved_model
 from discretevae.cli.train import default_name, stored_recipe
 from discretevae.experiments.recipe import Recipe
 from discretevae.names import require_count, require_seed
+from discretevae.texts import say
 
 if TYPE_CHECKING:
     from discretevae.data import Splits
@@ -124,7 +125,7 @@ def compare(
         raise KeyboardInterrupt("; the same command goes on where it stopped") from None
     print_comparison(found)
     for path in (folder / "comparison.json", draw_comparison(found, folder / "comparison.png")):
-        print(path)
+        say(path)
 
 
 def _untrained(**given: Any) -> tuple["VAE", "Splits", Path]:
@@ -160,7 +161,7 @@ def _present(report: "GradientReport", folder: Path) -> None:
 
     print_gradients(report)
     for path in (folder / "gradients.json", *draw_gradients(report, folder)):
-        print(path)
+        say(path)
 
 
 def _names(names: str) -> list[str]:

@@ -17,6 +17,8 @@ from discretevae.cli.share import share
 from discretevae.cli.study import study
 from discretevae.cli.tables import impute, score
 from discretevae.cli.train import resume, train
+from discretevae.names import shorten
+from discretevae.texts import say
 
 __all__ = ["COMMANDS", "main"]
 
@@ -42,6 +44,8 @@ COMMANDS: Commands = {
     "datasets": datasets,
     "estimators": estimators,
 }
+LETTERS = 1000
+"""Of a message."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -64,5 +68,6 @@ def main(arguments: list[str] | None = None) -> None:
         message = f"not enough memory for these sizes: {str(error).splitlines()[0]}"
     except KeyboardInterrupt as error:
         message, status = f"interrupted{error}.", 130
-    print(f"discretevae {command}".rstrip() + f": {message}", file=sys.stderr)
+    line = f"discretevae {command}".rstrip() + f": {shorten(message, LETTERS)}"
+    say(line, error=True)
     raise SystemExit(status)

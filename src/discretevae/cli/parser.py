@@ -1,12 +1,13 @@
 """Reads a command line: which command, and which options were given."""
 
 import inspect
-import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from discretevae.cli.options import Command, Option, options_of
+from discretevae.cli.options import Command, Option, OptionsError, options_of
+from discretevae.names import shorten
+from discretevae.texts import say
 
 __all__ = ["Commands", "parse", "typed_options"]
 
@@ -34,9 +35,10 @@ def parse(commands: Commands, arguments: list[str]) -> tuple[str, dict[str, Any]
     if name not in commands:
         near = get_close_matches(name, commands, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
-        print(
-            f"discretevae: the command must be one of {', '.join(commands)}, got {name!r}{hint}.",
-            file=sys.stderr,
+        got = shorten(repr(name))
+        say(
+            f"discretevae: the command must be one of {', '.join(commands)}, got {got}{hint}.",
+            error=True,
         )
         raise SystemExit(2)
     from discretevae.cli.argument_parser import make_parser
@@ -53,6 +55,8 @@ def typed_options(name: str, command: Command, values: Mapping[str, Any]) -> dic
     Raises:
         OptionsError: If one is unknown or of another type.
     """
+    if "config" in values:
+        raise OptionsError("`config` names a further file, which is never read")
     from discretevae.cli.argument_parser import make_parser
 
     parser = make_parser(name, command, list(options_of(command)), exit_on_error=False)

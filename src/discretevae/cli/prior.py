@@ -1,5 +1,7 @@
 """The command that gives a trained model a better prior."""
 
+from discretevae.texts import say
+
 __all__ = ["prior"]
 
 
@@ -74,5 +76,5 @@ def prior(
     with held(folder):
         created = Run.create(folder, recipe.as_dict(), overwrite)
         model.save_pretrained(created.model)
-        print(f"log p(z) of new codes: {history[0]:.2f} before, {max(history):.2f} nats after")
+        say(f"log p(z) of new codes: {history[0]:.2f} before, {max(history):.2f} nats after")
         publish(created, model, data, recipe)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from discretevae.cli.saved import saved_model
 from discretevae.cli.train import stored_recipe
 from discretevae.names import require_count, require_seed
+from discretevae.texts import say
 
 if TYPE_CHECKING:
     from discretevae.models import VAE
@@ -67,7 +68,7 @@ def sample(
         _save_array(path, _natural(torch.cat(means), schema).numpy())
     else:
         draw_samples(path, torch.stack(means), model, contexts.names)
-    print(path)
+    say(path)
 
 
 def reconstruct(
@@ -115,7 +116,7 @@ def reconstruct(
             _save_array(path, _natural(model.reconstruct(x, some.context), schema).numpy())
     else:
         draw_reconstructions(path, model, look, count)
-    print(path)
+    say(path)
 
 
 def _output(given: str | None, usual: Path, model: "VAE") -> Path:

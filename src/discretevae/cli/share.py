@@ -1,9 +1,18 @@
 """The command that makes a trained model ready for others."""
 
+from discretevae.texts import say
+
 __all__ = ["share"]
 
 
-def share(run: str, folder: str, *, push: str | None = None, public: bool = False) -> None:
+def share(
+    run: str,
+    folder: str,
+    *,
+    push: str | None = None,
+    public: bool = False,
+    rare_names: bool = False,
+) -> None:
     """Write a folder for others: weights, configuration, and a model card of the run's figures.
 
     Args:
@@ -12,6 +21,8 @@ def share(run: str, folder: str, *, push: str | None = None, public: bool = Fals
         push: Also upload it to the Hugging Face Hub, as OWNER/NAME; needs the extra `share` and
             an account that is logged in.
         public: Let everybody see a repository that --push makes; by default only you.
+        rare_names: Keep names of categories and pieces of words that fewer than 5 training
+            examples have, which may tell who they are.
     """
     from discretevae.cli.saved import as_trained, saved_model
     from discretevae.cli.train import stored_recipe
@@ -27,7 +38,8 @@ def share(run: str, folder: str, *, push: str | None = None, public: bool = Fals
     opened = Run.open(run)
     recipe = stored_recipe(opened)
     model = saved_model(opened, **as_trained(opened, recipe))
-    for path in write(opened, model, load_again(recipe, opened.read_schema()), recipe, folder):
-        print(path)
+    data = load_again(recipe, opened.read_schema())
+    for path in write(opened, model, data, recipe, folder, rare_names):
+        say(path)
     if push is not None:
-        print(push_to_hub(folder, push, public=public))
+        say(push_to_hub(folder, push, public=public))

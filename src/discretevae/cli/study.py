@@ -6,6 +6,7 @@ from typing import Any
 from discretevae.cli.options import arguments_of, shares
 from discretevae.experiments.recipe import Recipe
 from discretevae.names import require_count
+from discretevae.texts import say
 
 __all__ = ["study", "study_recipe"]
 
@@ -56,7 +57,7 @@ def study(
     except KeyboardInterrupt:
         raise KeyboardInterrupt("; the same command goes on where it stopped") from None
     for path in (folder / "study.json", page):
-        print(path)
+        say(path)
 
 
 def study_recipe(**given: Any) -> Recipe:

@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from discretevae.texts import say
+
 if TYPE_CHECKING:
     import torch
 
@@ -40,13 +42,13 @@ def impute(run: str, data: str, *, seed: int = 0, output: str | None = None) -> 
     whole = fill(opened.model, x, generator=torch.Generator().manual_seed(seed))
     if opened.table is None or opened.schema is None:
         write_text(path, as_csv(*as_text(whole, opened.model.likelihood)))
-        print(f"{path}: {int(x.isnan().sum()):,} of {x.numel():,} cells filled")
+        say(f"{path}: {int(x.isnan().sum()):,} of {x.numel():,} cells filled")
         return
     columns, count = filled(opened.table, opened.schema, whole)
     dialect = {} if opened.table.dialect is None else {"dialect": opened.table.dialect}
     write_rows(path, {}, columns, **dialect)
     cells = opened.table.rows * len(opened.schema.fields)
-    print(f"{path}: {count:,} of {cells:,} cells filled")
+    say(f"{path}: {count:,} of {cells:,} cells filled")
 
 
 def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> None:
@@ -75,7 +77,7 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
     if opened.schema is not None and opened.table is not None:
         totals["not taken"] = opened.schema.not_taken(opened.table)
     write_rows(path, opened.keys.cells(), totals)
-    print(f"{path}: total (nats) is −log p of the row, the others of each cell given the rest")
+    say(f"{path}: total (nats) is −log p of the row, the others of each cell given the rest")
 
 
 class _Opened(NamedTuple):
@@ -108,7 +110,7 @@ def _opened(run: str, data: str) -> _Opened:
     table: Any = open_source(data, likelihood="columns", schema=schema)
     loaded = schema.read(table)
     for note in loaded.notes:
-        print(f"{data}: {note}", file=sys.stderr)
+        say(f"{data}: {note}", file=sys.stderr)
     return _Opened(model, cells, loaded.examples.values(), loaded.keys, schema, table)
 
 

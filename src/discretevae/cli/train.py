@@ -1,6 +1,5 @@
 """The command that trains a model, evaluates it, and writes its page."""
 
-import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from discretevae.cli.options import OptionsError
 from discretevae.cli.parser import typed_options
 from discretevae.experiments.recipe import Recipe
 from discretevae.names import require_count
+from discretevae.texts import say
 from discretevae.training.processes import process_rank
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _train(run: "Run", recipe: Recipe, prepared: "Prepared") -> None:
     from discretevae.pages.publish import describe, publish
 
     data, model = prepared.data, prepared.model
-    print(f"{run.folder}: {describe(model, data)}", file=sys.stderr)
+    say(f"{run.folder}: {describe(model, data)}", error=True)
     try:
         prepared.fit()
         model.save_pretrained(run.model)

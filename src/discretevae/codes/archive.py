@@ -20,6 +20,8 @@ MAGIC = b"\x89DVAE\r\n\x1a"
 FORMAT = 1
 DIGEST = 32
 BLOCK = 2**20
+HEADER = 2**16
+"""Bytes of the header, at most."""
 
 
 @contextmanager
@@ -70,11 +72,9 @@ class Archive:
         if not self.path.is_file():
             raise CodesError(f"`{self.path}` must be a compressed file, got none there.")
         self._require_whole()
-        with self.path.open("rb") as file:
-            file.read(len(MAGIC))
-            text = file.read(*struct.unpack("<I", file.read(4)))
-            self._start = file.tell()
-        self.header: dict[str, Any] = json.loads(text)
+        self.header = self._read_header()
+        self.count = self._count_stacks()
+        """How many stacks there are."""
         if self.header.get("format") != FORMAT:
             raise CodesError(
                 f"`{self.path}` must be of format {FORMAT}, got {self.header.get('format')!r}."
@@ -88,6 +88,34 @@ class Archive:
             while file.tell() < end:
                 (words,) = struct.unpack("<I", file.read(4))
                 yield np.frombuffer(file.read(4 * words), "<u4").astype(np.uint32)
+
+    def _read_header(self) -> dict[str, Any]:
+        """Reads what follows the mark; a whole file may be a stranger's all the same."""
+        try:
+            with self.path.open("rb") as file:
+                file.read(len(MAGIC))
+                (length,) = struct.unpack("<I", file.read(4))
+                if length > HEADER:
+                    raise ValueError
+                header = json.loads(file.read(length))
+                self._start = file.tell()
+            if not isinstance(header, dict):
+                raise ValueError
+        except (ValueError, RecursionError, struct.error):
+            raise CodesError(f"`{self.path}` must describe compressed data, got noise.") from None
+        return header
+
+    def _count_stacks(self) -> int:
+        """Goes from stack to stack, each of which must lie in the file."""
+        place, end, count = self._start, self.path.stat().st_size - DIGEST, 0
+        with self.path.open("rb") as file:
+            while place < end:
+                file.seek(place)
+                place += 4 + 4 * int.from_bytes(file.read(4), "little")
+                count += 1
+        if place != end:
+            raise CodesError(f"`{self.path}` must hold whole stacks, got one cut short.")
+        return count
 
     def _require_whole(self) -> None:
         left = self.path.stat().st_size - DIGEST

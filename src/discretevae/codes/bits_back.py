@@ -12,7 +12,7 @@ from discretevae.codes.ans import DIFFERENT, NO_SHIFT, AnsStack, safe_shift, wei
 from discretevae.codes.batches import require_codes_say_all
 from discretevae.codes.errors import CodesError
 from discretevae.codes.prior_coder import PriorCoder
-from discretevae.models import DiscreteVAE
+from discretevae.models.coded import CodedVAE
 
 __all__ = ["BitsBack"]
 
@@ -44,6 +44,7 @@ class BitsBack:
     bits back coding, 2019.
 
     Example:
+        >>> from discretevae.models import DiscreteVAE
         >>> model = DiscreteVAE((4,), 2, 3)
         >>> x = np.eye(4, dtype=np.uint8)
         >>> bits_back = BitsBack(model, lanes=2)
@@ -51,7 +52,7 @@ class BitsBack:
         True
     """
 
-    def __init__(self, model: DiscreteVAE, lanes: int) -> None:
+    def __init__(self, model: CodedVAE, lanes: int) -> None:
         require_codes_say_all(model)
         if not model.likelihood.lossless:
             raise CodesError(
@@ -92,6 +93,8 @@ class BitsBack:
             part = self._pop(stack, stop)
             x[stop - len(part) : stop] = part
             stop -= len(part)
+            if not stack.is_sound:  # what is popped from nothing is noise, however much is asked
+                raise CodesError(DIFFERENT)
         if stack.bottom() != _checksum(x):
             raise CodesError(DIFFERENT)
         return x

@@ -1,6 +1,7 @@
 """Data as compressed files: without loss, or their codes alone."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -21,7 +22,8 @@ from discretevae.codes.prior_coder import PriorCoder
 from discretevae.codes.rows import save_rows
 from discretevae.data.binarize import BINARIZERS, Binarizer
 from discretevae.data.blocks import Blocks, as_stored
-from discretevae.models import DiscreteVAE
+from discretevae.models.coded import CodedVAE
+from discretevae.names import shorten
 
 __all__ = ["compress_codes", "compress_file", "decompress_file"]
 
@@ -31,10 +33,14 @@ PIXELS = 2**23
 """Pixels on one stack: bounds the memory."""
 CODES = 2**20
 """Class indices on one stack, where there are no pixels."""
+MOST = 2**48
+"""No count is larger in earnest."""
+REAL = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16))")
+"""Types of numbers, as NumPy abbreviates them."""
 
 
 def compress_file(
-    model: DiscreteVAE,
+    model: CodedVAE,
     blocks: Blocks,
     path: str | Path,
     progress: Progress = lambda steps, what: steps,
@@ -56,6 +62,7 @@ def compress_file(
 
     Example:
         >>> from tempfile import TemporaryDirectory
+        >>> from discretevae.models import DiscreteVAE
         >>> model, x = DiscreteVAE((3,), 2, 4), np.eye(3, dtype=bool)
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder) / "x.dvae"
@@ -78,7 +85,7 @@ def compress_file(
 
 
 def compress_codes(
-    model: DiscreteVAE,
+    model: CodedVAE,
     blocks: Blocks,
     path: str | Path,
     binarizer: Binarizer = BINARIZERS["none"],
@@ -113,7 +120,7 @@ def compress_codes(
 
 
 def decompress_file(
-    model: DiscreteVAE,
+    model: CodedVAE,
     file: str | Path,
     path: str | Path,
     progress: Progress = lambda steps, what: steps,
@@ -133,6 +140,7 @@ def decompress_file(
     archive = Archive(file)
     header = Header.read(archive)
     require_same_model(archive.path, header.model, header.sizes, model)
+    header.require_of(model, archive.path)
     KINDS[header.kind](model, header, archive, Path(path), progress)
 
 
@@ -154,7 +162,7 @@ class Header:
 
     @classmethod
     def of(
-        cls, model: DiscreteVAE, kind: str, count: int, chunk: int, step: int, **layout: Any
+        cls, model: CodedVAE, kind: str, count: int, chunk: int, step: int, **layout: Any
     ) -> "Header":
         sizes = model.num_latents, model.num_categories
         return cls(kind, model_identity(model), sizes, count, chunk, step, **layout)
@@ -167,13 +175,51 @@ class Header:
         del fields["format"]
         try:
             found = cls(**fields)
-            if found.kind not in KINDS or min(found.count, found.chunk, found.step) < 1:
-                raise ValueError
+            found._check(archive.count)
         except (TypeError, ValueError):
             raise CodesError(
-                f"`{archive.path}` must describe compressed data, got {fields}."
+                f"`{archive.path}` must describe compressed data, got {shorten(str(fields))}."
             ) from None
         return found
+
+    def _check(self, stacks: int) -> None:
+        """Refuses sizes that are no counts, or that the stacks are not of.
+
+        Raises:
+            ValueError: As short as it is, for the caller to put into words.
+        """
+        counts = (self.count, self.chunk, self.step, *self.sizes, *self.row_shape)
+        if not all(type(number) is int and 1 <= number <= MOST for number in counts):
+            raise ValueError
+        if self.kind not in KINDS or type(self.model) is not str or self.one not in (1, 255):
+            raise ValueError
+        if -(-self.count // self.chunk) != stacks:
+            raise ValueError
+        if self.dtype and not REAL.fullmatch(self.dtype):
+            raise ValueError
+
+    def require_of(self, model: CodedVAE, path: Path) -> None:
+        """Refuses rows of another shape, and more on a stack than `compress` puts there.
+
+        Raises:
+            CodesError: Naming what is wrong.
+        """
+        pixels, size = math.prod(model.shape), max(self.step, batch_size(model))
+        most = max(1, PIXELS // pixels, size * max(1, CODES // (size * model.num_latents)))
+        if self.step > max(LANES, batch_size(model)) or self.chunk > most:
+            raise CodesError(
+                f"`{path}` must hold at most {most} examples on a stack, got {self.chunk}."
+            )
+        if self.kind == "lossless":
+            self._require_rows_of(model, path)
+
+    def _require_rows_of(self, model: CodedVAE, path: Path) -> None:
+        rows = Blocks.of(np.empty((1, *self.row_shape), np.uint8), str(path))
+        if not self.dtype or rows.shape != model.shape:
+            raise CodesError(
+                f"`{path}` must hold rows of shape {model.shape} and their type, got "
+                f"{self.row_shape} and {self.dtype!r}."
+            )
 
     def stored(self, bits: UInt8[np.ndarray, "n *shape"]) -> np.ndarray:
         """Gives 0 and 1 the type and the layout of the original."""
@@ -181,7 +227,7 @@ class Header:
 
 
 def _restored(
-    model: DiscreteVAE, header: Header, archive: Archive, path: Path, progress: Progress
+    model: CodedVAE, header: Header, archive: Archive, path: Path, progress: Progress
 ) -> None:
     bits_back = BitsBack(model, header.step)
     blocks = (
@@ -192,7 +238,7 @@ def _restored(
 
 
 def _reconstructed(
-    model: DiscreteVAE, header: Header, archive: Archive, path: Path, progress: Progress
+    model: CodedVAE, header: Header, archive: Archive, path: Path, progress: Progress
 ) -> None:
     prior = PriorCoder(model.prior)
     blocks = (
@@ -204,7 +250,7 @@ def _reconstructed(
     save_rows(path, header.count, first.shape[1:], first.dtype, blocks)
 
 
-KINDS: dict[str, Callable[[DiscreteVAE, Header, Archive, Path, Progress], None]] = {
+KINDS: dict[str, Callable[[CodedVAE, Header, Archive, Path, Progress], None]] = {
     "lossless": _restored,
     "lossy": _reconstructed,
 }

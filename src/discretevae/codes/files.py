@@ -1,5 +1,6 @@
 """Codes as a `.npz` file, which says whose they are."""
 
+import math
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,8 +20,8 @@ from discretevae.codes.identity import model_identity
 from discretevae.codes.rows import header_of, save_rows
 from discretevae.data.binarize import BINARIZERS, Binarizer
 from discretevae.data.blocks import Blocks
-from discretevae.files import atomic_path
-from discretevae.models import DiscreteVAE
+from discretevae.files import atomic_path, create_anew, open_plain
+from discretevae.models.coded import CodedVAE
 from discretevae.training.processes import Processes
 
 __all__ = ["decode_file", "decoded", "encode_file", "encoded", "require_same_model"]
@@ -28,11 +29,13 @@ __all__ = ["decode_file", "decoded", "encode_file", "encoded", "require_same_mod
 ALONE = Processes()
 FORMAT = 1
 SCALARS = ("format", "model", "num_categories", "batch_size")
+SCALAR = 2**12
+"""Bytes of an array of one value, its header included."""
 TYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
 
 
 def encode_file(
-    model: DiscreteVAE,
+    model: CodedVAE,
     blocks: Blocks,
     path: str | Path,
     binarizer: Binarizer = BINARIZERS["none"],
@@ -63,6 +66,7 @@ def encode_file(
 
     Example:
         >>> from tempfile import TemporaryDirectory
+        >>> from discretevae.models import DiscreteVAE
         >>> model, x = DiscreteVAE((3,), 2, 4).eval(), np.eye(3, dtype=np.float32)
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder) / "codes.npz"
@@ -122,12 +126,12 @@ def _joined(parts: Iterator[bytes], path: Path, processes: Processes) -> Iterato
     names = [path.with_name(f".{path.stem}-part{i:04}.npz") for i in range(processes.count)]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with names[processes.rank].open("wb") as file:
+        with create_anew(names[processes.rank]) as file:
             for part in parts:
                 file.write(len(part).to_bytes(8, "little") + part)
         processes.wait()
         with ExitStack() as stack:
-            files = [stack.enter_context(name.open("rb")) for name in names]
+            files = [stack.enter_context(open_plain(name)) for name in names]
             yield _in_turns(files)
         processes.wait()
     finally:
@@ -143,7 +147,7 @@ def _in_turns(files: Sequence[BinaryIO]) -> Iterator[bytes]:
 
 
 def decode_file(
-    model: DiscreteVAE,
+    model: CodedVAE,
     codes: str | Path,
     path: str | Path,
     progress: Progress = lambda steps, what: steps,
@@ -169,16 +173,17 @@ def decode_file(
     save_rows(path, found.count, first.shape[1:], first.dtype, parts)
 
 
-def encoded(model: DiscreteVAE, batches: Iterable[Tensor]) -> Iterator[Int[np.ndarray, "n D"]]:
+def encoded(model: CodedVAE, batches: Iterable[Tensor]) -> Iterator[Int[np.ndarray, "n D"]]:
     """Iterates over the most probable codes of batches, as a model sees them."""
     for x in batches:
         model.likelihood.check(x)
         with torch.inference_mode():
-            yield model.encode(x.to(model.device, model.dtype)).numpy(force=True)
+            codes = model.encode(x.to(model.device, model.dtype)).numpy(force=True)
+        yield codes
 
 
 @torch.inference_mode()
-def decoded(model: DiscreteVAE, codes: Int[np.ndarray, "n D"]) -> np.ndarray:
+def decoded(model: CodedVAE, codes: Int[np.ndarray, "n D"]) -> np.ndarray:
     """Gives what stands for p(x|z) of each code."""
     z = torch.from_numpy(codes).to(model.device)
     return model.likelihood.point(model.decode(z)).numpy(force=True)
@@ -192,22 +197,36 @@ class _CodesFile:
         with self._reading(), zipfile.ZipFile(self.path) as archive:
             if not {*SCALARS, "codes"} <= {Path(name).stem for name in archive.namelist()}:
                 raise CodesError(f"`{self.path}` must be written by `discretevae encode`.")
+            for part in archive.infolist():
+                if part.compress_type != zipfile.ZIP_STORED:  # as `encode` leaves them
+                    raise CodesError(f"`{self.path}` must hold arrays as they are, not compressed.")
             about = {name: _scalar(archive, name) for name in SCALARS}
             with archive.open("codes.npy") as file:
                 self.shape, self.dtype = _header(file)
+                held = archive.getinfo("codes.npy").file_size - file.tell()
+            if math.prod(self.shape) * self.dtype.itemsize != held:
+                raise ValueError("the array is not as large as it says")
+            for name in ("num_categories", "batch_size"):
+                if type(about[name]) is not int or about[name] < 1:
+                    raise ValueError(f"{name} is no count")
         if about["format"] != FORMAT:
             raise CodesError(
                 f"`{self.path}` must hold codes of format {FORMAT}, got {about['format']}."
             )
-        self.identity, self.num_categories = str(about["model"]), int(about["num_categories"])
-        self.batch_size = int(about["batch_size"])
+        self.identity, self.num_categories = str(about["model"]), about["num_categories"]
+        self.batch_size: int = about["batch_size"]
 
     @property
     def count(self) -> int:
         return self.shape[0]
 
-    def require_of(self, model: DiscreteVAE) -> None:
+    def require_of(self, model: CodedVAE) -> None:
         require_same_model(self.path, self.identity, (self.shape[1], self.num_categories), model)
+        if self.shape[1] != model.num_latents or self.batch_size > batch_size(model):
+            raise CodesError(
+                f"`{self.path}` must hold codes of {model.num_latents} latents, made in batches of "
+                f"{batch_size(model)}, got {self.shape[1]} and {self.batch_size}."
+            )
 
     def batches(self, progress: Progress) -> Iterator[Int[np.ndarray, "n D"]]:
         """Iterates over the codes, as many at a time as went through the encoder together."""
@@ -241,9 +260,7 @@ class _CodesFile:
             raise CodesError(f"`{self.path}` is truncated, damaged, or no archive.") from error
 
 
-def require_same_model(
-    path: Path, identity: str, sizes: tuple[int, ...], model: DiscreteVAE
-) -> None:
+def require_same_model(path: Path, identity: str, sizes: tuple[int, ...], model: CodedVAE) -> None:
     """Refuses a file of another model.
 
     Raises:
@@ -266,6 +283,8 @@ def _member(archive: zipfile.ZipFile, name: str) -> Iterator[Any]:
 
 
 def _scalar(archive: zipfile.ZipFile, name: str) -> Any:
+    if archive.getinfo(f"{name}.npy").file_size > SCALAR:
+        raise ValueError(f"{name} is no single value")
     with archive.open(f"{name}.npy") as file:
         return np.lib.format.read_array(file, allow_pickle=False).item()
 

@@ -88,6 +88,8 @@ class PriorCoder:
         for start in reversed(range(0, count, self.lanes)):
             part = codes[start : start + self.lanes]
             part[:] = self.pop(stack, len(part))
+            if not stack.is_sound:  # what is popped from nothing is noise, however much is asked
+                raise CodesError(DIFFERENT)
         if stack.bottom() != _checksum(codes):
             raise CodesError(DIFFERENT)
         return codes

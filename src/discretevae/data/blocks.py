@@ -21,7 +21,17 @@ from .errors import DataError
 from .examples import Examples
 from .files import _check_file, read_file
 from .formats.images import _describe, _image_paths, _pixels
-from .tables import INDEX, _arrow_numbers, _columns, _first_fault, _header, _label_column, _lines
+from .sizes import require_honest_size
+from .tables import (
+    INDEX,
+    _arrow_numbers,
+    _columns,
+    _first_fault,
+    _header,
+    _label_column,
+    _lines,
+    unpacked,
+)
 
 __all__ = ["Blocks", "as_stored", "open_blocks"]
 
@@ -290,6 +300,8 @@ def _parquet(path: Path) -> Blocks:
     try:
         metadata = pyarrow.parquet.read_metadata(path)
         rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        for i in range(metadata.num_row_groups):
+            require_honest_size(path, unpacked(metadata, i), path.stat().st_size)
     except (pyarrow.ArrowException, OSError):
         raise DataError(f"{path} must be a whole Parquet file, got one damaged.") from None
     first = next(read(1), np.empty((0, 1)))

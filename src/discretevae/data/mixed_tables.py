@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from discretevae.names import shorten
 from discretevae.schema.columns import (
     BinaryColumn,
     CategoricalColumn,
@@ -22,13 +23,14 @@ from discretevae.schema.columns import (
     NumericColumn,
     table_rows,
 )
+from discretevae.texts import from_csv
 
 from .arrays import examples_from_arrays
 from .errors import DataError, unknown_name
 from .examples import Examples
 from .files import _check_file
 from .splits import Splits, split
-from .tables import INDEX, LABELS, _lines
+from .tables import INDEX, LABELS, _lines, read_arrow
 
 if TYPE_CHECKING:
     import pandas
@@ -217,27 +219,20 @@ def _read_csv(path: Path) -> _Table:
     except (UnicodeDecodeError, csv.Error):
         raise DataError(f"{path} must be a table as text in UTF-8, got other content.") from None
     (_, header), rows = lines[0] if lines else (0, []), lines[1:]
-    names = [name.strip() for name in header]
+    names = [from_csv(name.strip()) for name in header]
     if len(names) == 1 and any(sign in names[0] for sign in ";\t|"):
         raise DataError(f"{path} must have commas between its cells, got {names[0]!r}.")
     for line, row in rows:
         if len(row) != len(names):
             raise DataError(f"{path}, line {line}: must have {len(names)} cells, got {len(row)}.")
-    columns = [list(map(_present, cells)) for cells in zip(*(row for _, row in rows), strict=True)]
+    plain = [list(map(from_csv, row)) for _, row in rows]
+    columns = [list(map(_present, cells)) for cells in zip(*plain, strict=True)]
     cells = _named(str(path), names, columns or [[] for _ in names])
     return _Table(str(path), path.stem, cells, _parsed, [line for line, _ in rows])
 
 
 def _read_parquet(path: Path) -> _Table:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise DataError(f"{path}: to read Parquet, install discretevae[tables].") from None
-    try:
-        table = pyarrow.parquet.read_table(path, partitioning=None)
-    except (pyarrow.ArrowException, OSError):
-        raise DataError(f"{path} must be a whole Parquet file, got one damaged.") from None
+    table = read_arrow(path)
     table = table.select([i for i, n in enumerate(table.column_names) if not n.startswith(INDEX)])
     cells = _named(str(path), table.column_names, [c.to_pylist() for c in table.columns])
     return _typed(str(path), path.stem, cells)
@@ -307,6 +302,10 @@ def _parsed(cell: Cell) -> float | None:
         return None
 
 
+def _quoted(cell: Cell) -> str:
+    return shorten(repr(cell))
+
+
 def _text(cell: Cell) -> str:
     """What a cell says as the name of a category: 1, not 1.0."""
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
@@ -347,8 +346,8 @@ def _column(table: _Table, name: str, rows: list[int], numeric: bool) -> Column:
     if texts:
         raise DataError(
             f"{table.at(name, texts[0])}: must be a number as others of the column are, got "
-            f"{table.cells[name][texts[0]]!r}; take the column as categorical, or leave the cell "
-            "empty if it is missing."
+            f"{_quoted(table.cells[name][texts[0]])}; take the column as categorical, or leave the "
+            "cell empty if it is missing."
         )
     exact = np.array([table.number(table.cells[name][row]) for row in present], np.float64)
     values = _numbers(table, name)[present].astype(np.float64)
@@ -386,7 +385,7 @@ def _numbers(table: _Table, name: str) -> np.ndarray:
                 continue
             number = table.number(cell)
             if number is None:
-                raise DataError(f"{table.at(name, row)}: must be a number, got {cell!r}.")
+                raise DataError(f"{table.at(name, row)}: must be a number, got {_quoted(cell)}.")
             values[row] = number
             if np.isinf(values[row]):
                 raise DataError(f"{table.at(name, row)}: must be finite in float32, got {cell}.")
@@ -403,12 +402,13 @@ def _indices(table: _Table, column: DiscreteColumn, unseen_as_missing: bool) -> 
         number = table.number(cell)
         index = known.get(_text(cell), -1 if number is None else known.get(_text(number), -1))
         if index < 0 and not unseen_as_missing:
-            some = ", ".join(map(repr, column.categories[:5]))
+            some = ", ".join(_quoted(c) for c in column.categories[:5])
             more = len(column.categories) - 5
             hint = "" if number is None else "; if the column is one of numbers, name it `numeric`"
             raise DataError(
                 f"{table.at(column.name, row)}: must be a category of the training rows, "
-                f"{some}{f' or {more} others' if more > 0 else ''}, got {_text(cell)!r}{hint}."
+                f"{some}{f' or {more} others' if more > 0 else ''}, got {_quoted(_text(cell))}"
+                f"{hint}."
             )
         values[row] = index
     return values

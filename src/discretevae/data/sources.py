@@ -16,12 +16,12 @@ __all__ = ["DATASETS", "DatasetInfo", "is_available"]
 DIGITS = tuple("0123456789")
 TYPES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 SHAPES = ((60_000, 28, 28), (60_000,), (10_000, 28, 28), (10_000,))
-# Of the unzipped content, so that a copy that was compressed anew is recognised too.
+# SHA-256 of the unzipped content, so that a copy that was compressed anew is recognised too.
 MNIST_CONTENT = (
-    "6bbc9ace898e44ae57da46a324031adb",
-    "a25bea736e30d166cdddb491f175f624",
-    "2646ac647ad5339dbf082846283269ea",
-    "27ae3e4e09519cfbb04c329615203637",
+    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 )
 
 
@@ -76,12 +76,10 @@ def _read_digits() -> tuple[Examples, None]:
     return examples_from_arrays(images, bunch.target)[0], None
 
 
-def _read_idx_family(
-    files: tuple[RemoteFile, ...], contents: tuple[str | None, ...]
-) -> tuple[Examples, Examples]:
+def _read_idx_family(files: tuple[RemoteFile, ...]) -> tuple[Examples, Examples]:
     arrays = [
-        read_idx(fetch(file), shape, content)
-        for file, shape, content in zip(files, SHAPES, contents, strict=True)
+        read_idx(fetch(file), shape, file.content)
+        for file, shape in zip(files, SHAPES, strict=True)
     ]
     return examples_from_arrays(*arrays[:2])[0], examples_from_arrays(*arrays[2:])[0]
 
@@ -98,10 +96,10 @@ def _idx_family(
 ) -> DatasetInfo:
     """Describes a data set that is published as MNIST is: four files of the same shapes."""
     files = tuple(
-        RemoteFile(name, f"{kind}-ubyte.gz", md5, mirrors)
-        for kind, md5 in zip(TYPES, hashes, strict=True)
+        RemoteFile(name, f"{kind}-ubyte.gz", sha256, mirrors, content)
+        for kind, sha256, content in zip(TYPES, hashes, contents, strict=True)
     )
-    read = partial(_read_idx_family, files, contents)
+    read = partial(_read_idx_family, files)
     return DatasetInfo(
         name, description, (1, 28, 28), 60_000, 10_000, classes, read, page, licence, files
     )
@@ -123,10 +121,10 @@ _MNIST = _idx_family(
     "handwritten digits, 28×28",
     DIGITS,
     (
-        "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-        "d53e105ee54ea40749a09fcbcd1e9432",
-        "9fb629c4189551a2d022fa330f9573f3",
-        "ec29112dd5afa0611ce80d1b7f02629c",
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
     ),
     (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -152,14 +150,14 @@ _FASHION = _idx_family(
         "Ankle boot",
     ),
     (
-        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        "25c81989df183df01b3e8a0aad5dffbe",
-        "bef4ecab320f06d8554ea6380940ec79",
-        "bb300cfdad3c16e7a12a480ee83cd310",
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     ),
     (
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
     ),
     "https://github.com/zalandoresearch/fashion-mnist",
     "MIT",
@@ -169,10 +167,10 @@ _KMNIST = _idx_family(
     "cursive Japanese characters, 28×28",
     ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
     (
-        "bdb82020997e1d708af4cf47b453dcf7",
-        "e144d726b3acfaa3e44228e80efcd344",
-        "5c965bf0a639b31b8f53240b1b52f4d7",
-        "7320c461ea6c1c855c0b718fb2a4b134",
+        "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+        "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+        "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+        "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
     ),
     (
         "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",

@@ -2,21 +2,27 @@
 
 import csv
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from discretevae.names import shorten
+
 from .arrays import Contents, examples_from_arrays
 from .errors import DataError
+from .sizes import require_honest_size
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["read_csv", "read_parquet"]
+__all__ = ["read_arrow", "read_csv", "read_parquet", "unpacked"]
 
 LABELS = ("label", "labels")
+WIDTH = 4
+"""Bytes of a number, at least, once it is read."""
 INDEX = "__index_level_"  # how pandas stores the index of a data frame
 
 
@@ -33,15 +39,7 @@ def read_csv(path: Path) -> Contents:
 
 def read_parquet(path: Path) -> Contents:
     """Returns the rows of a Parquet file of numbers; the index of a data frame is left out."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise DataError(f"{path}: to read Parquet, install discretevae[tables].") from None
-    try:
-        table = pyarrow.parquet.read_table(path, partitioning=None)
-    except (pyarrow.ArrowException, OSError):
-        raise DataError(f"{path} must be a whole Parquet file, got one damaged.") from None
+    table = read_arrow(path)
     table = table.select([i for i, n in enumerate(table.column_names) if not n.startswith(INDEX)])
     names = table.column_names
     column = _label_column(names, path)
@@ -52,6 +50,64 @@ def read_parquet(path: Path) -> Contents:
     ]
     labels = None if column is None else np.array(table.column(column).to_pylist())
     return examples_from_arrays(_columns(features, len(table)), labels, where=str(path))
+
+
+def read_arrow(path: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":
+    """Reads a Parquet file, or some of its columns, unless it claims to be what it cannot be.
+
+    Raises:
+        DataError: If it is damaged, or unpacks to more than is honest.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise DataError(f"{path}: to read Parquet, install discretevae[tables].") from None
+    try:
+        metadata = pyarrow.parquet.read_metadata(path)
+        groups = range(metadata.num_row_groups)
+        require_honest_size(path, sum(map(partial(unpacked, metadata), groups)), _size(path))
+        texts = [f.name for f in pyarrow.parquet.read_schema(path) if _is_text(f.type)]
+        # As dictionaries: a text that is there a million times is held once, and measured.
+        table = pyarrow.parquet.read_table(
+            path, columns=columns, partitioning=None, read_dictionary=texts
+        )
+        require_honest_size(path, sum(map(_letters, table.columns)), _size(path))
+    except (pyarrow.ArrowException, OSError):
+        raise DataError(f"{path} must be a whole Parquet file, got one damaged.") from None
+    plain = [f.with_type(pyarrow.string()) if f.name in texts else f for f in table.schema]
+    return table.cast(pyarrow.schema(plain))
+
+
+def unpacked(metadata: Any, group: int) -> int:
+    """Says how many bytes a group of rows takes at least, once it is read."""
+    rows = metadata.row_group(group)
+    columns = [rows.column(i) for i in range(rows.num_columns)]
+    return sum(max(WIDTH * c.num_values, c.total_uncompressed_size) for c in columns)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow
+
+    return bool(pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind))
+
+
+def _letters(column: "pyarrow.ChunkedArray") -> int:
+    """Counts the bytes of all texts of a column that is held as a dictionary."""
+    import pyarrow
+    import pyarrow.compute
+
+    if not pyarrow.types.is_dictionary(column.type):
+        return 0
+    total = 0
+    for chunk in column.chunks:
+        lengths = pyarrow.compute.binary_length(chunk.dictionary)
+        total += pyarrow.compute.sum(lengths.take(chunk.indices).cast("int64")).as_py() or 0
+    return total
 
 
 def _read_csv(path: Path) -> Contents:
@@ -146,7 +202,8 @@ def _first_fault(path: Path) -> str | None:
         for i, cell in enumerate(row):
             if i != column and not _is_number(cell):
                 name = f"'{names[i]}'" if names else i + 1
-                return f"{path}, line {line}, column {name}: must be a number, got {cell!r}."
+                got = shorten(repr(cell))
+                return f"{path}, line {line}, column {name}: must be a number, got {got}."
     return None
 
 

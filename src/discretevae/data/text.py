@@ -9,10 +9,13 @@ from pathlib import Path
 import torch
 
 from discretevae.schema.vocabulary import END, UNKNOWN, Vocabulary
+from discretevae.texts import from_csv
 
 from .errors import DataError, nearest
 from .examples import Examples
+from .sizes import require_honest_size
 from .splits import Splits, split
+from .tables import read_arrow
 
 __all__ = ["Sentences", "TextCounts", "TextSplits", "load_text", "read_sentences", "text_examples"]
 
@@ -159,6 +162,8 @@ def text_examples(
     """
     if max_tokens < 1:
         raise DataError(f"`max_tokens` must be at least 1, got {max_tokens}.")
+    letters = sum(map(len, sentences.texts))
+    _require_room(sentences.where, len(sentences) * (max_tokens + 1), letters)
     x = torch.zeros(len(sentences), max_tokens + 1)
     truncated = unknown = 0
     for row, text, line in zip(x, sentences.texts, sentences.lines, strict=True):
@@ -174,6 +179,17 @@ def text_examples(
         unknown += UNKNOWN in tokens
         row[: len(tokens)] = torch.tensor(tokens)
     return Examples(x), TextCounts(len(sentences), truncated, unknown)
+
+
+def _require_room(where: str, numbers: int, letters: int) -> None:
+    """Refuses one long sentence among many short ones: all would be padded to its length."""
+    try:
+        require_honest_size(where, 4 * numbers, 4 * letters)
+    except DataError:
+        raise DataError(
+            f"{where} must have no sentence that is very much longer than the others, got "
+            f"{numbers:,} places for {letters:,} letters: give --sentence-length."
+        ) from None
 
 
 def load_text(
@@ -256,7 +272,7 @@ def _csv(path: Path, column: str | None) -> Iterator[Cell]:
                 raise DataError(
                     f"{path}, line {reader.line_num}: must have {len(names)} cells, got {len(row)}."
                 )
-            yield reader.line_num, row[i] if row else ""
+            yield reader.line_num, from_csv(row[i]) if row else ""
 
 
 def _parquet(path: Path, column: str | None) -> Iterator[Cell]:
@@ -267,10 +283,10 @@ def _parquet(path: Path, column: str | None) -> Iterator[Cell]:
         raise DataError(f"{path}: to read Parquet, install discretevae[tables].") from None
     try:
         names = pyarrow.parquet.read_schema(path).names
-        name = _column(names, column, path)
-        values = pyarrow.parquet.read_table(path, columns=[name], partitioning=None).column(0)
     except (pyarrow.ArrowException, OSError):
         raise DataError(f"{path} must be a whole Parquet file, got one damaged.") from None
+    name = _column(names, column, path)
+    values = read_arrow(path, [name]).column(0)
     if not (pyarrow.types.is_string(values.type) or pyarrow.types.is_large_string(values.type)):
         raise DataError(f"{path}, column '{name}': must hold text, got type {values.type}.")
     yield from ((row, text or "") for row, text in enumerate(values.to_pylist(), 1))

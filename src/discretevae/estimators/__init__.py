@@ -2,12 +2,12 @@
 
 from discretevae.estimators.arm import ARM
 from discretevae.estimators.auto import recommended
-from discretevae.estimators.base import Estimator
 from discretevae.estimators.baselines import Baseline, ConstantBaseline, MovingAverageBaseline
 from discretevae.estimators.carms import CARMS
 from discretevae.estimators.darn import DARN
 from discretevae.estimators.disarm import DisARM
 from discretevae.estimators.double_cv import DoubleCV
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.exact import Exact
 from discretevae.estimators.functions import CodeFunction, as_code_function
 from discretevae.estimators.gst import GST

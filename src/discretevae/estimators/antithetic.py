@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import Estimator, evaluate, inject, require_binary
+from discretevae.estimators.estimator import Estimator, evaluate, inject, require_binary
 from discretevae.latents import categorical
 
 __all__ = ["Antithetic"]

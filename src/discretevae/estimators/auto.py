@@ -1,6 +1,6 @@
 """The practical rule for choosing an estimator."""
 
-from discretevae.estimators.base import Estimator
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.exact import Exact
 from discretevae.estimators.reinmax import ReinMax
 from discretevae.estimators.unordered_set import UnorderedSet

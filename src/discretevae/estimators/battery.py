@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import Estimator
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.exact import Exact
 
 __all__ = [

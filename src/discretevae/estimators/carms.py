@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
-from discretevae.estimators.base import Estimator, evaluate, inject, require_samples
+from discretevae.estimators.estimator import Estimator, evaluate, inject, require_samples
 from discretevae.latents import require_sizes
 from discretevae.latents.draws import draw
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.estimators.base import Estimator, inject, require_samples, value_and_gradient
+from discretevae.estimators.estimator import Estimator, inject, require_samples, value_and_gradient
 from discretevae.latents import categorical
 
 __all__ = ["DoubleCV"]

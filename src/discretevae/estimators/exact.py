@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from discretevae.estimators.base import Estimator, evaluate
+from discretevae.estimators.estimator import Estimator, evaluate
 from discretevae.estimators.functions import CodeFunction, as_code_function
 from discretevae.latents import (
     DEFAULT_BUDGET,

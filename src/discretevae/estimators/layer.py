@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.estimators.base import Estimator
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.point import Point, point_of
 from discretevae.estimators.table import POINTS
 from discretevae.names import resolve

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from discretevae.estimators.base import Estimator
+from discretevae.estimators.estimator import Estimator
 from discretevae.latents import require_sizes
 
 __all__ = ["LearnedEstimator", "MovingMoments", "bounded"]

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from discretevae.estimators.base import Estimator, evaluate, require_samples
+from discretevae.estimators.estimator import Estimator, evaluate, require_samples
 from discretevae.latents import categorical, require_sizes
 
 __all__ = ["LocalExpectation"]

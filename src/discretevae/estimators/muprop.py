@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import (
+from discretevae.estimators.estimator import (
     evaluate,
     inject,
     value_and_gradient,

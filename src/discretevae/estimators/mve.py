@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import with_gradient_of
+from discretevae.estimators.estimator import with_gradient_of
 from discretevae.estimators.point import Point, point_of
 from discretevae.latents import categorical
 

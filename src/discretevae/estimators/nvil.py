@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.estimators.base import evaluate, require_samples
+from discretevae.estimators.estimator import evaluate, require_samples
 from discretevae.estimators.functions import CodeFunction, as_code_function
 from discretevae.estimators.learned import LearnedEstimator, MovingMoments, bounded
 from discretevae.latents import categorical

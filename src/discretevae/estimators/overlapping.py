@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import require_binary
+from discretevae.estimators.estimator import require_binary
 from discretevae.estimators.point import point_of
 from discretevae.estimators.tempered import Tempered
 from discretevae.latents.draws import draw

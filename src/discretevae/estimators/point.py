@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import evaluate, require_samples
+from discretevae.estimators.estimator import evaluate, require_samples
 from discretevae.estimators.sampled import Sampled
 from discretevae.latents import require_sizes
 

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.estimators.base import evaluate, inject, require_positive
 from discretevae.estimators.conditional_gumbel import conditional_gumbel
+from discretevae.estimators.estimator import evaluate, inject, require_positive
 from discretevae.estimators.learned import LearnedEstimator
 from discretevae.latents import categorical
 from discretevae.latents.categorical import gumbel, one_hot_argmax

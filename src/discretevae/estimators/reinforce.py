@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.estimators.base import Estimator, evaluate, require_samples
 from discretevae.estimators.baselines import Baseline, ConstantBaseline, MovingAverageBaseline
+from discretevae.estimators.estimator import Estimator, evaluate, require_samples
 from discretevae.latents import categorical
 
 __all__ = ["Reinforce"]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import Estimator, evaluate, require_samples
+from discretevae.estimators.estimator import Estimator, evaluate, require_samples
 from discretevae.latents import categorical
 
 __all__ = ["RLOO"]

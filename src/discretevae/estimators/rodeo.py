@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 from torch.utils.checkpoint import checkpoint
 
-from discretevae.estimators.base import inject, require_samples, value_and_gradient
+from discretevae.estimators.estimator import inject, require_samples, value_and_gradient
 from discretevae.estimators.learned import LearnedEstimator, MovingMoments
 from discretevae.latents import categorical
 

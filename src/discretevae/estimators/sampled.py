@@ -3,7 +3,7 @@
 from abc import ABC
 from dataclasses import dataclass
 
-from discretevae.estimators.base import Estimator, require_samples
+from discretevae.estimators.estimator import Estimator, require_samples
 
 __all__ = ["Sampled"]
 

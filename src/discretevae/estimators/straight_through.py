@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from discretevae.estimators.base import with_gradient_of
+from discretevae.estimators.estimator import with_gradient_of
 from discretevae.estimators.point import point_of
 from discretevae.estimators.tempered import Tempered
 from discretevae.latents import categorical

@@ -1,11 +1,11 @@
 """The table of the estimators of E_q[f(z)]."""
 
 from discretevae.estimators.arm import ARM
-from discretevae.estimators.base import Estimator
 from discretevae.estimators.carms import CARMS
 from discretevae.estimators.darn import DARN
 from discretevae.estimators.disarm import DisARM
 from discretevae.estimators.double_cv import DoubleCV
+from discretevae.estimators.estimator import Estimator
 from discretevae.estimators.exact import Exact
 from discretevae.estimators.gst import GST
 from discretevae.estimators.gumbel_rao import GumbelRao

@@ -3,7 +3,7 @@
 from abc import ABC
 from dataclasses import dataclass
 
-from discretevae.estimators.base import require_positive
+from discretevae.estimators.estimator import require_positive
 from discretevae.estimators.point import Point
 
 __all__ = ["Tempered"]

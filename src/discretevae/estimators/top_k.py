@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from discretevae.estimators.base import Estimator, evaluate, inject, require_samples
+from discretevae.estimators.estimator import Estimator, evaluate, inject, require_samples
 from discretevae.latents import categorical, is_enumerable
 
 __all__ = ["TopK", "child_codes"]

@@ -1,6 +1,7 @@
 """What a run leaves behind: one folder, its files, and how they are found again."""
 
 import csv
+import io
 import json
 import os
 import platform
@@ -9,18 +10,34 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from discretevae.data.schema import Schema, schema_from_config
-from discretevae.files import take_lock, write_text
+from discretevae.experiments.yaml_files import as_yaml, read_yaml
+from discretevae.files import (
+    NO_LINK,
+    NO_WAIT,
+    find_link,
+    open_plain,
+    read_text,
+    take_lock,
+    write_text,
+)
+from discretevae.names import shorten
 
-__all__ = ["Run", "RunError", "command_line", "free_folder", "held", "versions"]
+__all__ = [
+    "Run",
+    "RunError",
+    "command_line",
+    "free_folder",
+    "held",
+    "require_no_links",
+    "versions",
+]
 
 
 ENTRIES = (
@@ -50,7 +67,12 @@ ENTRIES = (
 LEFTOVER = re.compile(
     r"\..+-\w{8}\.(ckpt|csv|dvae|html|json|md|npy|npz|onnx|png|pt2|safetensors|yaml)$"
     r"|\.tmp\w{6}$"  # of safetensors
+    r"|\.lock$"
 )
+LOCK = ".lock"
+"""Held while a command writes; in it is nothing."""
+WRITERS = 0o222
+"""Who may write may lock, and nobody else."""
 
 
 class RunError(ValueError):
@@ -120,6 +142,7 @@ class Run:
         """
         run = cls(Path(folder))
         if run.folder.exists() and not run._is_empty():
+            run.require_own_parts()
             run._clear(overwrite)
         run.folder.mkdir(parents=True, exist_ok=True)
         run.remove_leftovers()
@@ -131,7 +154,7 @@ class Run:
         """Finds a run.
 
         Raises:
-            RunError: If the folder is missing or holds no run.
+            RunError: If the folder is missing, holds no run, or one with a link for a part.
         """
         run = cls(Path(folder))
         if not run.folder.is_dir():
@@ -142,6 +165,7 @@ class Run:
             raise RunError(
                 f"`RUN` must be the folder of a run, got {str(folder)!r}: it has no config.yaml."
             )
+        run.require_own_parts()
         return run
 
     def write_schema(self, schema: Schema | None) -> None:
@@ -164,11 +188,18 @@ class Run:
                 f"`{self.schema}` must hold a schema, got: {_in_short(error)}."
             ) from None
 
+    def require_own_parts(self) -> None:
+        """Refuses a run a part of which is a link: what it points to is somebody else's.
+
+        Raises:
+            RunError: Naming the link.
+        """
+        require_no_links("RUN", *(self.folder / name for name in ENTRIES))
+
     def write_options(self, options: Mapping[str, Any]) -> None:
         """Writes the options as resolved, with the versions; a schema has a file of its own."""
         kept = {name: value for name, value in options.items() if name != "schema"}
-        text = yaml.safe_dump({**kept, "versions": versions()}, sort_keys=False)
-        write_text(self.config, text)
+        write_text(self.config, as_yaml({**kept, "versions": versions()}))
 
     def options(self) -> dict[str, Any]:
         """Reads the options back, without the versions.
@@ -182,13 +213,9 @@ class Run:
 
     def _read_config(self) -> dict[str, Any]:
         try:
-            options = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-            reason = _in_short(error)
-            raise RunError(f"`{self.config}` must be readable YAML, got: {reason}.") from None
-        if not isinstance(options, dict):
-            raise RunError(f"`{self.config}` must hold options, got {type(options).__name__}.")
-        return options
+            return read_yaml(self.config)
+        except ValueError as error:
+            raise RunError(str(error)) from None
 
     def read_history(self, *columns: str) -> list[dict[str, float]]:
         """Reads one row an epoch; none where the run has not come so far.
@@ -202,16 +229,15 @@ class Run:
         if not self.history.exists() and not columns:
             return []
         try:
-            with self.history.open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file, strict=True)
-                rows = [{name: float(value) for name, value in row.items()} for row in reader]
+            reader = csv.DictReader(io.StringIO(read_text(self.history)), strict=True)
+            rows = [{name: float(value) for name, value in row.items()} for row in reader]
             if not rows:
                 raise ValueError("no row")
             if missing := [name for name in columns if name not in rows[0]]:
                 raise ValueError(f"no column {missing[0]}")
         except (OSError, TypeError, ValueError, csv.Error) as error:
             raise RunError(
-                f"`{self.history}` must hold one row of numbers an epoch, got: {error}."
+                f"`{self.history}` must hold one row of numbers an epoch, got: {_in_short(error)}."
             ) from None
         return rows
 
@@ -229,7 +255,7 @@ class Run:
             RunError: If the file cannot be read, or holds something else.
         """
         try:
-            found: dict[str, dict[str, Any]] = json.loads(self.metrics.read_text(encoding="utf-8"))
+            found: dict[str, dict[str, Any]] = json.loads(read_text(self.metrics))
             figures = [figure for part in found.values() for figure in part.values()]
             for figure in (*figures, *(found[part][name] for part, name in needed)):
                 if not isinstance(figure["value"], (int, float, list)):
@@ -276,15 +302,28 @@ class Run:
     def remove_leftovers(self) -> None:
         """Removes the temporary files of commands that were killed while they wrote."""
         for path in self.folder.rglob(".*"):
-            if LEFTOVER.match(path.name) and not _is_locked(path):
+            if path.name != LOCK and LEFTOVER.match(path.name) and not _is_locked(path):
                 path.unlink(missing_ok=True)
 
 
 def _in_short(error: Exception) -> str:
     """What an error says, in its first line; a key alone says nothing."""
     if isinstance(error, KeyError):
-        return f"nothing named {error}"
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        return shorten(f"nothing named {error}")
+    return shorten((str(error).splitlines() or [type(error).__name__])[0])
+
+
+def require_no_links(argument: str, *paths: Path) -> None:
+    """Refuses links among paths, and in the folders that they are.
+
+    Raises:
+        RunError: Naming the first.
+    """
+    for path in paths:
+        if (link := find_link(path)) is not None:
+            raise RunError(
+                f"`{argument}` must be of files and folders of its own, got the link {str(link)!r}."
+            )
 
 
 def _remove(path: Path) -> None:
@@ -308,29 +347,47 @@ def held(folder: str | Path) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / LOCK
+    handle = _locked(lock)
+    if handle is None:
+        raise RunError(
+            f"`--output` must be a folder that no other command is writing to, "
+            f"got {str(folder)!r}: wait until that one is done."
+        )
     try:
-        handle = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folder
-        yield
-        return
-    try:
-        if not take_lock(handle):
-            raise RunError(
-                f"`--output` must be a folder that no other command is writing to, "
-                f"got {str(folder)!r}: wait until that one is done."
-            )
         yield
     finally:
+        with suppress(PermissionError):  # Windows removes no open file
+            lock.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _locked(path: Path) -> int | None:
+    """Locks a file that only who may write there can open; None where another command has it."""
+    handle = os.open(path, os.O_CREAT | os.O_WRONLY | NO_LINK | NO_WAIT, WRITERS)
+    if take_lock(handle) and _is_at(handle, path):
+        return handle
+    os.close(handle)
+    return None
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether an open file is still the one of this name: its command may just have ended."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _is_locked(path: Path) -> bool:
     """Whether a process that is alive is writing a temporary file."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             return not take_lock(file.fileno())
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return True
+    except OSError:  # a pipe for one, which no command writes
+        return False
 
 
 def free_folder(parent: Path, name: str) -> Path:

@@ -44,6 +44,7 @@ def run_experiment(recipe: Recipe, data: Splits, run: Run) -> None:
 
     Nothing is done where the evaluation is there already.
     """
+    run.require_own_parts()
     if run.metrics.exists():
         return
     with held(run.folder):

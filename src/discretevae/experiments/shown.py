@@ -3,13 +3,23 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from discretevae.data import Examples, Keys, Schema, Splits, class_context, generator, num_classes
+from discretevae.data import (
+    Examples,
+    Keys,
+    Schema,
+    Splits,
+    class_context,
+    generator,
+    num_classes,
+)
+from discretevae.data.formats.numpy_files import read_array
 from discretevae.experiments.build_data import (
     binarizer_of,
     is_named,
@@ -19,6 +29,7 @@ from discretevae.experiments.build_data import (
 )
 from discretevae.experiments.recipe import Recipe
 from discretevae.models import VAE
+from discretevae.names import shorten
 
 __all__ = [
     "Contexts",
@@ -119,10 +130,10 @@ def _one_hot(context: Tensor) -> bool:
 
 def _contexts_of_file(path: str, shape: tuple[int, ...]) -> Contexts:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = read_array(Path(path))
         values = torch.from_numpy(np.asarray(array, dtype=np.float32))
     except Exception as error:  # a damaged file raises whatever its reader met
-        reason = (str(error).splitlines() or ["nothing"])[0]
+        reason = shorten((str(error).splitlines() or ["nothing"])[0])
         raise ValueError(
             f"`context` must be a .npy file of numbers, got {path}: {reason}"
         ) from None

@@ -69,8 +69,8 @@ def log_probabilities(logits: Float[Tensor, "*B D K"]) -> Float[Tensor, "*B D K"
 
 
 def log_prob(
-    z: Float[Tensor, "S *B D K"], logits: Float[Tensor, "*B D K"]
-) -> Float[Tensor, "S *B"]:
+    z: Float[Tensor, "*SB D K"], logits: Float[Tensor, "*#SB D K"]
+) -> Float[Tensor, "*SB"]:
     """Gives log q(z) in nats, summed over the D independent latents.
 
     Example:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from discretevae.likelihoods.base import Likelihood
 from discretevae.likelihoods.bernoulli import BernoulliLikelihood
 from discretevae.likelihoods.columns import ColumnsLikelihood
 from discretevae.likelihoods.continuous_bernoulli import ContinuousBernoulliLikelihood
 from discretevae.likelihoods.gaussian import GaussianLikelihood
+from discretevae.likelihoods.likelihood import Likelihood
 from discretevae.likelihoods.tokens import TokenLikelihood
 from discretevae.names import resolve
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent
 
-from discretevae.likelihoods.base import LinearLikelihood, value_range
+from discretevae.likelihoods.likelihood import LinearLikelihood, value_range
 
 __all__ = ["BernoulliLikelihood"]
 

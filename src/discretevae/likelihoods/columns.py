@@ -10,7 +10,7 @@ from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from discretevae.latents import categorical
-from discretevae.likelihoods.base import Likelihood
+from discretevae.likelihoods.likelihood import Learned, Likelihood
 from discretevae.schema.columns import Cell, Cells, Column, DiscreteColumn, as_columns, table_rows
 
 __all__ = ["ColumnsDistribution", "ColumnsLikelihood"]
@@ -171,19 +171,25 @@ class ColumnsLikelihood(Likelihood):
     def written(self, x: Float[Tensor, "N F"]) -> list[list[Cell]]:
         return table_rows(x.float(), self.columns)
 
-    @property
-    def disclosed(self) -> str:
-        return (
-            "the names of the columns, their categories, and mean and scale of their numbers, as "
-            "the training rows have them"
-        )
-
     def config(self) -> dict[str, Any]:
         return {
             "kind": self.name,
             "columns": [column.config() for column in self.columns],
             "least_scale": self.least_scale,
         }
+
+    def learned(self, x: Float[Tensor, "N F"], least: int = 0) -> Learned:
+        pairs = list(zip(self.columns, x.unbind(-1), strict=True))
+        kept = [column.without_rare(cells, least) for column, cells in pairs]
+        before, after = ([v for c in columns for v in c.values] for columns in (self.columns, kept))
+        left_out = sum(a != b for a, b in zip(before, after, strict=True))
+        says = (
+            f"the names of the columns ({', '.join(c.name for c in kept)}), the names of "
+            f"{len(after) - left_out:,} categories, and mean and scale of "
+            f"{self.cells.num_numeric} columns of numbers, as the training rows have them"
+        )
+        config = {**self.config(), "columns": [column.config() for column in kept]}
+        return Learned(config, says, left_out)
 
     def log_prob_pairs(
         self, h: Float[Tensor, "S P"], x: Float[Tensor, "*B F"]

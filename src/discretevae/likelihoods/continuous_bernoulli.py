@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, Independent, constraints
 
-from discretevae.likelihoods.base import LinearLikelihood, value_range
+from discretevae.likelihoods.likelihood import LinearLikelihood, value_range
 
 __all__ = ["ContinuousBernoulli", "ContinuousBernoulliLikelihood"]
 

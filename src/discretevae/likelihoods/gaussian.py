@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from discretevae.likelihoods.base import Likelihood, value_range
+from discretevae.likelihoods.likelihood import Likelihood, value_range
 
 __all__ = ["GaussianLikelihood"]
 

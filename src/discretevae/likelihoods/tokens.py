@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import cross_entropy
 
 from discretevae.latents.categorical import gumbel
-from discretevae.likelihoods.base import Likelihood
+from discretevae.likelihoods.likelihood import Learned, Likelihood
 from discretevae.names import resolve
 from discretevae.networks.text import WRITERS
 from discretevae.schema.columns import Cell
@@ -28,6 +28,9 @@ __all__ = ["SentenceDistribution", "TokenLikelihood"]
 
 ROWS = 2**10
 """Sentences that the network is given at a time."""
+
+LONGEST = 2**16
+"""Tokens of a sentence, which are predicted one after the other."""
 
 
 class TokenLikelihood(Likelihood):
@@ -48,7 +51,7 @@ class TokenLikelihood(Likelihood):
 
     Arguments:
         vocabulary: Of the tokens, or its `config`.
-        length: T ≥ 2.
+        length: T, from 2 to 65,536.
         network: A name in `WRITERS`.
         features: H ≥ 1.
         width: Units of each layer and of the embedding.
@@ -90,6 +93,8 @@ class TokenLikelihood(Likelihood):
         for name, size in sizes.items():
             if size < 1 + (name == "length"):
                 raise ValueError(f"`{name}` must be at least {1 + (name == 'length')}, got {size}.")
+        if length > LONGEST:
+            raise ValueError(f"`length` must be at most {LONGEST}, got {length}.")
         if not 0 <= word_dropout <= 1:
             raise ValueError(f"`word_dropout` must lie in [0, 1], got {word_dropout}.")
         self.vocabulary, self.length, self.features = vocabulary, length, features
@@ -122,10 +127,6 @@ class TokenLikelihood(Likelihood):
     def written(self, x: Float[Tensor, "N T"]) -> list[list[Cell]]:
         return [[text] for text in self.vocabulary.to_sentences(x)]
 
-    @property
-    def disclosed(self) -> str:
-        return "the vocabulary, which comes from the training sentences"
-
     def config(self) -> dict[str, Any]:
         return {
             "kind": self.name,
@@ -135,6 +136,16 @@ class TokenLikelihood(Likelihood):
             "word_dropout": self.word_dropout,
             **self.options,
         }
+
+    def learned(self, x: Float[Tensor, "N T"], least: int = 0) -> Learned:
+        kept = self.vocabulary.without_rare(x.tolist(), least) if least else self.vocabulary
+        pairs = zip(self.vocabulary.symbols, kept.symbols, strict=True)
+        left_out = sum(before != after for before, after in pairs)
+        says = (
+            f"the vocabulary, {len(kept.symbols) - left_out:,} characters and pieces of words of "
+            "the training sentences"
+        )
+        return Learned({**self.config(), "vocabulary": kept.config()}, says, left_out)
 
     def log_prob_pairs(
         self, h: Float[Tensor, "S H"], x: Float[Tensor, "*B T"]

@@ -59,17 +59,16 @@ class CodedVAE(VAE, ABC):
         variable: str,
         beside: tuple[int, int] = (0, 0),
     ) -> None:
-        super().__init__(shape, beta, context_shape)
         require_sizes(num_latents, num_categories)
         if embedding_size is not None:
             require_count("embedding_size", embedding_size)
-        self.num_latents, self.num_categories = num_latents, num_categories
-        self.embedding_size = embedding_size
         resolve("variable", variable, VARIABLES)
-        self.variable = variable
         said = num_latents * num_categories + beside[0]
         seen = num_latents * (embedding_size or num_categories) + beside[1]
-        self._make_networks(network, likelihood, said, seen, encoder, decoder)
+        sizes = said, seen, context_shape
+        super().__init__(shape, network, likelihood, beta, *sizes, encoder, decoder)
+        self.num_latents, self.num_categories = num_latents, num_categories
+        self.embedding_size, self.variable = embedding_size, variable
         self.code = (
             nn.Flatten(-2)
             if embedding_size is None

@@ -60,11 +60,10 @@ class GaussianVAE(VAE):
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
-        super().__init__(shape, beta, context_shape)
         if num_latents < 1:
             raise ValueError(f"`num_latents` must be at least 1, got {num_latents}.")
-        sizes = 2 * num_latents, num_latents
-        self._make_networks(network, likelihood, *sizes, encoder, decoder)
+        sizes = 2 * num_latents, num_latents, context_shape
+        super().__init__(shape, network, likelihood, beta, *sizes, encoder, decoder)
         self.num_latents = num_latents
 
     @property

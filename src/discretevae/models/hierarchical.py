@@ -114,8 +114,8 @@ class HierarchicalVAE(VAE):
         sizes = _sizes(num_latents, num_categories)
         widths = [d * k for d, k in sizes]
         features = max(1, min(TRUNK_FEATURES, 2 * math.prod(shape)))
-        super().__init__(shape, beta)
-        self._make_networks(network, likelihood, features, sum(widths), encoder, decoder)
+        sizes_of_networks = features, sum(widths), None
+        super().__init__(shape, network, likelihood, beta, *sizes_of_networks, encoder, decoder)
         self.sizes, self.top = sizes, len(sizes) - 1
         self.num_latents, self.num_categories = [d for d, _ in sizes], [k for _, k in sizes]
         self.inference = inference

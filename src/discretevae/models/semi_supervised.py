@@ -48,7 +48,7 @@ class LabelPrior(PriorGiven):
     def kl(self, q: Float[Tensor, "*SB 1 C"], known: Known) -> Float[Tensor, "*SB 1"]:
         return math.log(q.shape[-1]) - categorical.entropy(q)
 
-    def log_p(self, z: Float[Tensor, "*SB 1 C"], known: Known) -> Float[Tensor, "*SB"]:
+    def log_p(self, z: Float[Tensor, "*SB 1 C"], known: Known) -> Float[Tensor, "..."]:
         possible = ((z > 0) <= known.features.possible).all(-1).all(-1)
         return z.new_full((), -math.log(z.shape[-1])).where(possible, -math.inf)
 
@@ -133,7 +133,7 @@ class SemiSupervisedVAE(VAE):
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
-        super().__init__(shape, beta, context_shape=(1,))
+        super().__init__(shape, None, likelihood, beta, 0, 0, context_shape=(1,))
         if num_classes < 2:
             raise ValueError(f"`num_classes` must be at least 2, got {num_classes}.")
         if not (math.isfinite(alpha) and alpha >= 0):

@@ -21,7 +21,7 @@ from discretevae.models.chain import ROWS, Chain
 from discretevae.names import require_count, resolve
 from discretevae.networks import NETWORKS, Network, OwnNetwork, network_from_config
 from discretevae.networks.conditioned import ConditionedEncoder, context_network
-from discretevae.objectives import ELBO
+from discretevae.objectives import ELBO, importance_weighted_bound
 from discretevae.priors.log_partition import LogPartition
 
 __all__ = ["VAE", "Context", "Data", "Draws", "at_least_float32", "described_network"]
@@ -56,7 +56,16 @@ class VAE(nn.Module, ABC):
     free_bits: float = 0.0
 
     def __init__(
-        self, shape: Sequence[int], beta: float, context_shape: Sequence[int] | None = None
+        self,
+        shape: Sequence[int],
+        network: str | Network | None,
+        likelihood: str | Mapping[str, Any] | Likelihood,
+        beta: float,
+        encoder_features: int,
+        decoder_features: int,
+        context_shape: Sequence[int] | None = None,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
         require_positive_sizes("shape", shape)
@@ -67,17 +76,8 @@ class VAE(nn.Module, ABC):
         self.context_shape = None if context_shape is None else tuple(map(int, context_shape))
         self.context_features = 0
         self._encoded: tuple[Tensor, Tensor | None, Known] | None = None
-
-    def _make_networks(
-        self,
-        network: str | Network,
-        likelihood: str | Mapping[str, Any] | Likelihood,
-        encoder_features: int,
-        decoder_features: int,
-        encoder: nn.Module | None = None,
-        decoder: nn.Module | None = None,
-    ) -> None:
-        """Makes encoder, decoder and, of a conditional model, what describes its context."""
+        if network is None:  # a model that is made of others has no networks of its own
+            return
         self.network = resolve("network", network, NETWORKS)
         if encoder is not None or decoder is not None:
             self.network = OwnNetwork(self.network.of_contexts, encoder, decoder)
@@ -97,9 +97,14 @@ class VAE(nn.Module, ABC):
         )
 
     @property
-    @abstractmethod
     def chain(self) -> Chain:
-        """The latent variables, as they are now."""
+        """The latent variables, as they are now; from them follows all that is not overridden."""
+        raise NotImplementedError(f"{type(self).__name__} has no chain of variables.")
+
+    @property
+    def variables(self) -> Sequence[Variable]:
+        """The variables of its chain; none of a model that does without."""
+        return self.chain.variables if type(self).chain is not VAE.chain else ()
 
     @property
     def estimators(self) -> tuple[GradientEstimator, ...]:
@@ -114,17 +119,17 @@ class VAE(nn.Module, ABC):
     @property
     def categorical(self) -> Variable | None:
         """Its discrete variable, where it has just one."""
-        found = [v for v in self.chain.variables if v.classes is not None]
+        found = [v for v in self.variables if v.classes is not None]
         return found[0] if len(found) == 1 else None
 
     @property
     def codes_are_classes(self) -> bool:
         """Whether its codes are the classes of one variable and nothing else."""
-        return self.categorical is not None and len(self.chain.variables) == 1
+        return self.categorical is not None and len(self.variables) == 1
 
     def describe(self) -> str:
         """Says in words what the code is."""
-        return f"the code of a {self.kind}"
+        return f"a {self.kind}"
 
     def predict(self, x: Data) -> Float[Tensor, "*B C"] | None:
         """Gives the probabilities of labels; none where the model has none."""
@@ -132,7 +137,7 @@ class VAE(nn.Module, ABC):
 
     def log_partition(self) -> LogPartition | None:
         """Gives both ends of the log Z that all of its bounds share; none where it is exact."""
-        found = (variable.log_partition() for variable in self.chain.variables)
+        found = (variable.log_partition() for variable in self.variables)
         return next((estimate for estimate in found if estimate is not None), None)
 
     def set_temperature(self, temperature: float) -> None:
@@ -344,13 +349,15 @@ class VAE(nn.Module, ABC):
         require_count("samples", samples)
         self._require_some(x)
         self.likelihood.check(x)
+        if not self.variables:  # a model that does without a chain
+            return importance_weighted_bound(self.log_weights(x, samples, generator, context))
         known = self.known(x, context)
         return self.chain.importance_weighted(x, known, samples, generator)
 
     @property
     def enumerable(self) -> bool:
         """Whether all codes are as few as the likelihood is cheaply evaluated at."""
-        return self.chain.is_enumerable(self.likelihood.cheap_codes)
+        return bool(self.variables) and self.chain.is_enumerable(self.likelihood.cheap_codes)
 
     def exact_log_likelihood(
         self, x: Data, budget: int = DEFAULT_BUDGET, context: Context = None
@@ -451,8 +458,8 @@ class VAE(nn.Module, ABC):
                 "`beta` must be 1 with a multi-sample estimator, whose bound has no KL to weigh, "
                 f"got {self.beta} and {type(weighing).__name__}."
             )
-        if self.free_bits and any(v.joins for v in self.chain.variables):
-            names = ", ".join(v.name for v in self.chain.variables if v.joins)
+        if self.free_bits and any(v.joins for v in self.variables):
+            names = ", ".join(v.name for v in self.variables if v.joins)
             raise ValueError(
                 "`free_bits` must be 0 where the objective has no KL of each latent, "
                 f"got {self.free_bits} and one of {names} that is estimated."

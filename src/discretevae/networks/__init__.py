@@ -1,10 +1,10 @@
 """Encoders x → features and decoders features → h, for data of any shape."""
 
-from discretevae.networks.base import ACTIVATIONS, Network
 from discretevae.networks.cnn import CNN
 from discretevae.networks.columns import ColumnsNetwork
 from discretevae.networks.group_norm_cnn import GroupNormCNN
 from discretevae.networks.mlp import MLP
+from discretevae.networks.network import ACTIVATIONS, Network
 from discretevae.networks.own import OwnNetwork
 from discretevae.networks.text import READERS, TextNetwork
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import nn
 
 from discretevae.names import resolve
-from discretevae.networks.base import ACTIVATIONS, Network, require_widths
 from discretevae.networks.images import ImageDecoder, ImageEncoder, code_shape, image_shape
+from discretevae.networks.network import ACTIVATIONS, Network, require_widths
 
 __all__ = ["CNN"]
 

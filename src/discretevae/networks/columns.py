@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.networks.base import ACTIVATIONS, Network, Unflatten, require_widths
 from discretevae.networks.mlp import perceptron
+from discretevae.networks.network import ACTIVATIONS, Network, Unflatten, require_widths
 from discretevae.schema.columns import Cells, Column, as_columns
 
 __all__ = ["ColumnsNetwork"]
@@ -77,6 +77,9 @@ class ColumnsNetwork(Network):
     def config(self) -> dict[str, Any]:
         columns = [column.config() for column in as_columns(self.columns)]
         return super().config() | {"columns": columns}
+
+    def describe(self) -> str:
+        return f"{self.kind.upper()} {list(self.widths)}"
 
 
 class RowFeatures(nn.Module):

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.networks.base import Network
 from discretevae.networks.mlp import perceptron
+from discretevae.networks.network import Network
 
 __all__ = ["ConditionedEncoder", "LatentEmbedding", "context_network", "with_context"]
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import nn
 
 from discretevae.names import resolve
-from discretevae.networks.base import ACTIVATIONS, Flatten, Network, Unflatten, require_widths
+from discretevae.networks.network import ACTIVATIONS, Flatten, Network, Unflatten, require_widths
 
 __all__ = ["MLP", "perceptron"]
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from discretevae.networks.base import Network
+from discretevae.networks.network import Network
 
 __all__ = ["OwnNetwork"]
 

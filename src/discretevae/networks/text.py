@@ -12,8 +12,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from discretevae.names import resolve
-from discretevae.networks.base import Network, Unflatten, require_widths
 from discretevae.networks.mlp import perceptron
+from discretevae.networks.network import Network, Unflatten, require_widths
 from discretevae.schema.vocabulary import PADDING, SPECIAL, inside
 
 __all__ = ["READERS", "WRITERS", "Reader", "TextNetwork", "TransformerBlock", "Writer"]

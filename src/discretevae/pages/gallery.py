@@ -42,7 +42,8 @@ def draw_gallery(run: Run, model: VAE, data: Splits, seed: int) -> list[ReportFi
     figures = _curves(run)
     if data.likelihood is None:
         figures.append(_reconstructions(run.figures / "reconstructions.png", model, look, seed))
-        figures.append(_variations(run.figures, model, examples))
+        if model.variables:
+            figures.append(_variations(run.figures, model, examples))
         figures.append(_samples(run.figures / "samples.png", model, data, seed))
     if model.categorical is not None:
         figures.append(_usage(run.figures / "usage.png", model, examples))

@@ -6,19 +6,33 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from discretevae.texts import for_markdown, visible
 
 __all__ = ["Script", "render", "script"]
 
 
 def render(template: str, **content: Any) -> str:
-    """Fills in a template; all texts are escaped, and none may be missing."""
+    """Fills in a template; all texts are escaped, as its ending asks, and none may be missing."""
+    markdown = template.endswith(".md.j2")
     strict = Environment(
-        autoescape=lambda name: name is not None and not name.endswith(".css"),
+        autoescape=lambda name: name is not None and not name.endswith(".css") and not markdown,
+        finalize=_for_markdown if markdown else _for_html,
         undefined=StrictUndefined,
         trim_blocks=True,
         loader=PackageLoader("discretevae", "pages/templates"),
     )
     return strict.get_template(template).render(**content)
+
+
+def _for_html(value: Any) -> Any:
+    plain = isinstance(value, str) and not isinstance(value, Markup)
+    return visible(value, keep="\n\t") if plain else value
+
+
+def _for_markdown(value: Any) -> Any:
+    return for_markdown(value) if isinstance(value, str) else value
 
 
 class Script(NamedTuple):

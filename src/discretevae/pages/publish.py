@@ -16,6 +16,7 @@ from discretevae.pages.gallery import draw_gallery, write_tables
 from discretevae.pages.progress import track
 from discretevae.pages.report import format_value, write_report
 from discretevae.pages.terminal import print_table, table_of
+from discretevae.texts import say
 
 __all__ = ["describe", "publish"]
 
@@ -38,24 +39,18 @@ def publish(run: Run, model: VAE, data: Splits, recipe: Recipe) -> None:
         warnings=_warnings(model, data),
     )
     _print_metrics(metrics)
-    print(f"report: {run.report}")
+    say(f"report: {run.report}")
 
 
 def describe(model: VAE, data: Splits) -> str:
     """Says in a sentence what was trained on which data."""
     shape = "×".join(map(str, model.shape))
-    what = ", ".join([model.describe(), _network(model), f"{model.likelihood.label} likelihood"])
+    what = [model.describe(), model.network.describe(), f"{model.likelihood.label} likelihood"]
     return (
-        f"{what}, on {data.name} "
+        f"{', '.join(what)}, on {data.name} "
         f"({shape}, {data.binarizer.name}): {len(data.train):,} training, "
         f"{len(data.validation):,} validation and {len(data.test):,} test examples."
     )
-
-
-def _network(model: VAE) -> str:
-    """The kind of the network, and the first of its options."""
-    _, *options = model.network.config().values()
-    return " ".join([model.network.kind.upper(), *map(str, options[:1])])
 
 
 def _warnings(model: VAE, data: Splits) -> list[str]:

@@ -5,6 +5,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from discretevae.texts import visible
+
 __all__ = ["print_table", "table_of"]
 
 
@@ -14,5 +16,7 @@ def table_of(title: str) -> Table:
 
 
 def print_table(table: Table) -> None:
-    """Prints a table on the standard output."""
-    Console().print(table)
+    """Prints a table on the standard output; brackets in a cell are brackets."""
+    for column in table.columns:
+        column._cells = [visible(c) if isinstance(c, str) else c for c in column._cells]
+    Console(markup=False, emoji=False).print(table)

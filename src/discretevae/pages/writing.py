@@ -9,6 +9,7 @@ from torch import Tensor
 
 from discretevae.likelihoods import Likelihood
 from discretevae.schema.columns import Cell
+from discretevae.texts import for_csv
 
 __all__ = ["MISSING", "ReadableRows", "Written", "as_cells", "as_csv", "as_text", "writes"]
 
@@ -61,14 +62,19 @@ def _cell(cell: Cell) -> str:
 
 
 def as_csv(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    r"""Gives the text of a .csv file; a missing cell is empty.
+    r"""Gives the text of a .csv file; a missing cell is empty, one that would run is marked.
 
     Example:
         >>> as_csv(("a", "b"), [[1.5, None], ["x, y", 2]])
         'a,b\n1.5,\n"x, y",2\n'
+        >>> as_csv(("a",), [["=1+2"]])
+        "a\n'=1+2\n"
     """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return file.getvalue()
+    return "".join(map(_line, (header, *rows)))
+
+
+def _line(cells: Sequence[Cell]) -> str:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\r\n")  # so that a cell with either is quoted
+    writer.writerow([for_csv(cell) if isinstance(cell, str) else cell for cell in cells])
+    return file.getvalue().removesuffix("\r\n") + "\n"

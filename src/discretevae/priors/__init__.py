@@ -8,7 +8,6 @@ import torch
 
 from discretevae.names import resolve
 from discretevae.priors.autoregressive import AutoregressivePrior
-from discretevae.priors.base import FactorisedPrior, Prior
 from discretevae.priors.boltzmann import BoltzmannPrior
 from discretevae.priors.factorised import (
     CategoricalPrior,
@@ -17,6 +16,7 @@ from discretevae.priors.factorised import (
     UniformPrior,
 )
 from discretevae.priors.log_partition import LogPartition
+from discretevae.priors.prior import FactorisedPrior, Prior
 
 __all__ = [
     "PRIORS",

@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from discretevae.latents import categorical, require_sizes
-from discretevae.networks.base import require_widths
-from discretevae.priors.base import Prior
+from discretevae.networks.network import require_widths
+from discretevae.priors.prior import Prior
 
 __all__ = ["AutoregressivePrior", "MaskedLinear"]
 

@@ -20,10 +20,10 @@ from discretevae.latents import (
     to_one_hot,
 )
 from discretevae.priors.annealing import Forward, known_codes, sandwich
-from discretevae.priors.base import Prior
 from discretevae.priors.bipartite import BipartiteMachine
 from discretevae.priors.holder import holder_bound
 from discretevae.priors.log_partition import LogPartition
+from discretevae.priors.prior import Prior
 
 __all__ = ["BoltzmannPrior"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from discretevae.latents import categorical, require_sizes
 from discretevae.networks.mlp import perceptron
-from discretevae.priors.base import FactorisedPrior
+from discretevae.priors.prior import FactorisedPrior
 
 __all__ = ["CategoricalPrior", "ConditionalPrior", "LearnedPrior", "UniformPrior"]
 
@@ -24,7 +24,7 @@ class _LogitsPrior(FactorisedPrior):
 
     def log_prob(
         self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
-    ) -> Float[Tensor, "*SB"]:
+    ) -> Float[Tensor, "..."]:
         return (z * self.logits_given(context).log_softmax(-1)).sum((-2, -1))
 
     def kl(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
-from discretevae.names import resolve
+from discretevae.names import resolve, shorten
 
 __all__ = [
     "BinaryColumn",
@@ -47,6 +47,15 @@ class Column:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         plain = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
         return {"kind": self.kind, **plain}
+
+    def without_rare(self, cells: Tensor, least: int) -> "Column":
+        """Leaves out what fewer cells than `least` have."""
+        return self
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The names that its cells may have; none of numbers."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -92,8 +101,27 @@ class DiscreteColumn(Column):
             many = "two" if self.most == self.least else f"at least {self.least}"
             raise ValueError(
                 f"`categories` of {self.kind} column '{self.name}' must be {many}, all different, "
-                f"got {list(self.categories)}."
+                f"got {shorten(str(list(self.categories)))}."
             )
+
+    def without_rare(self, cells: Tensor, least: int) -> "DiscreteColumn":
+        """Leaves out the names of categories that fewer cells have; their places stay.
+
+        Example:
+            >>> cells = torch.tensor([0.0] * 400 + [1.0])
+            >>> BinaryColumn("owner", ("none", "Ada L.")).without_rare(cells, least=5).categories
+            ('none', '(left out 1)')
+        """
+        counts = [int((cells == i).sum()) for i in range(len(self.categories))]
+        names = [
+            name if count >= least else f"(left out {i})"
+            for i, (name, count) in enumerate(zip(self.categories, counts, strict=True))
+        ]
+        return replace(self, categories=tuple(names))
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return self.categories
 
 
 @dataclass(frozen=True)
@@ -148,7 +176,9 @@ def as_columns(columns: Sequence[Column | Mapping[str, Any]]) -> tuple[Column, .
     found = tuple(c if isinstance(c, Column) else _column(c) for c in columns)
     names = [column.name for column in found]
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"`columns` must be at least one, with names of their own, got {names}.")
+        raise ValueError(
+            f"`columns` must be at least one, with names of their own, got {shorten(str(names))}."
+        )
     return found
 
 
@@ -158,7 +188,9 @@ def _column(config: Mapping[str, Any]) -> Column:
     try:
         return kind(**options)
     except TypeError as error:
-        raise ValueError(f"`columns` must describe columns, got {dict(config)}: {error}.") from None
+        raise ValueError(
+            f"`columns` must describe columns, got {shorten(str(dict(config)))}: {error}."
+        ) from None
 
 
 def table_rows(x: Float32[Tensor, "n F"], columns: Sequence[Column]) -> list[list[Cell]]:

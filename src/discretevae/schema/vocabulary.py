@@ -157,6 +157,36 @@ class Vocabulary:
         """Writes observations as text, one after the other."""
         return [self.decode(row) for row in x.reshape(-1, x.shape[-1]).tolist()]
 
+    def without_rare(self, rows: Iterable[Sequence[float]], least: int) -> "Vocabulary":
+        """Leaves out pieces of words that occur in fewer sentences; their ids stay.
+
+        What had such a piece is read by shorter ones, down to characters, which all stay.
+
+        Arguments:
+            rows: The token ids of each sentence.
+            least: How many sentences let a piece stay.
+
+        Example:
+            >>> vocabulary = Vocabulary(["a", "b", "ab"], [("a", "b")])
+            >>> fewer = vocabulary.without_rare([vocabulary.encode("ab")], least=2)
+            >>> fewer.symbols, fewer.encode("ab")
+            (('a', 'b', '�2'), [3, 4])
+        """
+        found: dict[str, set[int]] = {symbol: set() for symbol in self.symbols}
+        for number, row in enumerate(rows):
+            for token in {int(token) for token in row if token >= SPECIAL}:
+                places = found[self.symbols[token - SPECIAL]]
+                if len(places) < least:
+                    places.add(number)
+        for a, b in reversed(self.merges):  # where a piece is, its parts are
+            found[a] |= found[a + b]
+            found[b] |= found[a + b]
+        kept = {s for s, places in found.items() if len(s) == 1 or len(places) >= least}
+        return Vocabulary(
+            [s if s in kept else f"{UNREADABLE}{i}" for i, s in enumerate(self.symbols)],
+            [(a, b) for a, b in self.merges if {a, b, a + b} <= kept],
+        )
+
     def config(self) -> dict[str, Any]:
         """Describes the vocabulary in plain types."""
         return {"symbols": list(self.symbols), "merges": [list(pair) for pair in self.merges]}

@@ -1,5 +1,6 @@
 """Checkpoints that are whole or not there at all."""
 
+import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -9,10 +10,14 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
-from discretevae.files import atomic_path
+from discretevae.files import atomic_path, open_plain
 
 __all__ = ["AtomicCheckpointIO", "BestAndLast", "CheckpointError", "read_checkpoint"]
+
+NEEDED = {"epoch", "step", "seconds"}
+"""Of every row of a history."""
 
 
 class CheckpointError(ValueError):
@@ -20,13 +25,27 @@ class CheckpointError(ValueError):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the final name, then renames: a kill leaves the old file or the new one."""
+    """Writes beside the final name, then renames: a kill leaves the old file or the new one.
+
+    Arguments:
+        folder: The only one in which a checkpoint is ever removed; nowhere if None.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        super().__init__()
+        self.folder = folder
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             torch.save(checkpoint, file)  # to a path, it would not say that the disk is full
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Removes nothing but a plain file that lies directly in the folder."""
+        path = Path(path)
+        if path.parent == self.folder and path.is_file() and not path.is_symlink():
+            path.unlink()
 
 
 class BestAndLast(ModelCheckpoint):
@@ -51,24 +70,51 @@ class BestAndLast(ModelCheckpoint):
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on with the best value so far, also where the run has been moved."""
-        super().load_state_dict(_moved(state_dict, state_dict["dirpath"], str(self.dirpath)))
+        """Goes on with the best value so far; paths are those of this run, whatever the file has.
 
-
-def _moved(value: Any, old: str, new: str) -> Any:
-    """Replaces one folder by another in all paths of a callback's state."""
-    if isinstance(value, dict):
-        return {_moved(k, old, new): _moved(v, old, new) for k, v in value.items()}
-    if isinstance(value, str) and value.startswith(old):
-        return new + value.removeprefix(old)
-    return value
+        Raises:
+            CheckpointError: If the value is none.
+        """
+        score = state_dict["best_model_score"]
+        if not (score is None or (isinstance(score, Tensor) and score.numel() == 1)):
+            raise CheckpointError("`best_model_score` of a checkpoint must be one number.")
+        best, last = (os.path.join(str(self.dirpath), name) for name in ("best.ckpt", "last.ckpt"))
+        known = self.monitor is not None and score is not None
+        super().load_state_dict(
+            {
+                "dirpath": self.dirpath,
+                "best_model_score": score,
+                "best_model_path": best if known else "",
+                "best_k_models": {best: score} if known else {},
+                "kth_best_model_path": best if known else "",
+                "kth_value": score if known else self.kth_value,
+                "last_model_path": last,
+            }
+        )
 
 
 def _require_whole(path: Path) -> None:
     """Compares the checksums of all parts of a checkpoint, which torch does not when it loads."""
-    with zipfile.ZipFile(path) as archive:
+    with open_plain(path) as file, zipfile.ZipFile(file) as archive:
+        for part in archive.infolist():
+            if part.compress_type != zipfile.ZIP_STORED:  # as torch never writes them
+                raise ValueError(f"{part.filename} is compressed.")
         if (damaged := archive.testzip()) is not None:
             raise ValueError(f"{damaged} does not have its checksum.")
+
+
+def _is_checkpoint(found: Any) -> bool:
+    """Whether weights and a history are where a run has them."""
+    if not isinstance(found, dict) or not {"state_dict", "history"} <= found.keys():
+        return False
+    weights, history = found["state_dict"], found["history"]
+    return (
+        isinstance(weights, dict)
+        and all(isinstance(value, Tensor) for value in weights.values())
+        and isinstance(history, list)
+        and all(isinstance(row, dict) and row.keys() >= NEEDED for row in history)
+        and all(isinstance(value, int | float) for row in history for value in row.values())
+    )
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -87,6 +133,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch raises many kinds for a damaged file
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else "no reason"
         raise CheckpointError(f"`{path}` must be a whole checkpoint, got: {reason}") from None
-    if not isinstance(checkpoint, dict) or not {"state_dict", "history"} <= checkpoint.keys():
+    if not _is_checkpoint(checkpoint):
         raise CheckpointError(f"`{path}` must be the checkpoint of a run, got something else.")
     return checkpoint

@@ -27,6 +27,7 @@ from discretevae.data import Splits
 from discretevae.files import atomic_path
 from discretevae.models import VAE
 from discretevae.models.pretrained import require_savable
+from discretevae.names import shorten
 from discretevae.training.checkpoints import (
     AtomicCheckpointIO,
     BestAndLast,
@@ -114,6 +115,7 @@ class Prepared:
         trainer: What trains it.
         folder: Where it writes.
         start: The checkpoint to go on from, if any.
+        begun: Whether a step has been made.
         kept: Whether the folder stays.
     """
 
@@ -123,6 +125,7 @@ class Prepared:
     trainer: Trainer
     folder: Path
     start: Path | None
+    begun: "Stepped"
     kept: bool
 
     def fit(self) -> list[dict[str, float]]:
@@ -135,7 +138,7 @@ class Prepared:
 
     def _fit(self) -> list[dict[str, float]]:
         module, model = self.module, self.model
-        with _quiet(), _interruptible():
+        with _quiet(), _interruptible(), _restoring(self.start, self.begun):
             self.trainer.fit(module, ckpt_path=self.start, weights_only=True)
         if not self.trainer.is_global_zero:
             return module.history
@@ -178,12 +181,36 @@ def prepare(
         place, log = Path(tempfile.gettempdir()) / f"discretevae-{uuid4().hex}", logger or False
     else:
         place, log = Path(folder), logger or _tensorboard(Path(folder))
-    trainer = _trainer(data, options, place, log, callbacks)
+    begun = Stepped()
+    trainer = _trainer(data, options, place, log, [begun, *callbacks])
     module = TrainingModule(model, data, options, terms)
     if options.processes > 1:
         _require_terms_apart(module, options)
     start = _checked_start(module, place) if resume else None
-    return Prepared(model, data, module, trainer, place, start, kept=folder is not None)
+    return Prepared(model, data, module, trainer, place, start, begun, kept=folder is not None)
+
+
+class Stepped(Callback):
+    """Tells whether a run has made a step since it was started."""
+
+    stepped = False
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.stepped = True
+
+
+@contextmanager
+def _restoring(start: Path | None, begun: Stepped) -> Iterator[None]:
+    """Says in a sentence that a checkpoint's state does not fit, which the first step shows."""
+    try:
+        yield
+    except (AttributeError, LookupError, RuntimeError, TypeError) as error:
+        if start is None or begun.stepped or "memory" in str(error):
+            raise
+        reason = shorten((str(error).strip().splitlines() or ["no reason"])[0])
+        raise CheckpointError(
+            f"`{start}` must hold the state of this run's training, got another: {reason}"
+        ) from None
 
 
 def best_row(history: list[dict[str, float]]) -> dict[str, float]:
@@ -202,13 +229,24 @@ def _checked_start(module: TrainingModule, folder: Path) -> Path | None:
     if best.exists():  # needed at the end, and refused now
         _require_fits(read_checkpoint(best), module.model, best)
     history, epochs = checkpoint["history"], module.options.epochs
-    if len(history) > epochs:
+    done = len(history)
+    if _epochs_completed(checkpoint) not in (done - 1, done):  # saved before the last is counted
+        raise CheckpointError(f"`{path}` must be of the {done} epochs that its history has.")
+    if done > epochs:
         raise TrainingError(
             f"`epochs` must be at least the {len(history)} that the run has done, got {epochs}."
         )
     if history:
         _require_same_terms(module, history[-1])
     return path
+
+
+def _epochs_completed(checkpoint: dict[str, Any]) -> Any:
+    """Finds what Lightning counts by."""
+    try:
+        return checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"]
+    except (LookupError, TypeError):
+        return None
 
 
 def _require_same_terms(module: TrainingModule, row: Mapping[str, float]) -> None:
@@ -244,7 +282,7 @@ def _trainer(
                 precision=options.precision,  # type: ignore[arg-type]
                 logger=logger,
                 callbacks=[*_callbacks(data, options, folder), *callbacks],
-                plugins=[AtomicCheckpointIO()],
+                plugins=[AtomicCheckpointIO(folder / "checkpoints")],
                 enable_progress_bar=options.progress_bar,
                 enable_model_summary=False,
                 reload_dataloaders_every_n_epochs=1,

@@ -128,7 +128,7 @@ class Balance(Term):
         generator: torch.Generator | None = None,
         context: Tensor | None = None,
     ) -> Float[Tensor, ""]:
-        if model.exposed.classes is None:
+        if not model.variables or model.exposed.classes is None:
             raise ValueError(f"`balance` must go with a discrete model, got a {model.kind}.")
         return batch_mutual_information(model.posterior(x, context)).sum()
 

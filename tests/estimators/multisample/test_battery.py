@@ -16,8 +16,8 @@ from discretevae.estimators.multisample import (
     VIMCO,
     MultiSampleEstimator,
 )
-from discretevae.estimators.multisample.base import log_weights_at
 from discretevae.estimators.multisample.battery import check_unbiased, expected_bound, measure
+from discretevae.estimators.multisample.multi_sample_estimator import log_weights_at
 from discretevae.latents import categorical
 from discretevae.objectives import importance_weighted_bound
 

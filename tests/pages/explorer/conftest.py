@@ -88,6 +88,7 @@ def browser() -> Iterator["Browser"]:
     with api.sync_playwright() as playwright:
         # As root, Chromium has no sandbox of its own.
         options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+        options.append("--host-resolver-rules=MAP rebound.example 127.0.0.1")  # as rebinding does
         browser = playwright.chromium.launch(executable_path=program, args=options)
         yield browser
         browser.close()

@@ -13,7 +13,7 @@ from ..errors import DataError
 __all__ = ["read_idx"]
 
 
-def read_idx(path: Path, shape: tuple[int, ...], md5: str | None = None) -> np.ndarray:
+def read_idx(path: Path, shape: tuple[int, ...], sha256: str | None = None) -> np.ndarray:
     """Returns the unsigned bytes in a gzipped IDX file.
 
     The format is: two zero bytes, 8 for unsigned bytes, the number of dimensions, each size
@@ -22,7 +22,7 @@ def read_idx(path: Path, shape: tuple[int, ...], md5: str | None = None) -> np.n
     Arguments:
         path: A file that ends in `.gz`.
         shape: What its header must say.
-        md5: The hash of the unzipped content, where it is known.
+        sha256: The hash of the unzipped content, where it is known.
 
     Raises:
         DataError: If the file cannot be unzipped, or its header, length or hash is another.
@@ -43,7 +43,7 @@ def read_idx(path: Path, shape: tuple[int, ...], md5: str | None = None) -> np.n
     values = np.frombuffer(content, np.uint8, offset=len(header))
     if len(values) != math.prod(shape):
         raise DataError(f"{path} must hold {math.prod(shape)} values, got {len(values)}.")
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if md5 not in (None, found):
-        raise DataError(f"{path} must have content of MD5 {md5}, got {found}.")
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 not in (None, found):
+        raise DataError(f"{path} must have content of SHA-256 {sha256}, got {found}.")
     return values.reshape(shape)

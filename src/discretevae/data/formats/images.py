@@ -1,8 +1,11 @@
 """Folders of images."""
 
+import math
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +16,7 @@ from ..arrays import Contents, examples_from_arrays
 from ..budget import require_memory
 from ..errors import DataError
 from ..reading import GUESS, ReadingOptions
+from ..sizes import require_honest_size
 from .raw import Note, RawColumn, part_of
 from .raw_array import RawArray
 
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["ENDINGS", "ImageFolder", "PictureRule", "find_images", "read_images", "read_pictures"]
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+MANY = 50
+"""Frames that are counted."""
 # Modes with a palette or a rarer layout, and the plain one that shows the same picture.
 PLAIN = {"P": "RGB", "PA": "RGBA", "LA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB"}
 
@@ -34,6 +40,7 @@ def read_images(folder: Path) -> Contents:
     """
     paths = _image_paths(folder)
     first = _pixels(paths[0])
+    require_honest_images(folder, paths, first)
     x = np.empty((len(paths), *first.shape), first.dtype)
     for row, path in zip(x, paths, strict=True):
         pixels = _pixels(path)
@@ -43,6 +50,16 @@ def read_images(folder: Path) -> Contents:
             )
         row[:] = pixels
     return examples_from_arrays(x, _classes(paths, folder), where=str(folder))
+
+
+def require_honest_images(folder: Path, paths: list[Path], first: np.ndarray) -> None:
+    """Refuses small files that show many large images.
+
+    Raises:
+        DataError: If they unpack to more than is honest.
+    """
+    packed = sum(path.stat().st_size for path in paths)
+    require_honest_size(folder, len(paths) * first.nbytes, packed)
 
 
 def _image_paths(folder: Path) -> list[Path]:
@@ -66,17 +83,33 @@ def _classes(paths: list[Path], folder: Path) -> np.ndarray | None:
 def _pixels(path: Path) -> np.ndarray:
     import PIL.Image
 
+    # Of what is refused below; not for a while alone, for threads read images too.
+    warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
     try:
         with PIL.Image.open(path) as image:
-            frames = getattr(image, "n_frames", 1)
+            if math.prod(image.size) > (PIL.Image.MAX_IMAGE_PIXELS or math.inf):
+                raise ValueError("a bomb")
+            frames = _count_frames(image)
             pixels = np.asarray(_plain(image))
     except Exception as error:  # Pillow's decoders raise whatever they meet
         raise DataError(f"{path} must be a whole image, got one damaged or unknown.") from error
     if frames > 1:
-        raise DataError(f"{path} must be a single image, got {frames} frames.")
+        more = " or more" * (frames == MANY)
+        raise DataError(f"{path} must be a single image, got {frames} frames{more}.")
     if pixels.dtype not in (np.uint8, np.bool_):
         raise DataError(f"{path} must have 8 bits a channel, got {pixels.dtype.itemsize * 8}.")
     return pixels
+
+
+def _count_frames(image: "Image") -> int:
+    """Counts frames up to `MANY`: a small file may have a million."""
+    count = 1
+    with suppress(EOFError):
+        while count < MANY:
+            image.seek(count)
+            count += 1
+    image.seek(0)
+    return count
 
 
 def _plain(image: "Image") -> "Image":
@@ -265,6 +298,8 @@ def read_pictures(
     """
     needed = len(images.files) * int(np.prod(rule.shape)) * rule.dtype.itemsize
     remedy = "; take some by --limit, scale them by --size, or leave them on disk by --stream"
+    packed = sum((images.folder / file).stat().st_size for file in images.files)
+    require_honest_size(images.folder, needed, packed)
     require_memory(needed, str(images.folder), remedy)
     x = np.empty((len(images.files), *rule.shape), rule.dtype)
     kept: list[int] = []

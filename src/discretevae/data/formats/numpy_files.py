@@ -1,8 +1,12 @@
 """NumPy's own files."""
 
+import math
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,10 +15,11 @@ from ..arrays import Contents, examples_from_arrays, values_from_array
 from ..budget import require_memory
 from ..errors import DataError
 from ..examples import as_values
+from ..sizes import require_honest_size
 from .raw import Note, RawColumn, part_of
 from .raw_array import RawArray
 
-__all__ = ["read_arrays", "read_npy", "read_npz"]
+__all__ = ["read_array", "read_arrays", "read_npy", "read_npz"]
 
 LABELS = ("labels", "label", "y")
 CONTEXT = "context"
@@ -39,7 +44,7 @@ def read_arrays(path: Path, label: str | None = None) -> RawArray:
         if start != b"\x93NUMPY":
             raise DataError(f"{path} must be a NumPy array file, got other content.")
         require_memory(path.stat().st_size, str(path))
-        return RawArray(str(path), path.stem, _load(path)["x"])
+        return RawArray(str(path), path.stem, read_array(path))
     if not start.startswith(b"PK"):
         raise DataError(f"{path} must be a NumPy archive, got other content.")
     require_memory(_unpacked(path), str(path))
@@ -130,10 +135,23 @@ def _joined(
 
 def read_npy(path: Path) -> Contents:
     """Returns the examples in a `.npy` file of one array; never loads Python objects."""
+    return examples_from_arrays(read_array(path), where=str(path))
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Returns the array of a `.npy` file, once it is known to be there as it says.
+
+    Raises:
+        DataError: If it is damaged, of another kind, or claims more than the file holds.
+    """
     with path.open("rb") as file:
         if file.read(6) != b"\x93NUMPY":
             raise DataError(f"{path} must be a NumPy array file, got other content.")
-    return examples_from_arrays(_load(path)["x"], where=str(path))
+        file.seek(0)
+        with _reading(path):
+            _require_held(file, path.stat().st_size)
+            file.seek(0)
+            return np.load(file, allow_pickle=False)
 
 
 def read_npz(path: Path) -> Contents:
@@ -169,13 +187,42 @@ def _observations(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray:
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
+    """Reads the arrays of an archive, none of which is larger than it says or than is honest."""
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        parts = [part for part in archive.infolist() if part.filename.endswith(".npy")]
+        size = path.stat().st_size
+        require_honest_size(path, sum(part.file_size for part in parts), size)
+        arrays = {}
+        for part in parts:
+            with archive.open(part) as file:
+                _require_held(file, part.file_size)
+            with archive.open(part) as file:
+                array = np.lib.format.read_array(file, allow_pickle=False)
+            arrays[part.filename.removesuffix(".npy")] = array
+    return arrays
+
+
+def _require_held(file: Any, size: int) -> None:
+    """Compares what an array says of itself with the bytes that there are."""
+    read = HEADERS[np.lib.format.read_magic(file)]
+    shape, _, dtype = read(file)
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize > size - file.tell():
+        raise ValueError("the array claims more than there is")
+
+
+HEADERS: dict[tuple[int, int], Callable[[Any], Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+"""Version of the format → what reads its header."""
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"x": loaded}
-        with loaded:
-            # What is no array, in an archive of another kind, comes as bytes.
-            return {name: a for name, a in loaded.items() if isinstance(a, np.ndarray)}
+        yield
+    except DataError:
+        raise
     except Exception as error:  # a damaged archive raises whatever its decoder met
         if "allow_pickle" in str(error):
             raise DataError(

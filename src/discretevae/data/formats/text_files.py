@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..sizes import require_honest_size
 from .raw import Note
 
 __all__ = ["encoding_of", "open_text", "read_lines"]
@@ -30,8 +31,11 @@ def encoding_of(path: Path) -> tuple[str, list[Note]]:
     if mark in MARKS:
         return MARKS[mark], [Note("read as UTF-16")]
     decoder, utf8, controls = codecs.getincrementaldecoder("utf-8")(), True, 0
+    total, packed = 0, path.stat().st_size
     with _open(path) as file:
         while block := file.read(BLOCK):
+            total += len(block)
+            require_honest_size(path, total, packed)
             controls += len(block) - len(block.translate(None, CONTROLS))
             try:
                 utf8 and decoder.decode(block)

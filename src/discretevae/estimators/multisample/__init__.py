@@ -3,7 +3,7 @@
 What estimates E_q[f(z)] is in `discretevae.estimators`.
 """
 
-from discretevae.estimators.multisample.base import MultiSampleEstimator
+from discretevae.estimators.multisample.multi_sample_estimator import MultiSampleEstimator
 from discretevae.estimators.multisample.score_function import IWAE
 from discretevae.estimators.multisample.vimco import VIMCO
 

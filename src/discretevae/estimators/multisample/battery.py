@@ -18,7 +18,7 @@ from discretevae.estimators.battery import (
     Measurement,
     Problem,
 )
-from discretevae.estimators.multisample.base import MultiSampleEstimator
+from discretevae.estimators.multisample.multi_sample_estimator import MultiSampleEstimator
 from discretevae.latents import categorical
 from discretevae.objectives import importance_weighted_bound
 

@@ -7,8 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from discretevae.estimators import Baseline, ConstantBaseline, MovingAverageBaseline
-from discretevae.estimators.base import require_samples
-from discretevae.estimators.multisample.base import MultiSampleEstimator, log_weights_at
+from discretevae.estimators.estimator import require_samples
+from discretevae.estimators.multisample.multi_sample_estimator import (
+    MultiSampleEstimator,
+    log_weights_at,
+)
 from discretevae.latents import categorical
 from discretevae.objectives import importance_weighted_bound
 

@@ -87,13 +87,13 @@ class Categorical(Variable):
             return q.new_zeros(q.shape[:-1])
         return self.kl(q, known)
 
-    def trained_log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+    def trained_log_p(self, z: Tensor, known: Known) -> Float[Tensor, "..."]:
         return self.prior.trained_log_p(z, known)
 
     def kl(self, q: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "*SB D"]:
         return self.prior.kl(q, known) if self.closed else -categorical.entropy(q)
 
-    def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+    def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "..."]:
         return self.prior.log_p(z, known)
 
     def log_q(

@@ -78,7 +78,7 @@ class Gaussian(Variable):
         mean, log_scale = q.unbind(-1)
         return 0.5 * (mean.square() + (2 * log_scale).exp() - 1) - log_scale
 
-    def log_p(self, z: Float[Tensor, "*SB L"], known: Known) -> Float[Tensor, "*SB"]:
+    def log_p(self, z: Float[Tensor, "*SB L"], known: Known) -> Float[Tensor, "..."]:
         standard = Normal(torch.zeros_like(z), 1.0, validate_args=False)
         return standard.log_prob(z).sum(-1)
 

@@ -31,10 +31,10 @@ class PriorGiven(ABC):
         """Gives the KL of each latent, in nats."""
 
     @abstractmethod
-    def log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "*SB"]:
+    def log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "..."]:
         """Gives log p(z | …) in nats: reported."""
 
-    def trained_log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "*SB"]:
+    def trained_log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "..."]:
         """Gives log p(z | …) as training has it."""
         return self.log_p(z, known)
 
@@ -70,10 +70,10 @@ class PriorAlone(PriorGiven):
     def kl(self, q: Tensor, known: Known) -> Float[Tensor, "*SB D"]:
         return self.prior.kl(q, known.context)
 
-    def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+    def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "..."]:
         return self.prior.log_prob(z, known.context)
 
-    def trained_log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+    def trained_log_p(self, z: Tensor, known: Known) -> Float[Tensor, "..."]:
         return self.prior.trained_log_prob(z, known.context)
 
     def sample(
@@ -101,7 +101,7 @@ class LogitsGiven(PriorGiven):
     def kl(self, q: Tensor, known: Known) -> Float[Tensor, "*SB D"]:
         return categorical.kl_divergence(q, self.logits(known))
 
-    def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+    def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "..."]:
         return (z * self.logits(known).log_softmax(-1)).sum((-2, -1))
 
     def sample(

@@ -80,7 +80,7 @@ class Variable(ABC):
     def cost(self, q: Tensor, known: Known) -> Float[Tensor, "*SB D"]:
         """Gives what each latent costs in training: KL, minus the entropy, or nothing."""
 
-    def trained_log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+    def trained_log_p(self, z: Tensor, known: Known) -> Float[Tensor, "..."]:
         """Gives log p(z | …) as training has it."""
         return self.log_p(z, known)
 
@@ -89,7 +89,7 @@ class Variable(ABC):
         """Gives KL(q ‖ p) of each latent in nats where it is closed, else minus the entropy."""
 
     @abstractmethod
-    def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "*SB"]:
+    def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "..."]:
         """Gives log p(z | …) in nats."""
 
     @abstractmethod

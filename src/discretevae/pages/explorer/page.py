@@ -1,7 +1,11 @@
 """A model's codes on a page in the browser, served from this machine to this machine."""
 
+import functools
+import math
 import os
+import signal
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +17,14 @@ from discretevae.data import Examples, generator
 from discretevae.data.binarize import Binarizer
 from discretevae.data.mixed_tables import read_rows
 from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
+from discretevae.names import shorten
 from discretevae.pages.explorer.display import Pictures, Texts, sheet
+from discretevae.pages.explorer.guard import MOST, Guard
 from discretevae.pages.explorer.subject import ExplorerError, Subject, changes
 from discretevae.pages.html import render, script
 from discretevae.pages.writing import MISSING
 from discretevae.schema.columns import NumericColumn
+from discretevae.texts import for_markdown
 
 if TYPE_CHECKING:
     import gradio
@@ -32,6 +39,12 @@ PIXELS = 48
 """The size that a small picture is brought to, at most."""
 STARTS = 24
 """Held-out examples to choose from."""
+DIGITS = 9
+"""Of a category, at most."""
+IMAGE = 2**25
+"""Pixels of an image that is taken."""
+WRONG = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError)
+"""What is raised where a browser sent something else than the page does."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,8 @@ class Step:
             >>> Step((1, 2), (1, 2), "a sample").change(1, 0).code
             (1, 0)
         """
+        if not 0 <= latent < len(self.code):
+            raise ValueError(f"`latent` must be from 0 to {len(self.code) - 1}, got {latent}.")
         code = [*self.code]
         code[latent] = category
         return replace(self, code=tuple(code), touched=latent)
@@ -278,7 +293,7 @@ def build_page(
 
     with gr.Blocks(title=f"{title} · discretevae", analytics_enabled=False) as page:
         step, draws = gr.State(begin), gr.State(0)
-        gr.Markdown(f"# {_plain(title)}\n{_plain(description)}", sanitize_html=True)
+        gr.Markdown(f"# {for_markdown(title)}\n{for_markdown(description)}", sanitize_html=True)
         with gr.Row():
             with gr.Column(scale=1, min_width=240):
                 names = [subject.name_of_start(i) for i in range(min(STARTS, len(subject.starts)))]
@@ -315,37 +330,48 @@ def build_page(
             place = names.index(new.name) if new.name in names else None
             return new, view.html(new, page_of), _digits(new), new.condition, place
 
+        @_in_a_sentence(gr)
         def on_select(now: Step, page_of: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
-            return shown(now.change(int(event.latent), int(event.category)), page_of)
+            category = _whole("category", event.category, model.num_categories)
+            latent = _whole("latent", event.latent, model.num_latents)
+            return shown(now.change(latent, category), page_of)
 
+        @_in_a_sentence(gr)
         def on_near(now: Step, page_of: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
-            index = getattr(event, "near", None)
-            return shown(now if index is None else _near(subject, int(index)), page_of)
+            if (index := getattr(event, "near", None)) is None:
+                return shown(now, page_of)
+            index = _whole("near", index, len(subject.training))
+            return shown(_near(subject, index), page_of)
 
+        @_in_a_sentence(gr)
         def on_start(i: int, page_of: int) -> Any:
-            return shown(_start(subject, i), page_of)
+            return shown(_start(subject, _whole("start", i, len(names))), page_of)
 
+        @_in_a_sentence(gr)
         def on_back(now: Step, page_of: int) -> Any:
             return shown(replace(now, code=now.own), page_of)
 
+        @_in_a_sentence(gr)
         def on_sample(now: Step, count: int, page_of: int) -> Any:
             return (*shown(_sample(subject, now.condition, count), page_of), count + 1)
 
+        @_in_a_sentence(gr)
         def on_typed(text: str, now: Step, page_of: int) -> Any:
-            return shown(replace(now, code=_read_code(gr, subject, text)), page_of)
+            return shown(replace(now, code=_read_code(subject, text)), page_of)
 
+        @_in_a_sentence(gr)
         def on_condition(chosen: int, now: Step, page_of: int) -> Any:
+            chosen = _whole("condition", chosen, len(subject.conditions))
             return shown(replace(now, condition=chosen, x=None), page_of)
 
+        @_in_a_sentence(gr)
         def on_given(what: Any, inverted: bool, now: Step, page_of: int) -> Any:
             if what is None:
                 return shown(now, page_of)
-            try:
-                x = observation(subject, what, binarizer, inverted)
-                return shown(_of_input(subject, x, now.condition), page_of)
-            except ValueError as error:
-                raise gr.Error(str(error), print_exception=False) from None
+            x = observation(subject, what, binarizer, inverted)
+            return shown(_of_input(subject, x, now.condition), page_of)
 
+        @_in_a_sentence(gr)
         def on_page(now: Step, page_of: int) -> Any:
             return shown(now, page_of)
 
@@ -383,15 +409,19 @@ def serve(page: "gradio.Blocks", port: int | None, browser: bool, host: str = "1
     """
     _, address, _ = launch(page, port, browser, host)
     print(f"{address}  (Ctrl-C ends)", flush=True)
+    ended = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all is put away
     try:
         page.block_thread()
     finally:
         page.close(verbose=False)
+        signal.signal(signal.SIGTERM, ended)
 
 
 def launch(page: "gradio.Blocks", port: int | None, browser: bool, host: str = "127.0.0.1") -> Any:
     """Starts the server and goes on; nothing leaves this machine."""
     gr = require_gradio()
+    from starlette.middleware import Middleware
+
     plain = gr.themes.Base(
         font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     )
@@ -407,6 +437,8 @@ def launch(page: "gradio.Blocks", port: int | None, browser: bool, host: str = "
             ssr_mode=False,
             mcp_server=False,
             enable_monitoring=False,
+            max_file_size=MOST,
+            app_kwargs={"middleware": [Middleware(Guard, host=host)]},
             theme=plain,
             css=style(),
         )
@@ -456,7 +488,26 @@ def _input(gr: Any, subject: Subject) -> tuple[Any, Any, Any]:
     image = gr.Image(
         type="pil", sources=["upload", "clipboard"], label="Your image", height=180, buttons=[]
     )
+    image.preprocess = _whole_images(gr, image.preprocess)
     return image, None, gr.Checkbox(label="Dark on bright: swap them", container=False)
+
+
+def _whole_images(gr: Any, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Reads images as gradio does, and says in a sentence which are not taken."""
+
+    def careful(payload: Any) -> Any:
+        import PIL.Image
+
+        try:
+            with PIL.Image.open(payload.path) if payload else nullcontext() as image:
+                if image is not None and math.prod(image.size) > IMAGE:
+                    raise ValueError("too many pixels")
+            return read(payload)
+        except Exception:  # Pillow's decoders raise whatever they meet
+            said = f"the image must be whole, and have at most {IMAGE:,} pixels."
+            raise gr.Error(said, print_exception=False) from None
+
+    return careful
 
 
 def _start(subject: Subject, i: int) -> Step:
@@ -488,26 +539,45 @@ def _digits(step: Step) -> str:
     return " ".join(map(str, step.code))
 
 
-def _read_code(gr: Any, subject: Subject, text: str) -> tuple[int, ...]:
+def _read_code(subject: Subject, text: str) -> tuple[int, ...]:
     model = subject.model
     words = text.replace(",", " ").split()
     fits = len(words) == model.num_latents and all(
-        word.isdecimal() and int(word) < model.num_categories for word in words
+        word.isdecimal() and len(word) <= DIGITS and int(word) < model.num_categories
+        for word in words
     )
     if not fits:
-        raise gr.Error(
-            f"the code must be {model.num_latents} numbers from 0 to {model.num_categories - 1}.",
-            print_exception=False,
+        raise ValueError(
+            f"the code must be {model.num_latents} numbers from 0 to {model.num_categories - 1}."
         )
     return tuple(map(int, words))
+
+
+def _whole(name: str, value: Any, count: int) -> int:
+    """Reads an index that a browser sent, which need not be the page's own."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < count:
+        raise ValueError(f"`{name}` must be from 0 to {count - 1}, got {shorten(repr(value))}.")
+    return value
+
+
+def _in_a_sentence(gr: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Tells whoever sent it what is wrong with an input, and the terminal nothing."""
+
+    def wrapped(answer: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(answer)
+        def answered(*inputs: Any, **more: Any) -> Any:
+            try:
+                return answer(*inputs, **more)
+            except WRONG as error:
+                said = shorten(str(error)) or "this cannot be read."
+                raise gr.Error(said, print_exception=False) from None
+
+        return answered
+
+    return wrapped
 
 
 def _pages(view: View, latents: int) -> list[tuple[str, int]]:
     size = view.latents_at_once
     starts: Sequence[int] = range(0, latents, size)
     return [(f"{i} to {min(i + size, latents) - 1}", i) for i in starts]
-
-
-def _plain(text: str) -> str:
-    """Keeps Markdown from reading signs in a text."""
-    return "".join("\\" + c if c in "\\`*_{}[]()#+-.!<>|~$" else c for c in text)

@@ -11,6 +11,7 @@ from matplotlib.transforms import Affine2D, ScaledTranslation
 
 from discretevae.pages.figures.curves import limits_of_later
 from discretevae.pages.figures.style import INK, PALETTE, new_axes, set_titles
+from discretevae.texts import for_figure
 
 __all__ = ["mean_run", "plot_comparison"]
 
@@ -103,7 +104,9 @@ def _name_ends(ax: Axes, ends: Mapping[str, float], looks: Mapping[str, dict[str
     texts = []
     for name in names:
         value = "" if low <= ends[name] <= high else f" ({_number(ends[name])})"
-        text = ax.text(36, 0, name + value, fontsize=9, color=INK, va="center", transform=beside)
+        text = ax.text(
+            36, 0, for_figure(name) + value, fontsize=9, color=INK, va="center", transform=beside
+        )
         texts.append(text)
     figure.draw_without_rendering()  # settles the layout, with room for the names
     height = ax.bbox.height * 72 / figure.dpi
@@ -168,7 +171,7 @@ def plot_comparison(curves: Mapping[str, Sequence[Run]], ax: Axes | None = None)
             ax.plot(*run, color=looks[name]["color"], linewidth=0.7, alpha=0.35)
         if runs:
             seconds, elbo = mean_run(runs)
-            ax.plot(seconds, elbo, **looks[name], label=name)
+            ax.plot(seconds, elbo, **looks[name], label=for_figure(name))
             ax.plot(seconds[-1:], elbo[-1:], "o", markersize=4, color=looks[name]["color"])
             ends[name] = float(elbo[-1]) if len(elbo) else float(np.mean([e[-1] for _, e in runs]))
 

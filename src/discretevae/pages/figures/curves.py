@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from discretevae.pages.figures.style import INK, PALETTE, new_axes, set_titles
+from discretevae.texts import for_figure
 
 __all__ = ["limits_of_later", "plot_elbo_curves"]
 
@@ -113,7 +114,7 @@ def plot_elbo_curves(
             marker="o" if kept.sum() <= 12 else None,
             markersize=4,
             linewidth=1.8,
-            label=label if kept.any() else f"{label} (no values)",
+            label=for_figure(label if kept.any() else f"{label} (no values)"),
         )
     room = 0.03 * max(np.ptp(steps), 1.0)
     ax.set(xlim=(steps.min() - room, steps.max() + room), ylim=(low, high))

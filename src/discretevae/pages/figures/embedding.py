@@ -15,6 +15,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from discretevae.pages.figures.style import INK, PALETTE, new_axes
+from discretevae.texts import for_figure
 
 __all__ = ["COLOURS", "plot_embedding"]
 
@@ -113,7 +114,7 @@ def _explain(ax: Axes, names: Sequence[str]) -> None:
             color=COLOURS[i % len(COLOURS)],
             markersize=6.5,
             markeredgewidth=0,
-            label=name,
+            label=for_figure(name),
         )
         for i, name in enumerate(names)
     ]
@@ -175,7 +176,7 @@ def _places(
 
 def _size(ax: Axes, name: str, fontsize: float) -> tuple[float, float]:
     """The width and height of a name in pixels."""
-    text = ax.text(0, 0, name, fontsize=fontsize, fontweight="bold")
+    text = ax.text(0, 0, for_figure(name), fontsize=fontsize, fontweight="bold")
     box = text.get_window_extent()
     text.remove()
     return box.width, box.height
@@ -201,7 +202,7 @@ def _write(
         )
         leader.set_in_layout(False)
     label = ax.annotate(
-        name,
+        for_figure(name),
         xy,
         tuple(offset),
         textcoords="offset points",

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from discretevae.pages.figures.style import INK, MUTED, WIDTH, new_axes, wrap
+from discretevae.texts import for_figure
 
 __all__ = ["legend_below", "new_panels", "title_panels"]
 
@@ -54,13 +55,15 @@ def title_panels(axes: Mapping[str, Axes], pad: float = 8) -> None:
         'CNN'
     """
     for name, ax in axes.items():
-        ax.set_title(name, loc="left", fontsize=11.5, fontweight="bold", color=INK, pad=pad)
+        ax.set_title(
+            for_figure(name), loc="left", fontsize=11.5, fontweight="bold", color=INK, pad=pad
+        )
     next(iter(axes.values())).figure.canvas.figure.draw_without_rendering()  # settles the widths
     for name, ax in axes.items():
         title, letters = ax._left_title, len(name)  # type: ignore[attr-defined]
         while letters > 4 and title.get_window_extent().width > ax.bbox.width:
             letters -= 1
-            title.set_text("\n".join(textwrap.wrap(name, letters)))
+            title.set_text("\n".join(map(for_figure, textwrap.wrap(name, letters))))
     further = max(ax.get_title(loc="left").count("\n") for ax in axes.values())
     figure = ax.figure.figure
     rows = len({round(ax.get_position(original=True).y0, 6) for ax in axes.values()})
@@ -85,7 +88,7 @@ def legend_below(figure: Figure, handles: Sequence[Line2D], remark: str = "") ->
             frameon=False,
             fontsize=9,
             labelcolor=INK,
-            title="\n".join(wrap(remark, 0.92 * WIDTH)) or None,
+            title="\n".join(map(for_figure, wrap(remark, 0.92 * WIDTH))) or None,
             title_fontproperties={"size": 9},
             alignment="left",
         )

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
 from discretevae.pages.figures.style import INK, MUTED, PALETTE
+from discretevae.texts import for_figure
 
 __all__ = [
     "checked_columns",
@@ -297,7 +298,7 @@ def _place(
 
 def _extent(ax: Axes, name: str) -> tuple[float, float]:
     """The width and height of a name in pixels, with a little air."""
-    text = ax.text(0, 0, name, fontsize=_FONT_SIZE)
+    text = ax.text(0, 0, for_figure(name), fontsize=_FONT_SIZE)
     box = text.get_window_extent()
     text.remove()
     return box.width + 0.5 * box.height, 1.15 * box.height
@@ -351,7 +352,7 @@ def label_points(
             "shrinkB": 3,
         }
         label = ax.annotate(
-            name,
+            for_figure(name),
             xy=(float(point[0]), float(point[1])),
             xytext=tuple((box[:2] + box[2:]) / 2 - anchor),
             textcoords="offset points",

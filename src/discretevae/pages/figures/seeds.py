@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from discretevae.pages.figures.panels import legend_below, new_panels, title_panels
 from discretevae.pages.figures.style import INK, PALETTE
+from discretevae.texts import for_figure
 
 __all__ = ["plot_seeds"]
 
@@ -86,7 +87,7 @@ def _dress(ax: Axes, rows: Sequence[str], lowest: float, first: bool) -> None:
     ax.set(xlim=(lowest, 1), ylim=(len(rows) - 0.5, -0.5), xticks=[0, 0.5, 1])
     ax.set_xticks([0.25, 0.75], minor=True)
     ax.set_xticklabels(["0", "0.5", "1"])
-    ax.set_yticks(range(len(rows)), rows)
+    ax.set_yticks(range(len(rows)), list(map(for_figure, rows)))
     ax.tick_params(axis="y", length=0, labelleft=first)
     ax.grid(axis="x", which="both", color="#E9E9E9", linewidth=0.7)
     ax.set_axisbelow(True)
@@ -155,7 +156,7 @@ def plot_seeds(
     if max(len(seeds) for groups in arrays.values() for seeds in groups.values()) > 1:
         handles.append(Line2D([], [], **{**_MEAN, "markersize": 11}, label="mean of the seeds"))
     if reference:
-        handles.append(Line2D([], [], **_REFERENCE, label=reference_label))
+        handles.append(Line2D([], [], **_REFERENCE, label=for_figure(reference_label)))
     legend_below(axes[0].figure.figure, handles)
     title_panels(dict(zip(arrays, axes, strict=True)), pad=20 if reference else 8)
     return axes[0].figure.figure

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from discretevae.files import atomic_path
+from discretevae.texts import for_figure
 
 __all__ = ["DPI", "INK", "MUTED", "PALETTE", "WIDTH", "new_axes", "save", "set_titles", "wrap"]
 
@@ -71,9 +72,11 @@ def set_titles(ax: Axes, title: str, subtitle: str = "") -> None:
     """
     lines = wrap(subtitle, 0.85 * ax.figure.bbox.width / ax.figure.dpi)
     pad = 8 + 13 * len(lines)
-    ax.set_title(title, loc="left", fontsize=11.5, fontweight="bold", color=INK, pad=pad)
+    ax.set_title(
+        for_figure(title), loc="left", fontsize=11.5, fontweight="bold", color=INK, pad=pad
+    )
     remark = ax.annotate(
-        "\n".join(lines),
+        "\n".join(map(for_figure, lines)),
         xy=(0, 1),
         xytext=(0, 6),
         xycoords="axes fraction",

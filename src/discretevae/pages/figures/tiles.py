@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 
 from discretevae.pages.figures.images import as_image
 from discretevae.pages.figures.style import INK, MUTED, PALETTE, WIDTH, new_axes, wrap
+from discretevae.texts import for_figure
 
 __all__ = ["MAX_TILES", "plot_tiles", "shown"]
 
@@ -48,8 +49,8 @@ def _scale(shape: tuple[int, ...], vmin: float, vmax: float) -> str:
 
 def _inches(labels: Sequence[str]) -> float:
     """The room that row labels of 9 points need."""
-    longest = max((len(line) for label in labels for line in label.split("\n")), default=0)
-    return 0.1 + 0.075 * longest
+    lines = (line for label in map(for_figure, labels) for line in label.split("\n"))
+    return min(0.1 + 0.075 * max(map(len, lines), default=0), WIDTH / 2)
 
 
 def _draw(ax: Axes, image: np.ndarray, row: int, column: int, aspect: float, frame: float) -> None:
@@ -64,8 +65,11 @@ def _draw(ax: Axes, image: np.ndarray, row: int, column: int, aspect: float, fra
 
 
 def _label(ax: Axes, rows: Sequence[str], columns: Sequence[str], aspect: float) -> None:
-    ax.set_xticks([(i + 0.5) * aspect + i * _GAP for i in range(len(columns))], columns)
-    ax.set_yticks([(i + 0.5) + i * _GAP for i in range(len(rows))], rows)
+    def drawn(names: Sequence[str]) -> list[str]:
+        return list(map(for_figure, names))
+
+    ax.set_xticks([(i + 0.5) * aspect + i * _GAP for i in range(len(columns))], drawn(columns))
+    ax.set_yticks([(i + 0.5) + i * _GAP for i in range(len(rows))], drawn(rows))
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False, pad=3)
     ax.spines[:].set_visible(False)
 
@@ -82,8 +86,10 @@ def _sheet(width: float, height: float, left: float, above: float) -> Axes:
 def _head(figure: Figure, title: str, lines: list[str]) -> None:
     left, total = 0.1 / WIDTH, figure.get_figheight()
     y = 1 - 0.08 / total
-    figure.suptitle(title, x=left, y=y, ha="left", fontsize=11.5, fontweight="bold", color=INK)
-    text = "\n".join(lines)
+    figure.suptitle(
+        for_figure(title), x=left, y=y, ha="left", fontsize=11.5, fontweight="bold", color=INK
+    )
+    text = "\n".join(map(for_figure, lines))
     figure.text(left, y - 0.23 / total, text, ha="left", va="top", fontsize=9, color=MUTED)
 
 

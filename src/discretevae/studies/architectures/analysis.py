@@ -30,7 +30,7 @@ from discretevae.evaluation.bounds import evaluate_log_likelihood
 from discretevae.evaluation.embeddings import cached_array
 from discretevae.evaluation.record import labelled
 from discretevae.experiments.folder import Run
-from discretevae.files import write_text
+from discretevae.files import read_text, write_text
 from discretevae.models import VAE, from_pretrained
 
 __all__ = ["Analyst", "code_scores", "log_likelihood"]
@@ -152,7 +152,7 @@ class Analyst:
         weights = hashlib.sha256((run.model / "model.safetensors").read_bytes()).hexdigest()
         key = {"weights": weights, **settings}
         try:
-            note = json.loads(path.read_text(encoding="utf-8"))
+            note = json.loads(read_text(path))
             if note["of"] == key:
                 return note["found"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -12,11 +12,11 @@ import torch
 from discretevae.data import Splits
 from discretevae.evaluation import umap_installed
 from discretevae.experiments.build_data import load_data
-from discretevae.experiments.folder import Run
+from discretevae.experiments.folder import Run, require_no_links
 from discretevae.experiments.recipe import Recipe
 from discretevae.experiments.resolve import resolve_recipe
 from discretevae.experiments.run import build, run_experiment
-from discretevae.files import write_text
+from discretevae.files import read_text, write_text
 from discretevae.models import from_pretrained
 from discretevae.studies.architectures.analysis import Analyst, code_scores
 from discretevae.studies.architectures.findings import Bound, Study
@@ -158,6 +158,7 @@ class Work:
         """Writes down what the study is, or refuses to go on with another one."""
         path, asked = self.folder / "plan.json", {**self.plan.base.as_dict(), **asked}
         if path.exists():
+            require_no_links("--output", *self.folder.iterdir())
             _require_same(asked, path)
         elif self.folder.exists() and any(self.folder.iterdir()):
             raise ValueError(
@@ -294,8 +295,8 @@ def _within_0_and_1(data: Splits) -> bool:
 
 def _require_same(asked: dict[str, Any], path: Path) -> None:
     try:
-        stored = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, RecursionError) as error:
+        stored = dict(json.loads(read_text(path)))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"`{path}` must hold a study's plan: {error}.") from None
     for name, value in asked.items():
         if stored.get(name, value) != value:  # an older plan lacks what came later

@@ -12,11 +12,12 @@ from scipy.stats import t as student
 
 from discretevae.data import Splits
 from discretevae.experiments.build_data import load_data
-from discretevae.experiments.folder import Run
+from discretevae.experiments.folder import Run, require_no_links
 from discretevae.experiments.recipe import Recipe
 from discretevae.experiments.resolve import resolve_recipe, resolve_with_data
 from discretevae.experiments.run import build, run_experiment
-from discretevae.files import write_text
+from discretevae.files import read_text, write_text
+from discretevae.names import require_count
 
 __all__ = ["Comparison", "ComparisonRow", "MeanOfSeeds", "compare_estimators"]
 
@@ -138,10 +139,13 @@ class _Plan:
                     f"{str(folder)!r}, which holds something else."
                 )
             return plan
+        require_no_links("--output", *folder.iterdir())
         try:
-            found = json.loads(plan.path.read_text(encoding="utf-8"))
+            found = json.loads(read_text(plan.path))
             stored, plan.epochs = dict(found["options"]), dict(found["epochs"])
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            for name, epochs in plan.epochs.items():
+                require_count(name, epochs)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"`{plan.path}` must hold a comparison's plan: {error}.") from None
         stored = {**{k: v for k, v in Recipe().as_dict().items() if k in shared}, **stored}
         for name in {**stored, **shared}:  # an older plan lacks what came later

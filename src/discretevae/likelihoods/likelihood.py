@@ -1,7 +1,7 @@
 """What a model asks of a likelihood."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,7 +11,21 @@ from torch.distributions import Distribution
 from discretevae.latents import DEFAULT_BUDGET
 from discretevae.schema.columns import Cell, Cells
 
-__all__ = ["Likelihood", "LinearLikelihood"]
+__all__ = ["Learned", "Likelihood", "LinearLikelihood"]
+
+
+class Learned(NamedTuple):
+    """What a likelihood's description says of the data that it was learned from.
+
+    Arguments:
+        config: The description, without what was left out.
+        says: A sentence of what is in it.
+        left_out: How many names are not.
+    """
+
+    config: dict[str, Any]
+    says: str
+    left_out: int
 
 
 class Likelihood(nn.Module, ABC):
@@ -92,11 +106,6 @@ class Likelihood(nn.Module, ABC):
         raise ValueError(f"`likelihood` must have values to count, got {self.label}.")
 
     @property
-    def disclosed(self) -> str | None:
-        """What `config` holds of the training data, in words; None where it holds nothing."""
-        return None
-
-    @property
     def label(self) -> str:
         """What it is called in tables and reports."""
         return self.name
@@ -104,6 +113,15 @@ class Likelihood(nn.Module, ABC):
     def config(self) -> str | dict[str, Any]:
         """Describes the likelihood in plain types: its name, where that says all."""
         return self.name
+
+    def learned(self, x: Float[Tensor, "N *event"], least: int = 0) -> "Learned | None":
+        """Tells what the description says of the data; nothing, where it says nothing of them.
+
+        Arguments:
+            x: The training examples.
+            least: Names that fewer of them have are left out.
+        """
+        return None
 
     @abstractmethod
     def log_prob_pairs(

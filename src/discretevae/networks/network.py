@@ -54,6 +54,11 @@ class Network(ABC):
             for key, value in asdict(self).items()
         }
 
+    def describe(self) -> str:
+        """Names the kind and its first sizes; of the data nothing."""
+        _, *options = self.config().values()
+        return " ".join([self.kind.upper(), *map(str, options[:1])])
+
 
 def require_widths(name: str, widths: tuple[int, ...]) -> None:
     """Refuses a layer without units."""

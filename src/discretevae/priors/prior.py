@@ -35,7 +35,7 @@ class Prior(nn.Module, ABC):
     @abstractmethod
     def log_prob(
         self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
-    ) -> Float[Tensor, "*SB"]:
+    ) -> Float[Tensor, "..."]:
         """Gives log p(z) in nats of one-hot codes; with its graph, also of relaxed ones.
 
         This is what is reported: of the weights as they are, in every mode, and never above the
@@ -53,7 +53,7 @@ class Prior(nn.Module, ABC):
 
     def trained_log_prob(
         self, z: Float[Tensor, "*SB D K"], context: Float[Tensor, "*#B C"] | None = None
-    ) -> Float[Tensor, "*SB"]:
+    ) -> Float[Tensor, "..."]:
         """Gives what training maximises: log p(z), or something cheaper of about its gradient.
 
         For no reported figure: the value may be of earlier weights.
@@ -67,8 +67,7 @@ class Prior(nn.Module, ABC):
             ValueError: If the prior has no such order.
         """
         raise ValueError(
-            "`prior` must have latents that follow one given those before it, "
-            f"got one of kind {self.kind}."
+            f"`prior` must be one whose latents follow one given those before it, got {self.kind}."
         )
 
     def log_partition_estimate(self) -> LogPartition | None:
