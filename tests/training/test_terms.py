@@ -233,7 +233,7 @@ def test_several_processes_are_refused_by_what_a_term_says_of_itself(
         ({"own": (Total(), -1)}, "`own` must be at least 0 throughout, got -1"),
         ({"own": (Total(), "1:2:x")}, "`own` must be a number, START:END or START:END:STEPS"),
         ({"a": (Total(), 1), "b": (Total(), 1)}, "must each measure something of its own, got 'to"),
-        ({"a": (Balance(), 1), "b": (Balance(), 1)}, "something of its own, got 'mutual_information'"),
+        ({"a": (Balance(), 1), "b": (Balance(), 1)}, "of its own, got 'mutual_info"),
     ],
 )
 def test_terms_that_the_history_cannot_hold_are_refused(
