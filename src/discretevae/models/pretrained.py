@@ -52,8 +52,8 @@ LEAST, LEAST_LAYERS = 2**10, 8
 """What the size of a tiny model may be said to be."""
 OBSERVATION = 2**22
 """Numbers of an observation, of which convolutions say nothing."""
-BUDGET = 2**24
-"""Codes that a prior may be said to sum over: no size of anything that it holds."""
+BUDGET = 2**20
+"""The most codes that a file may ask a prior to sum over."""
 LEARNED = ("columns", "vocabulary")
 """What data say of themselves."""
 MODELS: dict[str, type[VAE]] = {
@@ -263,10 +263,6 @@ def _require_sizes(config: Mapping[str, Any], found: Mapping[str, _Entry]) -> No
             limits.require(name, value)
 
 
-BUDGET = 2**20
-"""The most codes that a file may ask a prior to sum over."""
-
-
 class _Limits(NamedTuple):
     """How many numbers and how many layers a model may have."""
 
@@ -290,8 +286,7 @@ class _Limits(NamedTuple):
         elif name == "budget":  # of a sum: nothing of this size is built
             self._require_at_most(name, int(value), max(self.values, BUDGET))
         elif isinstance(value, int):
-            most = {"layers": self.layers, "budget": max(self.values, BUDGET)}
-            self._require_at_most(name, value, most.get(name, self.values))
+            self._require_at_most(name, value, self.layers if name == "layers" else self.values)
 
     def _require_at_most(self, name: str, value: int, most: int) -> None:
         if abs(value) > most:
