@@ -32,6 +32,7 @@ class Encoder(nn.Module):
     """x → the code, and what says how sure it is: (*B, *shape) → codes, probabilities.
 
     Example:
+        >>> from discretevae.models import DiscreteVAE
         >>> codes, probabilities = Encoder(DiscreteVAE((6,), 2, 3))(torch.zeros(5, 6))
         >>> codes.shape, probabilities.shape
         (torch.Size([5, 2]), torch.Size([5, 2, 3]))
@@ -64,6 +65,7 @@ class Decoder(nn.Module):
     Class indices must lie in [0, K); a program does not check that.
 
     Example:
+        >>> from discretevae.models import DiscreteVAE
         >>> Decoder(DiscreteVAE((6,), 2, 3))(torch.zeros(5, 2, dtype=torch.int64)).shape
         torch.Size([5, 6])
     """

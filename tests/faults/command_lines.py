@@ -1,6 +1,5 @@
 """Bad options of every command: each is refused in one line and with status 2."""
 
-import inspect
 import os
 from collections.abc import Callable
 from itertools import chain
@@ -13,6 +12,8 @@ from children import Outcome, each, said
 from hypothesis import strategies as st
 from scenes import SMALL, Scene
 from tally import Tally
+
+from discretevae.cli.options import Option, options_of
 
 __all__ = ["mistype"]
 
@@ -105,9 +106,9 @@ def _lines(
     if command is None or not name:
         return st.lists(WORDS, min_size=1, max_size=3)
     usual = _usual(name, scene, folder)
-    parameters = inspect.signature(command).parameters.values()
-    options = [p for p in parameters if p.default is not inspect.Parameter.empty]
-    positional = [p.name for p in parameters if p.default is inspect.Parameter.empty]
+    known = list(options_of(command))
+    options = [option for option in known if not option.positional]
+    positional = [option.name for option in known if option.positional]
     one = st.sampled_from(options).flatmap(_option)
     several = st.lists(one, min_size=1, max_size=3).map(lambda parts: list(chain(*parts)))
 
@@ -121,9 +122,9 @@ def _lines(
     return st.tuples(several, rarely, places).map(words)
 
 
-def _option(parameter: inspect.Parameter) -> st.SearchStrategy[list[str]]:
-    flag = "--" + parameter.name.replace("_", "-")
-    kinds = get_args(parameter.annotation) or (parameter.annotation,)
+def _option(option: Option) -> st.SearchStrategy[list[str]]:
+    flag = option.flag
+    kinds = get_args(option.type) or (option.type,)
     if bool in kinds:
         return st.sampled_from([[flag], [flag, "3"], [f"{flag}=x"]])
     if list[int] in kinds:

@@ -18,14 +18,15 @@ __all__ = ["EXEMPT", "ROOMS", "Target", "targets", "untouched"]
 
 ROOMS = (
     *("data", "evaluation", "codes", "models", "networks", "objectives", "priors", "likelihoods"),
-    *("training", "laboratory", "columns", "vocabulary", "latents", "categorical", "export"),
-    *("multisample", "estimators", "sklearn"),
+    *("training", "studies.laboratory", "schema.columns", "schema.vocabulary", "latents"),
+    *("latents.categorical", "export", "estimators.multisample", "estimators", "sklearn"),
 )
 """Modules whose `__all__` is public."""
 EXEMPT = {
     "abstract or an interface": (
         *("VAE", "Network", "Likelihood", "Prior", "FactorisedPrior", "Estimator", "Baseline"),
         *("MultiSampleEstimator", "Similarity", "Schedule", "Column", "DiscreteColumn"),
+        *("CodeFunction", "Point", "Term", "Cell"),
     ),
     "a record that holds what it is given": (
         *("Batch", "Binarizer", "DatasetInfo", "MixedTable", "Splits", "TextSplits", "Rows"),
@@ -39,6 +40,7 @@ EXEMPT = {
             "Output",
             "Stream",
         ),
+        *("LogPartition", "Prepared", "OwnNetwork", "PointLayer"),
         *("GradientReport", "GradientRow", "Sentences", "TextCounts", "Blocks"),
     ),
     "takes one of the records alone, or nothing": (
@@ -65,7 +67,10 @@ EXEMPT = {
         *("EnumerationError", "ExportError"),
     ),
     "takes no arguments": ("DisARM",),
-    "checks for `train`, which is called": ("check",),
+    "checks for `train`, which is called": ("check", "prepare"),
+    "takes functions and names, tested where models are": (
+        *("as_code_function", "log_probabilities", "register"),
+    ),
     "slow to import, and as `tsne` in what it refuses": ("umap",),
 }
 """Why → what is public and not called with bad arguments."""

@@ -26,7 +26,7 @@ With 15 degrees of freedom a difference, which has √2 of that, lies beyond in 
 spreads of the same size are no promise, so that a change of the draws may need one look here.
 """
 
-RECOUNTED = ("table", "text")
+RECOUNTED = ("hierarchical-nvil", "table", "text")
 """Runs whose bits are now for each dimension that was observed, not for all."""
 FORGOTTEN = {"semi-supervised", "text"}
 """Runs whose α or free bits no saved model holds: what is trained differs, no true bound does."""

@@ -80,7 +80,7 @@ def make_parser(
         parser.add_argument(
             "--config",
             action=_Options,
-            help=f"A YAML file of these options but {', '.join(map(flag_of, PLACES))}.",
+            help="A YAML file of these options; where a run goes is not for it to say.",
         )
         parser.add_argument("--versions", type=dict[str, str] | None, help=argparse.SUPPRESS)
     groups: dict[tuple[str, str] | None, Any] = {None: parser}

@@ -60,6 +60,7 @@ def impute(
         >>> from discretevae.schema.columns import BinaryColumn, NumericColumn
         >>> from discretevae.networks.columns import ColumnsNetwork
         >>> columns = NumericColumn("age", 40.0, 10.0), BinaryColumn("smoker", ("no", "yes"))
+        >>> from discretevae.models import DiscreteVAE
         >>> model = DiscreteVAE((2,), 2, 3, ColumnsNetwork(columns), ColumnsLikelihood(columns))
         >>> impute(model, torch.tensor([[50.0, torch.nan], [30.0, 1.0]])).isnan().any()
         tensor(False)
@@ -131,6 +132,7 @@ def anomaly_scores(
         >>> from discretevae.schema.columns import NumericColumn
         >>> from discretevae.networks.columns import ColumnsNetwork
         >>> columns = NumericColumn("age", 40.0, 10.0), NumericColumn("height", 1.7, 0.1)
+        >>> from discretevae.models import DiscreteVAE
         >>> model = DiscreteVAE((2,), 2, 3, ColumnsNetwork(columns), ColumnsLikelihood(columns))
         >>> scores = anomaly_scores(model, torch.tensor([[40.0, 1.7], [40.0, 17.0]]))
         >>> scores.rows.argmax(), scores.cells.argmax()

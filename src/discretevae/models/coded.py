@@ -25,7 +25,7 @@ from discretevae.priors import Prior, prior_from_config
 
 __all__ = ["KINDS", "CodedVAE", "LogLikelihood", "estimator_kind", "require_floor"]
 
-KINDS: Mapping[str, type[GradientEstimator]] = ChainMap({}, ESTIMATORS, MULTISAMPLE_ESTIMATORS)  # type: ignore[arg-type]
+KINDS: Mapping[str, type[GradientEstimator]] = ChainMap({}, MULTISAMPLE_ESTIMATORS, ESTIMATORS)  # type: ignore[arg-type]
 """Both families by name: what trains a model."""
 
 

@@ -53,7 +53,7 @@ LEAST, LEAST_LAYERS = 2**10, 8
 OBSERVATION = 2**22
 """Numbers of an observation, of which convolutions say nothing."""
 BUDGET = 2**20
-"""The most codes that a file may ask a prior to sum over."""
+"""Codes that a prior may be said to sum over: no size of anything that it holds."""
 LEARNED = ("columns", "vocabulary")
 """What data say of themselves."""
 MODELS: dict[str, type[VAE]] = {
@@ -283,10 +283,9 @@ class _Limits(NamedTuple):
             self._require_at_most(f"{name}` by its entries, `{name}", len(value), self.layers)
             for part in value:
                 self.require(name, part)
-        elif name == "budget":  # of a sum: nothing of this size is built
-            self._require_at_most(name, int(value), max(self.values, BUDGET))
         elif isinstance(value, int):
-            self._require_at_most(name, value, self.layers if name == "layers" else self.values)
+            most = {"layers": self.layers, "budget": max(self.values, BUDGET)}
+            self._require_at_most(name, value, most.get(name, self.values))
 
     def _require_at_most(self, name: str, value: int, most: int) -> None:
         if abs(value) > most:

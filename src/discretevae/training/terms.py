@@ -2,7 +2,7 @@
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -171,7 +171,8 @@ TERMS: dict[str, Callable[[TrainingOptions, VAE], Term]] = {
 """Option of the weight → the term."""
 OF_THE_RUN = ("learning_rate", "beta", "temperature", "epoch", "step", "seconds", *TERMS)
 """Columns of the history that no term of the user's may take."""
-MEASURED = ("objective", "elbo", *(term.name for term in (Contrast, Balance)))
+MEASURED = ("objective", "elbo")
+"""What the history has of every run."""
 
 
 def weighted_terms(
@@ -184,7 +185,7 @@ def weighted_terms(
     """
     asked = {name: getattr(options, name) for name in TERMS}
     terms = {n: (TERMS[n](options, model), w) for n, w in asked.items() if _is_used(n, w)}
-    _require_own_names(given)
+    _require_own_names(given, [term.name for term, _ in terms.values()])
     for name, (_, weight) in given.items():
         require_range(name, weight, positive=False)
     return {**terms, **given}
@@ -195,8 +196,8 @@ def _is_used(name: str, weight: str | float) -> bool:
     return schedule(0) > 0 or schedule(sys.maxsize) > 0
 
 
-def _require_own_names(given: Mapping[str, WeightedTerm]) -> None:
-    measured = [*MEASURED, *(term.name for term, _ in given.values())]
+def _require_own_names(given: Mapping[str, WeightedTerm], asked: Sequence[str]) -> None:
+    measured = [*MEASURED, *asked, *(term.name for term, _ in given.values())]
     for name, (term, _) in given.items():
         if name in OF_THE_RUN:
             raise ValueError(f"`terms` must have names that the history has not, got {name!r}.")

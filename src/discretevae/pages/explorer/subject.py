@@ -129,7 +129,8 @@ class Subject:
         Example:
             >>> from discretevae.data import load
             >>> data = load("digits", binarize="threshold", limit=50)
-            >>> subject = Subject.of(CodedVAE(data.shape, 3, 4), data)
+            >>> from discretevae.models import DiscreteVAE
+            >>> subject = Subject.of(DiscreteVAE(data.shape, 3, 4), data)
             >>> subject.codes.shape, len(subject.starts)
             (torch.Size([50, 3]), 50)
         """
