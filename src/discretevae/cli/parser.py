@@ -136,7 +136,7 @@ def _parser(name: str, function: Callable[..., None], exit_on_error: bool = True
         parser.add_argument(
             "--config",
             action=_Options,
-            help=f"A YAML file of these options but {', '.join(map(_flag, PLACES))}.",
+            help="A YAML file of these options; where a run goes is not for it to say.",
         )
         parser.add_argument("--versions", type=dict[str, str] | None, help=argparse.SUPPRESS)
     for parameter in parameters:

@@ -71,7 +71,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         ValueError: `no/such.yaml` must be readable YAML, got: No such file or directory.
     """
     try:
-        found = yaml.load(read_text(path, MOST), Loader=_Plain)
+        found = _Plain(read_text(path, MOST)).get_single_data()
     except (OSError, ValueError, RecursionError, TypeError, yaml.YAMLError) as error:
         said = getattr(error, "strerror", None) or getattr(error, "problem", None) or str(error)
         reason = shorten((said.splitlines() or [type(error).__name__])[0])
