@@ -14,7 +14,7 @@ __all__ = ["ATTACKS", "attack"]
 
 ATTACKS: tuple[Attack, ...] = (*RUNS, *MODELS, *DATA, *NAMES)
 USUAL = 4
-STEP = {"checkpoint": 6, "name": 14, "data": 6, "pipe": 2, "text": 2, "weights": 3, "codes": 3}
+STEP = {"checkpoint": 12, "name": 14, "data": 7, "pipe": 3, "text": 4}
 """Kind → the short form takes each so-many-th of it, fewer of those that train; else `USUAL`."""
 
 

@@ -18,7 +18,7 @@ LEAST = {
     "bad arguments": 150,
     "bad command lines": 40,
     "strange data": 20,
-    "attacks": 60,
+    "attacks": 50,
 }
 """Sort of fault → how many the short form tries at least."""
 
