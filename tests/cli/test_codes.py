@@ -99,7 +99,7 @@ def test_codes_alone_come_back_as_reconstructions(run: str) -> None:
         ("encode nowhere", "`RUN` must be the folder of a run, got 'nowhere'"),
         ("encode run none.npy", "none.npy does not exist"),
         ("encode run wrong.npy", "`data` must have shape (1, 8, 8), got (1, 4, 4)"),
-        ("encode run --output c.npy", "`--output` must end in .npz, got 'c.npy'"),
+        ("encode run --output c.npy", "`--output` must end in .csv, .parquet, .npz, got 'c.npy'"),
         ("decode run none.npz", "must be a file of codes, got none there"),
         ("decode run x.npy", "truncated, damaged, or no archive"),
         ("decode run c.npz --output c.npz", "`--output` must end in .npy, got 'c.npz'"),

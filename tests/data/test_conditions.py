@@ -74,7 +74,11 @@ def test_batches_bring_the_contexts_of_their_rows(shuffle: bool) -> None:
     ("condition", "arrays", "message"),
     [
         ("labels", {"x": np.eye(20)}, "needs labels, which d has not"),
-        ("labels", {"x": np.eye(20), "y": np.arange(20) - 1}, "must be at least 0, got -1"),
+        (
+            "labels",
+            {"x": np.eye(20), "y": np.arange(20) - 1},
+            "at least 0 for `condition` labels, got -1",
+        ),
         ("context", {"x": np.eye(20)}, "needs an array `context`"),
         ("context", {"x": np.eye(20), "context": np.zeros(20)}, "at least 2 dimensions"),
         ("context", {"x": np.eye(20), "context": np.full((20, 2), np.nan)}, "finite"),

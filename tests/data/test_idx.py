@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from discretevae.data import DataError
-from discretevae.data.idx import read_idx
+from discretevae.data.formats.idx import read_idx
 
 compress = partial(gzip.compress, mtime=0)
 """Without the time: pytest names tests by these bytes, and all processes must agree on them."""

@@ -155,7 +155,7 @@ def test_labels_are_no_column(
 
 
 def test_the_split_is_that_of_all_data(tmp_path: Path) -> None:
-    path = write(tmp_path, "a,b\n" + "".join(f"{i},{i % 7}\n" for i in range(50)))
+    path = write(tmp_path, "a,b\n" + "".join(f"{i**2},{i % 7}\n" for i in range(50)))
     for seed in (0, 3):
         mixed = load_table(path, seed=seed, validation=0.2, test=0.3).splits
         plain = load(path, seed=seed, validation=0.2, test=0.3)
@@ -259,7 +259,6 @@ def test_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
             "'a': must vary by more than the rounding of float32, got .* around 1.7e.09 ± 0.816",
         ),
         (b"\x89PNG\r\n\x1a\n\xff\xfe", "must be a table as text in UTF-8"),
-        ("a,b\n1," + "9" * 200_000 + "x\n", "must be a table as text"),
     ],
 )  # fmt: skip
 def test_bad_files_are_refused(tmp_path: Path, text: str | bytes, message: str) -> None:

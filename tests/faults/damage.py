@@ -333,7 +333,7 @@ HOSTILE = {
 
 def _idx_cases(tally: Tally, folder: Path, count: int, seed: int) -> None:
     """Damages a gzipped file of the kind that the named sets come in."""
-    from discretevae.data.idx import read_idx
+    from discretevae.data.formats.idx import read_idx
 
     shape = (20, 8, 8)
     header = bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in shape)

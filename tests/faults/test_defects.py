@@ -13,7 +13,7 @@ import torch
 
 from discretevae.cli.main import main
 from discretevae.data import DataError, class_context
-from discretevae.data.idx import read_idx
+from discretevae.data.formats.idx import read_idx
 from discretevae.estimators import RLOO, GumbelRao
 from discretevae.evaluation import code_health, embedded_rows, evaluate_bounds
 from discretevae.experiments.folder import Run, RunError, held

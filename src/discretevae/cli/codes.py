@@ -8,6 +8,7 @@ from discretevae.texts import say
 if TYPE_CHECKING:
     import torch
 
+    from discretevae.data import Keys
     from discretevae.data.binarize import Binarizer
     from discretevae.data.blocks import Blocks
     from discretevae.experiments.folder import Run
@@ -32,17 +33,36 @@ def encode(
             the run.
         devices: Processes of each machine, which take the batches in turns.
         num_nodes: Machines, on each of which the same command is started by torchrun or SLURM.
-        output: A .npz file of `codes`, one row an example; by default RUN/codes.npz.
+        output: A .npz, .csv or .parquet file: of each example its number, its file, id and label,
+            and its code (in a .npz file `codes`, from which `decode` reads); by default
+            RUN/codes.npz.
     """
+    import numpy as np
+
     from discretevae.codes import encode_file
+    from discretevae.codes.batches import batch_size, require_fit
+    from discretevae.codes.files import encoded
+    from discretevae.data.results import ENDINGS, as_array, write_rows
     from discretevae.pages.progress import track
     from discretevae.training.processes import start_processes
 
     opened, model = _opened(run)
-    path = _output(output or opened.folder / "codes.npz", ".npz")
+    path = Path(output or opened.folder / "codes.npz")
+    if path.suffix not in ENDINGS:
+        raise ValueError(f"`--output` must end in {', '.join(ENDINGS)}, got {str(path)!r}.")
     found = _data(opened, data, model)
     processes = start_processes(devices, num_nodes)
-    encode_file(model, found.blocks, path, found.binarizer, found.draws, track, processes)
+    keys = found.keys.cells()
+    if path.suffix == ".npz":
+        beside = {name: as_array(cells) for name, cells in keys.items()}
+        blocks, binarizer = found.blocks, found.binarizer
+        encode_file(model, blocks, path, binarizer, found.draws, track, processes, beside)
+    elif processes.rank == 0:
+        size = batch_size(model)
+        require_fit(model, found.blocks)
+        seen = found.blocks.seen(size, found.binarizer, found.draws)
+        codes = np.concatenate([*encoded(model, track(seen, "encoding"))])
+        write_rows(path, keys, {f"z{d}": codes[:, d].tolist() for d in range(codes.shape[1])})
     if processes.rank == 0:
         say(path)
 
@@ -116,21 +136,26 @@ class _Data(NamedTuple):
     blocks: "Blocks"
     binarizer: "Binarizer"
     draws: "torch.Generator | None"
+    keys: "Keys"
 
 
 def _data(run: "Run", data: str | None, model: "DiscreteVAE") -> _Data:
     """Opens data as `reconstruct` sees them; files of observations a block at a time."""
     from discretevae.cli.train import stored_recipe
-    from discretevae.data import BINARIZERS, DATASETS, generator
+    from discretevae.data import BINARIZERS, Keys, generator
     from discretevae.data.blocks import Blocks, open_blocks
-    from discretevae.experiments.build_data import FORMATS, binarizer_of
+    from discretevae.experiments.build_data import FORMATS, binarizer_of, is_named
     from discretevae.experiments.shown import shown_for
 
-    recipe = stored_recipe(run)
-    if data is None or data in DATASETS or recipe.likelihood in FORMATS:
-        seen = shown_for(recipe, data, model).examples
-        return _Data(Blocks.of(seen, data or recipe.data), BINARIZERS["none"], None)
-    return _Data(open_blocks(data), binarizer_of(recipe), generator("file", recipe.seed))
+    recipe, schema = stored_recipe(run), run.read_schema()
+    named = data is None or is_named(data)
+    if named or recipe.likelihood in FORMATS or schema is not None:
+        look = shown_for(recipe, schema, data, model)
+        keys = look.keys or Keys.of_rows(len(look.examples))
+        blocks = Blocks.of(look.examples, data or recipe.data)
+        return _Data(blocks, BINARIZERS["none"], None, keys)
+    blocks, draws = open_blocks(str(data)), generator("file", recipe.seed)
+    return _Data(blocks, binarizer_of(recipe), draws, Keys.of_rows(blocks.count))
 
 
 def _opened(run: str) -> tuple["Run", "DiscreteVAE"]:

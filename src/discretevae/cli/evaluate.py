@@ -19,7 +19,7 @@ def evaluate(run: str, *, importance_samples: int | None = None, seed: int | Non
             default as many as the run has.
         seed: Of the samples; by default the run's.
     """
-    from discretevae.experiments.build_data import load_data
+    from discretevae.experiments.build_data import load_again
     from discretevae.experiments.folder import Run, held
     from discretevae.pages.publish import publish
 
@@ -30,6 +30,6 @@ def evaluate(run: str, *, importance_samples: int | None = None, seed: int | Non
     with held(opened.folder):
         recipe = stored_recipe(opened)
         model = saved_model(opened, **as_trained(opened, recipe))
-        data = load_data(recipe)
+        data = load_again(recipe, opened.read_schema())
         changes = {name: value for name, value in given.items() if value is not None}
         publish(opened, model, data, replace(recipe, **changes))

@@ -15,7 +15,7 @@ def explore(run: str, *, port: int | None = None, no_browser: bool = False) -> N
     """
     from discretevae.cli.saved import as_trained, saved_model
     from discretevae.cli.train import stored_recipe
-    from discretevae.experiments.build_data import load_data
+    from discretevae.experiments.build_data import load_again
     from discretevae.experiments.folder import Run
     from discretevae.pages.explorer import Subject, require_explorable
     from discretevae.pages.explorer.guard import private_folder
@@ -29,7 +29,7 @@ def explore(run: str, *, port: int | None = None, no_browser: bool = False) -> N
     require_gradio()
     recipe = stored_recipe(opened)
     model = saved_model(opened, **as_trained(opened, recipe))
-    data = load_data(recipe)
+    data = load_again(recipe, opened.read_schema())
     subject = Subject.of(model, data)
     title = opened.folder.resolve().name
     with private_folder():

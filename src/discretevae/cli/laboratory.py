@@ -130,32 +130,30 @@ def compare(
 
 def _untrained(**given: Any) -> tuple["VAE", "Splits", Path]:
     """A model as training would start it, its data, and a folder for what is measured."""
-    from discretevae.experiments.build_data import load_data
     from discretevae.experiments.folder import free_folder
-    from discretevae.experiments.resolve import resolve_recipe
+    from discretevae.experiments.resolve import resolve_with_data
     from discretevae.experiments.run import build
 
     for name in ("num_latents", "num_categories"):
         if given[name] is None:
             raise ValueError(f"`{name}` must be given where there is no RUN, got none.")
     given = {name: value for name, value in given.items() if value is not None}
-    recipe = resolve_recipe(Recipe(**given))
-    data = load_data(recipe)
+    recipe, data = resolve_with_data(Recipe(**given))
     folder = free_folder(Path("runs"), f"gradients-{default_name(data, recipe)}")
     return build(recipe, data).model, data, folder
 
 
 def _trained(run: str, sizes: dict[str, Any]) -> tuple["VAE", "Splits", Path]:
     """A run's model, its data, and a folder for what is measured."""
-    from discretevae.experiments.build_data import load_data
+    from discretevae.experiments.build_data import load_again
     from discretevae.experiments.folder import Run
 
     for name, value in sizes.items():
         if value is not None:
             raise ValueError(f"`{name}` must not go with a RUN, which has its own, got {value}.")
     opened = Run.open(run)
-    model = saved_model(opened)
-    return model, load_data(stored_recipe(opened)), opened.folder / "gradients"
+    data = load_again(stored_recipe(opened), opened.read_schema())
+    return saved_model(opened), data, opened.folder / "gradients"
 
 
 def _present(report: "GradientReport", folder: Path) -> None:

@@ -6,6 +6,7 @@ from discretevae.cli.codes import compress, decode, decompress, encode
 from discretevae.cli.evaluate import evaluate
 from discretevae.cli.explore import explore
 from discretevae.cli.export import export
+from discretevae.cli.inspect import inspect
 from discretevae.cli.laboratory import compare, gradients
 from discretevae.cli.lists import datasets, estimators
 from discretevae.cli.options import arguments_of
@@ -22,6 +23,7 @@ from discretevae.texts import say
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS: Commands = {
+    "inspect": inspect,
     "train": train,
     "evaluate": evaluate,
     "sample": sample,

@@ -41,7 +41,7 @@ def prior(
 
     from discretevae.cli.saved import require_discrete, saved_model
     from discretevae.cli.train import stored_recipe
-    from discretevae.experiments.build_data import load_data
+    from discretevae.experiments.build_data import load_again
     from discretevae.experiments.folder import Run, held
     from discretevae.names import require_count, resolve
     from discretevae.pages.publish import publish
@@ -55,7 +55,7 @@ def prior(
     model, recipe = require_discrete(saved_model(opened)), stored_recipe(opened)
     if model.context_shape is not None:
         raise ValueError("`RUN` must be of a model without a condition, got one with.")
-    data = load_data(recipe)
+    data = load_again(recipe, opened.read_schema())
     torch.manual_seed(recipe.seed)
     fitted = prior_from_config({"kind": kind}, model.num_latents, model.num_categories)
     validation = data.validation if len(data.validation) else data.train

@@ -26,7 +26,7 @@ def share(
     """
     from discretevae.cli.saved import as_trained, saved_model
     from discretevae.cli.train import stored_recipe
-    from discretevae.experiments.build_data import load_data
+    from discretevae.experiments.build_data import load_again
     from discretevae.experiments.folder import Run
     from discretevae.sharing import push_to_hub, require_repository
     from discretevae.sharing import share as write
@@ -38,7 +38,8 @@ def share(
     opened = Run.open(run)
     recipe = stored_recipe(opened)
     model = saved_model(opened, **as_trained(opened, recipe))
-    for path in write(opened, model, load_data(recipe), recipe, folder, rare_names):
+    data = load_again(recipe, opened.read_schema())
+    for path in write(opened, model, data, recipe, folder, rare_names):
         say(path)
     if push is not None:
         say(push_to_hub(folder, push, public=public))

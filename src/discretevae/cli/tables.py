@@ -1,13 +1,18 @@
 """The commands for tables with missing cells and strange rows."""
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discretevae.texts import say
 
 if TYPE_CHECKING:
     import torch
 
+    from discretevae.data.formats.raw import RawTable
+    from discretevae.data.keys import Keys
+    from discretevae.data.table_schema import TableSchema
+    from discretevae.likelihoods.base import Cells
     from discretevae.models import VAE
 
 __all__ = ["impute", "score"]
@@ -16,23 +21,34 @@ __all__ = ["impute", "score"]
 def impute(run: str, data: str, *, seed: int = 0, output: str | None = None) -> None:
     """Fill the missing cells of a table with what the model expects of them.
 
+    Every cell that is there comes out as it came, in the columns of the model and in all others.
+
     Args:
         run: Folder of the run, of a model with --likelihood columns.
         data: A .csv or .parquet file with the columns of the run, given as the second argument.
         seed: Of the samples, where the codes are too many to sum over.
-        output: A .csv file; by default RUN/imputed.csv.
+        output: A .csv, .parquet or .npz file; by default RUN/imputed.csv.
     """
     import torch
 
+    from discretevae.data.filling import filled
+    from discretevae.data.results import write_rows
     from discretevae.evaluation.imputation import impute as fill
     from discretevae.files import write_text
     from discretevae.pages.writing import as_csv, as_text
 
-    model, x = _opened(run, data)
-    path = _output(run, output, "imputed.csv")
-    filled = fill(model, x, generator=torch.Generator().manual_seed(seed))
-    write_text(path, as_csv(*as_text(filled, model.likelihood)))
-    say(f"{path}: {int(x.isnan().sum()):,} of {x.numel():,} cells filled")
+    opened = _opened(run, data)
+    x, path = opened.x, _output(run, output, "imputed.csv")
+    whole = fill(opened.model, x, generator=torch.Generator().manual_seed(seed))
+    if opened.table is None or opened.schema is None:
+        write_text(path, as_csv(*as_text(whole, opened.model.likelihood)))
+        say(f"{path}: {int(x.isnan().sum()):,} of {x.numel():,} cells filled")
+        return
+    columns, count = filled(opened.table, opened.schema, whole)
+    dialect = {} if opened.table.dialect is None else {"dialect": opened.table.dialect}
+    write_rows(path, {}, columns, **dialect)
+    cells = opened.table.rows * len(opened.schema.fields)
+    say(f"{path}: {count:,} of {cells:,} cells filled")
 
 
 def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> None:
@@ -42,39 +58,66 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
         run: Folder of the run, of a model with --likelihood columns.
         data: A .csv or .parquet file with the columns of the run, given as the second argument.
         seed: Of the samples, where the codes are too many to sum over.
-        output: A .csv file of −log p of each row and of each cell given the others, in nats; by
-            default RUN/scores.csv.
+        output: A .csv, .parquet or .npz file of every row: its number, its id and what else the
+            model does not see, `total (nats)`, which is −log p of the row, and −log p of each cell
+            given the others; `not taken` names the cells that are new to the model, such as a
+            category that training has not seen. By default RUN/scores.csv.
     """
     import torch
 
+    from discretevae.data.results import write_rows
     from discretevae.evaluation.imputation import anomaly_scores
-    from discretevae.files import write_text
-    from discretevae.pages.writing import as_csv
 
-    model, x = _opened(run, data)
+    opened = _opened(run, data)
     path = _output(run, output, "scores.csv")
-    found = anomaly_scores(model, x, generator=torch.Generator().manual_seed(seed))
-    cells = [[None if v != v else v for v in row] for row in found.cells.tolist()]
-    rows = [[total, *row] for total, row in zip(found.rows.tolist(), cells, strict=True)]
-    write_text(path, as_csv(["row", *(model.likelihood.header or ())], rows))
-    say(path)
+    found = anomaly_scores(opened.model, opened.x, generator=torch.Generator().manual_seed(seed))
+    totals: dict[str, list[Any]] = {"total (nats)": found.rows.tolist()}
+    for column, values in zip(opened.cells.columns, found.cells.T.tolist(), strict=True):
+        totals[f"{column.name} (nats)"] = [None if v != v else v for v in values]
+    if opened.schema is not None and opened.table is not None:
+        totals["not taken"] = opened.schema.not_taken(opened.table)
+    write_rows(path, opened.keys.cells(), totals)
+    say(f"{path}: total (nats) is −log p of the row, the others of each cell given the rest")
 
 
-def _opened(run: str, data: str) -> tuple["VAE", "torch.Tensor"]:
-    """A model of a table, and the rows of another file read by its columns."""
+class _Opened(NamedTuple):
+    """A model of a table, and the rows of another file read as the run's were."""
+
+    model: "VAE"
+    cells: "Cells"
+    x: "torch.Tensor"
+    keys: "Keys"
+    schema: "TableSchema | None"
+    table: "RawTable | None"
+
+
+def _opened(run: str, data: str) -> _Opened:
     from discretevae.cli.saved import saved_model
+    from discretevae.data import Keys, open_source
     from discretevae.data.mixed_tables import read_rows
+    from discretevae.data.table_schema import TableSchema
     from discretevae.experiments.folder import Run
 
-    model = saved_model(Run.open(run))
-    table = model.likelihood.table
-    if table is None:
+    opened = Run.open(run)
+    model = saved_model(opened)
+    cells = model.likelihood.table
+    if cells is None:
         raise ValueError(f"`RUN` must be of a table (columns), got {model.likelihood.label}.")
-    return model, read_rows(data, table.columns).examples.values()
+    schema: Any = opened.read_schema()
+    if not isinstance(schema, TableSchema):  # a run of version 0.1.0
+        x = read_rows(data, cells.columns).examples.values()
+        return _Opened(model, cells, x, Keys.of_rows(len(x)), None, None)
+    table: Any = open_source(data, likelihood="columns", schema=schema)
+    loaded = schema.read(table)
+    for note in loaded.notes:
+        say(f"{data}: {note}", file=sys.stderr)
+    return _Opened(model, cells, loaded.examples.values(), loaded.keys, schema, table)
 
 
 def _output(run: str, output: str | None, usual: str) -> Path:
+    from discretevae.data.results import ENDINGS
+
     path = Path(output) if output else Path(run) / usual
-    if path.suffix != ".csv":
-        raise ValueError(f"`--output` must end in .csv, got {str(path)!r}.")
+    if path.suffix not in ENDINGS:
+        raise ValueError(f"`--output` must end in {', '.join(ENDINGS)}, got {str(path)!r}.")
     return path

@@ -36,23 +36,33 @@ class Output:
 
 def train(recipe: Recipe, *, output: Output) -> None:
     """Train a model, evaluate it by true bounds, and write a report."""
-    from discretevae.experiments.build_data import load_data
     from discretevae.experiments.folder import Run, free_folder, held
-    from discretevae.experiments.resolve import resolve_recipe
+    from discretevae.experiments.resolve import resolve_with_data
     from discretevae.experiments.run import build
 
     require_count("importance_samples", recipe.importance_samples, 0)
     if output.overwrite and output.output is None:
         raise ValueError("`overwrite` must go with --output, which was not given.")
-    recipe = resolve_recipe(recipe)
-    data = load_data(recipe)
+    recipe, data = resolve_with_data(recipe)
     folder = Path(output.output or free_folder(Path("runs"), default_name(data, recipe)))
     prepared = build(recipe, data, folder)  # whatever is wrong shows before a folder is touched
     if process_rank(recipe.processes):
         prepared.fit()  # beside the first process, which alone writes
         return
     with held(folder):
-        _train(Run.create(folder, recipe.as_dict(), output.overwrite), recipe, prepared)
+        run = Run.create(folder, recipe.as_dict(), output.overwrite)
+        run.write_schema(data.schema)
+        _say(data, recipe)
+        _train(run, recipe, prepared)
+
+
+def _say(data: "Splits", recipe: Recipe) -> None:
+    """Says what the data were taken for; the last line is of the likelihood."""
+    if data.schema is not None:
+        *lines, likelihood = data.schema.lines()
+        asked = recipe.likelihood != data.schema.likelihood
+        last = f"likelihood: {recipe.likelihood}, as asked" if asked else likelihood
+        print("\n".join([*lines, last]), file=sys.stderr)
 
 
 def resume(resume: str, **given: Any) -> None:
@@ -113,10 +123,10 @@ def _train(run: "Run", recipe: Recipe, prepared: "Prepared") -> None:
 
 
 def _prepared(run: "Run", recipe: Recipe) -> "Prepared":
-    from discretevae.experiments.build_data import load_data
+    from discretevae.experiments.build_data import load_again
     from discretevae.experiments.run import build
 
-    return build(recipe, load_data(recipe), run.folder, resume=True)
+    return build(recipe, load_again(recipe, run.read_schema()), run.folder, resume=True)
 
 
 def _resumed(stored: Recipe, given: dict[str, Any]) -> Recipe:

@@ -1,8 +1,9 @@
 """Codes as a `.npz` file, which says whose they are."""
 
 import math
+import re
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
@@ -41,6 +42,7 @@ def encode_file(
     generator: torch.Generator | None = None,
     progress: Progress = lambda steps, what: steps,
     processes: Processes = ALONE,
+    beside: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Writes the most probable code of each observation; a batch at a time is in memory.
 
@@ -56,6 +58,7 @@ def encode_file(
         progress: Wraps the batches, for a progress bar.
         processes: Those that take the batches in turns; each calls this function, and the first
             writes the file, which is the same for any number.
+        beside: Name → an array with an entry for each row: what the row is.
 
     Raises:
         CodesError: If model and data do not go together.
@@ -84,11 +87,16 @@ def encode_file(
     parts = (part.astype(dtype).tobytes() for part in encoded(model, mine))
     with _joined(parts, Path(path), processes) as batches:
         if processes.rank == 0:
-            _write(path, dict(zip(SCALARS, about, strict=True)), batches, header)
+            scalars = dict(zip(SCALARS, about, strict=True))
+            _write(path, scalars, batches, header, beside or {})
 
 
 def _write(
-    path: str | Path, about: dict[str, Any], batches: Iterable[bytes], header: dict[str, object]
+    path: str | Path,
+    about: dict[str, Any],
+    batches: Iterable[bytes],
+    header: dict[str, object],
+    beside: Mapping[str, np.ndarray],
 ) -> None:
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, value in about.items():
@@ -98,6 +106,15 @@ def _write(
             np.lib.format.write_array_header_1_0(file, header)
             for part in batches:
                 file.write(part)
+        for name, array in beside.items():
+            with _member(archive, _name_of(name, about)) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+
+
+def _name_of(key: str, taken: Iterable[str]) -> str:
+    """What a key is called in the archive, among arrays of other names."""
+    name = re.sub(r"[^\w .-]", "_", key)
+    return f"key {name}" if name in (*taken, "codes") else name
 
 
 @contextmanager

@@ -9,8 +9,12 @@ from .conditions import CONDITIONS, class_context, conditioned, num_classes, par
 from .errors import DataError
 from .examples import Examples
 from .files import read_file
-from .loading import load
+from .keys import Keys
+from .loading import binarized, is_local, load
 from .mixed_tables import MixedTable, load_table, read_rows, table_rows
+from .opening import learn_schema, open_source, read_by
+from .reading import ReadingOptions
+from .schema import Loaded, Schema, schema_from_config
 from .seeding import generator
 from .sources import DATASETS, DatasetInfo, is_available
 from .splits import Splits, split, stream_split
@@ -29,26 +33,36 @@ __all__ = [
     "DataError",
     "DatasetInfo",
     "Examples",
+    "Keys",
+    "Loaded",
     "MixedTable",
+    "ReadingOptions",
+    "Schema",
     "Splits",
     "Stream",
     "TextSplits",
     "as_batch",
+    "binarized",
     "class_context",
     "conditioned",
     "examples_from_arrays",
     "generator",
     "in_memory",
     "is_available",
+    "is_local",
+    "learn_schema",
     "load",
     "load_table",
     "load_text",
     "num_classes",
     "open_blocks",
+    "open_source",
     "partly_labelled",
+    "read_by",
     "read_file",
     "read_rows",
     "read_sentences",
+    "schema_from_config",
     "share_of",
     "split",
     "stream_split",

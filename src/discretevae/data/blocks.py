@@ -20,7 +20,7 @@ from .binarize import BINARIZERS, Binarizer
 from .errors import DataError
 from .examples import Examples
 from .files import _check_file, read_file
-from .images import _describe, _image_paths, _pixels
+from .formats.images import _describe, _image_paths, _pixels
 from .sizes import require_honest_size
 from .tables import (
     INDEX,

@@ -11,6 +11,7 @@ from discretevae.names import require_count
 
 from .errors import DataError, unknown_name
 from .examples import Examples
+from .labels import NOT_KNOWN
 from .seeding import generator
 from .splits import Splits
 from .streams import in_memory
@@ -54,12 +55,12 @@ def num_classes(splits: Splits) -> int:
     """Counts the classes: those that have names, or those of the training examples.
 
     Raises:
-        DataError: If there are no labels, or one is negative.
+        DataError: If there are no labels, or one is below −1, which stands for "not known".
     """
     labels = splits.train.labels
     if labels is None:
         raise DataError(f"`condition` labels needs labels, which {splits.name} has not.")
-    if int(labels.min()) < 0:
+    if int(labels.min()) < NOT_KNOWN:
         raise DataError(f"labels must be at least 0, got {int(labels.min())} in {splits.name}.")
     return int(labels.max()) + 1 if splits.classes is None else len(splits.classes)
 
@@ -91,16 +92,17 @@ def class_context(
     return torch.nn.functional.one_hot(labels, classes).float()
 
 
-def partly_labelled(splits: Splits, labelled: int, seed: int = 0) -> Splits:
+def partly_labelled(splits: Splits, labelled: int | None, seed: int = 0) -> Splits:
     """Keeps some labels of the training examples as contexts, and hides all others.
 
-    The same number of each class is drawn by seed. The context (N, 1) is the index of the class,
-    or −1 where it is hidden; validation and test examples have none. The examples with a label are
-    repeated until they are about a tenth of an epoch.
+    The same number of each class is drawn by seed, or all that are known are kept. The context
+    (N, 1) is the index of the class, or −1 where it is hidden; validation and test examples have
+    none. The examples with a label are repeated until they are about a tenth of an epoch.
 
     Arguments:
         splits: The data, with labels.
-        labelled: How many labels are kept, a multiple of the number of classes.
+        labelled: How many labels are kept, a multiple of the number of classes; none for all that
+            are known, where labels of −1 are not.
         seed: Of the draw.
 
     Raises:
@@ -114,6 +116,8 @@ def partly_labelled(splits: Splits, labelled: int, seed: int = 0) -> Splits:
     """
     classes, labels = num_classes(splits), splits.train.labels
     assert labels is not None
+    if labelled is None:
+        return _with_labels(splits, (labels >= 0).nonzero()[:, 0])
     each = labelled // classes
     if labelled < classes or labelled % classes:
         raise DataError(
@@ -127,10 +131,18 @@ def partly_labelled(splits: Splits, labelled: int, seed: int = 0) -> Splits:
             f"`labelled` must leave at most {len(of_class[fewest])} labels to each class, as many "
             f"as class {fewest} has training examples, got {each}."
         )
-    kept = torch.cat([rows[:each] for rows in of_class])
+    return _with_labels(splits, torch.cat([rows[:each] for rows in of_class]))
+
+
+def _with_labels(splits: Splits, kept: Int64[Tensor, " k"]) -> Splits:
+    """Gives training examples the labels that are kept, and repeats these."""
+    labels = splits.train.labels
+    assert labels is not None
+    if not len(kept):
+        raise DataError(f"labels must be known for some training examples of {splits.name}.")
     context = torch.full((len(labels), 1), UNKNOWN)
     context[kept, 0] = labels[kept].float()
-    times = round(LABELLED_SHARE * len(labels) / labelled)
+    times = round(LABELLED_SHARE * len(labels) / len(kept))
     rows = torch.cat([torch.arange(len(labels)), kept.repeat(max(0, times - 1))])
     train = replace(in_memory(splits.train), context=context).take(rows)
     hidden = (replace(e, context=torch.full((len(e), 1), UNKNOWN)) for e in _others(splits))
@@ -156,6 +168,12 @@ def _classes(splits: Splits) -> Give:
     def give(examples: Examples) -> Examples:
         if examples.labels is None:
             raise DataError("`condition` labels needs labels in every part, got some without.")
+        if len(examples) and int(examples.labels.min()) == NOT_KNOWN:
+            unknown = int((examples.labels == NOT_KNOWN).sum())
+            raise DataError(
+                f"labels must be at least 0 for `condition` labels, got -1, not known, in "
+                f"{unknown:,} rows; leave them out, or use --model semi-supervised."
+            )
         return replace(examples, context=class_context(examples.labels, classes))
 
     return give

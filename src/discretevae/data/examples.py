@@ -32,6 +32,7 @@ class Examples:
         labels: One class index each (N,), int64.
         context: What p(x|c) depends on, one each (N, *context_shape), float32; for a model with
             a condition.
+        rows: Where each stands in its source, int64, where that is known.
 
     Raises:
         DataError: If a type is another, or `x` and `labels` or `context` differ in length.
@@ -48,6 +49,7 @@ class Examples:
     x: Shaped[Tensor, " n *shape"]
     labels: Shaped[Tensor, " _"] | None = None
     context: Shaped[Tensor, " _ *context_shape"] | None = None
+    rows: Int64[Tensor, " _"] | None = None
 
     def __post_init__(self) -> None:
         if self.x.dtype not in (torch.uint8, torch.float32):
@@ -105,7 +107,8 @@ class Examples:
         """Returns the examples at these positions."""
         labels = None if self.labels is None else self.labels[index]
         context = None if self.context is None else self.context[index]
-        return replace(self, x=self.x[index], labels=labels, context=context)
+        rows = None if self.rows is None else self.rows[index]
+        return replace(self, x=self.x[index], labels=labels, context=context, rows=rows)
 
     def to(self, device: torch.device | str | None) -> "Examples":
         """Returns the examples on another device; without a copy if they are there already."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from .arrays import Contents
 from .errors import DataError, nearest
-from .images import read_images
-from .numpy_files import read_npy, read_npz
+from .formats.images import read_images
+from .formats.numpy_files import read_npy, read_npz
 from .tables import read_csv, read_parquet
 
 __all__ = ["READERS", "read_file"]

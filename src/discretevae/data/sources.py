@@ -9,7 +9,7 @@ import numpy as np
 from .arrays import examples_from_arrays
 from .downloads import RemoteFile, fetch, find
 from .examples import Examples
-from .idx import read_idx
+from .formats.idx import read_idx
 
 __all__ = ["DATASETS", "DatasetInfo", "is_available"]
 

@@ -11,10 +11,12 @@ from .binarize import BINARIZERS, Binarizer
 from .blocks import Blocks
 from .errors import DataError
 from .examples import Examples
+from .keys import Keys
+from .schema import Schema
 from .seeding import generator
 from .streams import Stream
 
-__all__ = ["Splits", "split", "stream_split"]
+__all__ = ["Splits", "part_rows", "split", "stream_split"]
 
 HELD_OUT = 10_000
 """The most examples to validate on, and the most to test on, where a file stays on disk."""
@@ -37,6 +39,8 @@ class Splits:
         likelihood: What describes the likelihood, where the data leave no choice: of the tokens
             of sentences, of the columns of a table.
         note: What was left out or cut in reading.
+        schema: What the source means; none where version 0.1.0 has read it.
+        keys: What belongs to each row of the source; `rows` of the examples points into it.
     """
 
     name: str
@@ -48,6 +52,13 @@ class Splits:
     originals: Examples | None = None
     likelihood: dict[str, Any] | None = None
     note: str = ""
+    schema: Schema | None = None
+    keys: Keys | None = None
+
+    @property
+    def log_volume(self) -> float:
+        """What log p(x) in the units of the source has beside that of x as it is here, in nats."""
+        return 0.0 if self.schema is None else self.schema.log_volume
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,6 +97,39 @@ def split(
     order = torch.randperm(len(examples), generator=generator("split", seed)).to(examples.x.device)
     train, valid, held_out = (examples.take(index) for index in order.split(sizes))
     return Splits(name, train, valid, held_out, classes)
+
+
+def part_rows(
+    count: int, parts: np.ndarray | None, validation: float, test: float, seed: int
+) -> list[np.ndarray]:
+    """Gives the rows to train, to validate and to test on, in random order.
+
+    Arguments:
+        count: How many rows there are.
+        parts: Which part each row belongs to, where the source says so: 0, 1 or 2. A part that
+            it lacks is drawn from those to train on.
+        validation: The fraction in [0, 1) to validate on.
+        test: The fraction in [0, 1) to test on.
+        seed: Which of the random splits.
+
+    Raises:
+        DataError: If a fraction is outside [0, 1), or a part that is asked for gets no row.
+
+    Example:
+        >>> parts = np.array([0, 0, 0, 0, 2])
+        >>> [len(rows) for rows in part_rows(5, parts, 0.25, 0.5, seed=1)]
+        [3, 1, 1]
+    """
+    order = torch.randperm(count, generator=generator("split", seed)).numpy()
+    if parts is None:
+        sizes = np.cumsum(_sizes(count, validation, test))
+        return np.split(order, sizes[:2])
+    of_part = [order[parts[order] == part] for part in range(3)]
+    asked = [fraction if not len(of_part[i]) else 0.0
+             for i, fraction in ((1, validation), (2, test))]  # fmt: skip
+    sizes = np.cumsum(_sizes(len(of_part[0]), *asked))
+    train, *drawn = np.split(of_part[0], sizes[:2])
+    return [train, *(np.concatenate(pair) for pair in zip(of_part[1:], drawn, strict=True))]
 
 
 def stream_split(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from discretevae.data import Batch, Batches, Examples, Splits, as_batch
-from discretevae.evaluation.bounds import Bounds, evaluate_bounds, evaluate_log_likelihood
+from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.code_health import CodeHealth, code_health
 from discretevae.evaluation.figure import NATS, Figure, mean_figure, ratio_figure
 from discretevae.likelihoods import Likelihood
@@ -91,6 +91,7 @@ class _Labelled:
             kept, BATCH, data.binarizer, seed=seed, epoch=0, shuffle=False, device=model.device
         )
         self.name, self.progress, self.labels = name, progress, kept.labels
+        self.log_volume = data.log_volume
 
     def __call__(self, what: str) -> Iterator[Tensor | Batch]:
         return iter(self.progress(self.batches, f"{what} ({self.name})"))
@@ -106,10 +107,11 @@ def _figures(
             model, batches("importance-weighted log-likelihood"), samples, generator
         )
         note = f"importance-weighted bound, {samples} samples"
-        figures["log_likelihood"] = mean_figure(values, note=note)
+        figures["log_likelihood"] = mean_figure(values + batches.log_volume, note=note)
     if model.enumerable:
         values = evaluate_log_likelihood(model, batches("exact log-likelihood"), None)
-        figures["exact_log_likelihood"] = mean_figure(values, note="sum over all codes")
+        note = "sum over all codes"
+        figures["exact_log_likelihood"] = mean_figure(values + batches.log_volume, note=note)
     figures |= _partition_figures(model)
     if batches.labels is not None:
         figures |= _accuracy(model, batches)
@@ -135,24 +137,27 @@ def _partition_figures(model: VAE) -> dict[str, Figure]:
 
 def _bound_figures(model: VAE, batches: _Labelled, generator: torch.Generator) -> dict[str, Figure]:
     bounds = evaluate_bounds(model, batches("ELBO"), generator)
+    elbo = bounds.elbo + batches.log_volume  # in the units of the source
     return {
-        "elbo": mean_figure(bounds.elbo),
-        "reconstruction": mean_figure(bounds.reconstruction),
+        "elbo": mean_figure(elbo),
+        "reconstruction": mean_figure(bounds.reconstruction + batches.log_volume),
         "kl": mean_figure(bounds.kl),
         "objective_gap": mean_figure(
             bounds.objective - bounds.elbo, note="trained surrogate − ELBO"
         ),
-        **_figures_of_dimensions(bounds, model.likelihood),
+        **_figures_of_dimensions(elbo, bounds.dimensions, model.likelihood),
     }
 
 
-def _figures_of_dimensions(bounds: Bounds, likelihood: Likelihood) -> dict[str, Figure]:
+def _figures_of_dimensions(
+    elbo: Tensor, dimensions: Tensor, likelihood: Likelihood
+) -> dict[str, Figure]:
     """What the ELBO, with its KL, means for each dimension that was observed."""
-    if not bool(bounds.dimensions.any()):
+    if not bool(dimensions.any()):
         return {}
-    unit, bits = likelihood.unit, -bounds.elbo.double() / math.log(2)
+    unit, bits = likelihood.unit, -elbo.double() / math.log(2)
     note = f"from −ELBO, its KL included, over all {unit}s that were observed"
-    per_dimension = ratio_figure(bits, bounds.dimensions, f"bits per {unit}", note)
+    per_dimension = ratio_figure(bits, dimensions, f"bits per {unit}", note)
     figures = {"bits_per_dimension": per_dimension}
     if likelihood.sequential:
         figures[f"bits_per_{unit}"] = per_dimension

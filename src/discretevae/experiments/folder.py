@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from discretevae.data.schema import Schema, schema_from_config
 from discretevae.experiments.yaml_files import as_yaml, read_yaml
 from discretevae.files import (
     NO_LINK,
@@ -57,6 +58,7 @@ ENTRIES = (
     "report.html",
     "samples.csv",
     "samples.png",
+    "schema.json",
     "scores.csv",
     "tensorboard",
     "config.yaml",
@@ -95,6 +97,11 @@ class Run:
     def config(self) -> Path:
         """The options as resolved, with seed and versions."""
         return self.folder / "config.yaml"
+
+    @property
+    def schema(self) -> Path:
+        """What the data mean, as they were read; runs of version 0.1.0 have none."""
+        return self.folder / "schema.json"
 
     @property
     def metrics(self) -> Path:
@@ -161,6 +168,26 @@ class Run:
         run.require_own_parts()
         return run
 
+    def write_schema(self, schema: Schema | None) -> None:
+        """Writes what the data mean; of a named set there is nothing to say."""
+        if schema is not None:
+            write_text(self.schema, json.dumps(schema.config(), indent=1) + "\n")
+
+    def read_schema(self) -> Schema | None:
+        """Reads what the data mean; none where nothing was written.
+
+        Raises:
+            RunError: If the file cannot be read as a schema.
+        """
+        if not self.schema.exists():
+            return None
+        try:
+            return schema_from_config(json.loads(self.schema.read_text(encoding="utf-8")))
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            raise RunError(
+                f"`{self.schema}` must hold a schema, got: {_in_short(error)}."
+            ) from None
+
     def require_own_parts(self) -> None:
         """Refuses a run a part of which is a link: what it points to is somebody else's.
 
@@ -170,8 +197,9 @@ class Run:
         require_no_links("RUN", *(self.folder / name for name in ENTRIES))
 
     def write_options(self, options: Mapping[str, Any]) -> None:
-        """Writes the options as resolved, with the versions."""
-        write_text(self.config, as_yaml({**options, "versions": versions()}))
+        """Writes the options as resolved, with the versions; a schema has a file of its own."""
+        kept = {name: value for name, value in options.items() if name != "schema"}
+        write_text(self.config, as_yaml({**kept, "versions": versions()}))
 
     def options(self) -> dict[str, Any]:
         """Reads the options back, without the versions.

@@ -22,17 +22,31 @@ class Data:
             argument.
         likelihood: bernoulli, continuous-bernoulli, gaussian, bernoulli-grey (cross-entropy on
             grey values, labelled as no likelihood), tokens (of sentences) or columns (of a table
-            of numbers, texts and missing cells); by default tokens for a .txt file, else bernoulli.
+            of numbers, texts and missing cells); by default bernoulli for a named data set or with
+            --stream, else what suits the data, as `discretevae inspect` says.
         binarize: fresh (a new Bernoulli draw each time), fixed (one draw), threshold, or none; by
             default fresh for the Bernoulli likelihood, none for the others.
         condition: What encoder, prior and decoder are told of each example: none, labels (its
             class), or context (an array `context` in a .npz file).
+        drop: Columns to leave out, with commas between them.
+        id: Columns that name the rows, with commas between them.
+        label: The column, or the array of an archive, that holds the labels.
+        numeric: Columns that are numbers, whatever they look like, with commas between them.
+        categorical: Columns whose cells are names, with commas between them.
+        date: Columns that are dates, with commas between them.
+        na_values: What a cell without a value may say besides, with commas between them.
+        header: Whether the first line of a file names the columns: auto, yes or no.
+        delimiter: What stands between cells: a sign, or tab.
+        decimal: The decimal sign, a point or a comma.
+        layout: Of images in an array: auto, channels-first or channels-last.
+        levels: The number that stands for 1: 255 for bytes, 65535 for 16 bits.
+        splits: auto takes parts called train, val and test as they are, pool splits by seed.
+        size: The side to which images of several sizes are scaled and cut.
+        strict: Refuse what would else be counted and left out.
         column: Of sentences, in a .csv or .parquet file.
         pieces: Size of a vocabulary of pieces of words; by default tokens are characters.
         sentence_length: Most tokens of a sentence, longer ones are cut and counted; by default
             those of the longest.
-        categorical: Columns of a table whose numbers are names, with commas between them.
-        numeric: Columns of a table that are numbers though they hold two different ones.
         validation: Fraction of the training examples held out to decide when to stop.
         test: Fraction held out for the report, where the data bring no test set.
         limit: Most examples to take of each part, for a quick try.
@@ -46,11 +60,24 @@ class Data:
     )
     binarize: str | None = named(None, "data:BINARIZERS")
     condition: str = named("none", "data:CONDITIONS")
+    drop: str | None = None
+    id: str | None = None
+    label: str | None = None
+    numeric: str | None = None
+    categorical: str | None = None
+    date: str | None = None
+    na_values: str | None = None
+    header: str = "auto"
+    delimiter: str | None = None
+    decimal: str | None = None
+    layout: str = "auto"
+    levels: int | None = None
+    splits: str = "auto"
+    size: int | None = None
+    strict: bool = False
     column: str | None = None
     pieces: int | None = None
     sentence_length: int | None = None
-    categorical: str | None = None
-    numeric: str | None = None
     validation: float = 0.1
     test: float = 0.1
     limit: int | None = None

@@ -5,14 +5,21 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from discretevae.experiments.build_data import FORMATS, is_named, resolve_binarize
+from discretevae.data import ReadingOptions, Splits
+from discretevae.experiments.build_data import (
+    FORMATS,
+    completed,
+    is_named,
+    load_data,
+    resolve_binarize,
+)
 from discretevae.experiments.build_model import MODELS, build_estimator, build_network
 from discretevae.experiments.recipe import Recipe
 from discretevae.models.coded import KINDS
 from discretevae.names import require_names, resolve
 from discretevae.training.module import require_unweighted
 
-__all__ = ["resolve_recipe"]
+__all__ = ["resolve_recipe", "resolve_with_data"]
 
 TEXT = ".txt"
 USUAL = {field.name: field.default for field in fields(Recipe)}
@@ -21,13 +28,58 @@ USUAL = {field.name: field.default for field in fields(Recipe)}
 def resolve_recipe(recipe: Recipe) -> Recipe:
     """Names what `auto` and options left out stand for; refuses what does not go together.
 
-    Nothing is loaded, so that a mistake shows before a download.
+    Nothing is loaded, so that a mistake shows before a download. Where the likelihood is that of a
+    file not read yet, the recipe stays as it is, and what goes with no likelihood is refused.
 
     Raises:
         ValueError: Naming the option, what it must be, and what was given.
     """
     require_names(recipe)
-    recipe = replace(recipe, likelihood=_likelihood(recipe))
+    _require_read(recipe)
+    likelihood = _likelihood(recipe)
+    if likelihood is None:
+        _require_possible(recipe)
+        return recipe
+    return _resolved(replace(recipe, likelihood=likelihood))
+
+
+def resolve_with_data(recipe: Recipe) -> tuple[Recipe, Splits]:
+    """Resolves a recipe and loads its data, which name the likelihood where it does not.
+
+    Raises:
+        ValueError: As `resolve_recipe`, or if the data cannot be used.
+    """
+    recipe = resolve_recipe(recipe)
+    data = load_data(recipe)
+    if recipe.likelihood is not None or data.schema is None:
+        return recipe, data
+    recipe = resolve_recipe(replace(recipe, likelihood=data.schema.likelihood))
+    return recipe, completed(data, recipe)
+
+
+def _require_possible(recipe: Recipe) -> None:
+    """Refuses what goes with no likelihood that the data may turn out to have."""
+    errors = []
+    for likelihood in sorted(("bernoulli", *FORMATS), key=lambda name: name != _expected(recipe)):
+        try:
+            _resolved(replace(recipe, likelihood=likelihood))
+            return
+        except ValueError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _require_read(recipe: Recipe) -> None:
+    """Refuses what is said of the reading of data that are not read by a schema."""
+    said = ReadingOptions.from_options(recipe.as_dict()).config()
+    of_formats = {name for found in FORMATS.values() for name in found.takes}
+    for name in said.keys() - of_formats if recipe.stream or is_named(recipe.data) else ():
+        raise ValueError(
+            f"`{name}` must go with a file or folder, without --stream, got {said[name]!r}."
+        )
+
+
+def _resolved(recipe: Recipe) -> Recipe:
     recipe = replace(recipe, network=recipe.network or _usual_network(recipe))
     _require_taken(recipe, "model", {name: kind.options for name, kind in MODELS.items()})
     _require_taken(recipe, "likelihood", {name: found.takes for name, found in FORMATS.items()})
@@ -50,9 +102,17 @@ def resolve_recipe(recipe: Recipe) -> Recipe:
     return replace(recipe, estimator=name, samples=getattr(estimator, "samples", None))
 
 
-def _likelihood(recipe: Recipe) -> str:
-    text = str(recipe.data).lower().endswith(TEXT)
-    return recipe.likelihood or ("tokens" if text else "bernoulli")
+def _likelihood(recipe: Recipe) -> str | None:
+    """What is asked for; none where the data are to be read first."""
+    if recipe.likelihood is not None:
+        return recipe.likelihood
+    if recipe.binarize not in (None, "none"):
+        return "bernoulli"
+    return _expected(recipe) if recipe.stream or is_named(recipe.data) else None
+
+
+def _expected(recipe: Recipe) -> str:
+    return "tokens" if str(recipe.data).lower().endswith(TEXT) else "bernoulli"
 
 
 def _usual_network(recipe: Recipe) -> str:

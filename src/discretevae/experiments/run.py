@@ -50,6 +50,7 @@ def run_experiment(recipe: Recipe, data: Splits, run: Run) -> None:
     with held(run.folder):
         if not run.config.exists():
             Run.create(run.folder, recipe.as_dict(), overwrite=False)
+            run.write_schema(data.schema)
         run.remove_leftovers()
         prepared = build(recipe, data, run.folder, resume=True, progress_bar=False)
         prepared.fit()

@@ -1,5 +1,6 @@
 """Examples to look at, and conditions to sample under."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from discretevae.data import DATASETS, Examples, Splits, class_context, generator, num_classes
-from discretevae.data.numpy_files import read_array
-from discretevae.experiments.build_data import binarizer_of, load_data, read_alike
+from discretevae.data import (
+    Examples,
+    Keys,
+    Schema,
+    Splits,
+    class_context,
+    generator,
+    num_classes,
+)
+from discretevae.data.formats.numpy_files import read_array
+from discretevae.experiments.build_data import (
+    binarizer_of,
+    is_named,
+    load_again,
+    load_data,
+    loaded_alike,
+)
 from discretevae.experiments.recipe import Recipe
 from discretevae.models import VAE
 from discretevae.names import shorten
@@ -30,31 +45,38 @@ CONTEXTS = 8
 
 
 class Shown(NamedTuple):
-    """Examples to look at: as they were given, and as the model sees them."""
+    """Examples to look at: as they were given, as the model sees them, and which they are."""
 
     originals: Examples
     examples: Examples
+    keys: Keys | None = None
 
 
-def shown_for(recipe: Recipe, data: str | None, model: VAE) -> Shown:
+def shown_for(recipe: Recipe, schema: Schema | None, data: str | None, model: VAE) -> Shown:
     """Loads examples to look at: those held out from the run or a named set, or a whole file.
 
-    A file is read by what the model knows of its data: its words, or its columns.
+    A file is read by the schema of the run, or else by what the model knows of its data.
     """
-    if data is None or data in DATASETS:
-        return shown(load_data(replace(recipe, data=data or recipe.data)))
-    originals = _conditioned_alike(read_alike(data, recipe, model), recipe)
+    if data is None:
+        return shown(load_again(recipe, schema))
+    if is_named(data):
+        return shown(load_data(replace(recipe, data=data)))
+    loaded = loaded_alike(data, recipe, schema, model)
+    for note in loaded.notes:
+        print(f"{data}: {note}", file=sys.stderr)
+    originals = _conditioned_alike(loaded.examples, recipe, schema)
     stream = generator("file", recipe.seed)
-    return Shown(originals, binarizer_of(recipe).prepare_evaluation(originals, stream))
+    seen = binarizer_of(recipe).prepare_evaluation(originals, stream)
+    return Shown(originals, seen, loaded.keys)
 
 
-def _conditioned_alike(examples: Examples, recipe: Recipe) -> Examples:
+def _conditioned_alike(examples: Examples, recipe: Recipe, schema: Schema | None) -> Examples:
     """Gives the examples of a file the contexts that the run's data have."""
     if recipe.condition != "labels":
         return examples if recipe.condition == "context" else replace(examples, context=None)
     if examples.labels is None:
         raise ValueError("`data` must have labels for a model conditioned on them, got none.")
-    classes = num_classes(load_data(recipe))
+    classes = num_classes(load_again(recipe, schema))
     return replace(examples, context=class_context(examples.labels, classes, "`data`: labels"))
 
 
@@ -65,7 +87,7 @@ class Contexts(NamedTuple):
     names: Sequence[str]
 
 
-def contexts_for(recipe: Recipe, given: str | None, model: VAE) -> Contexts:
+def contexts_for(recipe: Recipe, schema: Schema | None, given: str | None, model: VAE) -> Contexts:
     """Reads a context as the command line has it: a class, or a .npy file.
 
     Raises:
@@ -77,7 +99,7 @@ def contexts_for(recipe: Recipe, given: str | None, model: VAE) -> Contexts:
         return Contexts([None], [""])
     if given is not None and given.endswith(".npy"):
         return _contexts_of_file(given, model.context_shape)
-    data = load_data(recipe)
+    data = load_again(recipe, schema)
     if recipe.condition != "labels":
         if given is not None:
             raise ValueError(f"`context` must be a .npy file, got {given!r}.")
@@ -127,7 +149,14 @@ def _contexts_of_file(path: str, shape: tuple[int, ...]) -> Contexts:
 def shown(data: Splits) -> Shown:
     """Gives the test examples, or the training ones where there are none."""
     if len(data.test):
-        return Shown(data.test if data.originals is None else data.originals, data.test)
+        originals = data.test if data.originals is None else data.originals
+        return Shown(originals, data.test, _keys_of(data, data.test))
     stream = generator("observed", 0)
     seen = data.train.take(slice(None))
-    return Shown(seen, data.binarizer.prepare_evaluation(seen, stream))
+    return Shown(seen, data.binarizer.prepare_evaluation(seen, stream), _keys_of(data, seen))
+
+
+def _keys_of(data: Splits, examples: Examples) -> Keys | None:
+    if data.keys is None or examples.rows is None:
+        return None
+    return data.keys.take(examples.rows)

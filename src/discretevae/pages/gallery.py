@@ -109,7 +109,8 @@ def _rows(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
 @torch.no_grad()
 def draw_reconstructions(path: Path, model: VAE, look: Shown, count: int, seed: int = 0) -> None:
     """Draws the tutorial's first picture: inputs, their draws, and both decoded again."""
-    x, drawn = (part.values(slice(0, count)).to(model.device) for part in look)
+    parts = look.originals, look.examples
+    x, drawn = (part.values(slice(0, count)).to(model.device) for part in parts)
     context = _context(look.examples, slice(0, count), model)
     p = model.decode(model.encode(drawn, context=context), context)
     with torch.random.fork_rng(devices=[]):  # distributions take no generator

@@ -14,7 +14,7 @@ from discretevae.data import Splits
 from discretevae.experiments.build_data import load_data
 from discretevae.experiments.folder import Run, require_no_links
 from discretevae.experiments.recipe import Recipe
-from discretevae.experiments.resolve import resolve_recipe
+from discretevae.experiments.resolve import resolve_recipe, resolve_with_data
 from discretevae.experiments.run import build, run_experiment
 from discretevae.files import read_text, write_text
 from discretevae.names import require_count
@@ -98,7 +98,9 @@ def compare_estimators(
     _require_names(estimators, seeds, seconds)
     settings = {name: _settings(recipe, name) for name in estimators}
     plan = _Plan.open(Path(folder), recipe, seconds)
-    data = load_data(next(iter(settings.values())))
+    first, data = resolve_with_data(next(iter(settings.values())))
+    likelihood = first.likelihood
+    settings = {n: resolve_recipe(replace(r, likelihood=likelihood)) for n, r in settings.items()}
     for resolved in settings.values():
         build(resolved, data)  # whatever is wrong shows before anything is trained
     plan.write()
@@ -145,7 +147,8 @@ class _Plan:
                 require_count(name, epochs)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"`{plan.path}` must hold a comparison's plan: {error}.") from None
-        for name in {**stored, **shared}:
+        stored = {**{k: v for k, v in Recipe().as_dict().items() if k in shared}, **stored}
+        for name in {**stored, **shared}:  # an older plan lacks what came later
             if stored.get(name) != shared.get(name):
                 raise ValueError(
                     f"`{name}` must stay as the comparison in {str(folder)!r} has it "

@@ -1,0 +1,67 @@
+"""The gaps of a table filled, and nothing else of it touched."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from .dates import EPOCH
+from .fields import CategoryField, DateField, Field, NumberField, category_text
+from .formats.raw import RawColumn, RawTable
+from .missing import Marks
+from .table_schema import TableSchema
+
+__all__ = ["filled"]
+
+
+def filled(
+    table: RawTable, schema: TableSchema, x: Float[Tensor, "n F"]
+) -> tuple[dict[str, list[Any]], int]:
+    """Gives the columns of a table with its missing cells filled, and how many they were.
+
+    Every cell that is there comes as it came, also one that could not be read; only cells
+    without a value are filled, in the style of their column.
+
+    Arguments:
+        table: As it was read.
+        schema: What it means.
+        x: Its rows with all cells, as a model gives them.
+
+    Example:
+        >>> import torch
+        >>> from discretevae.data.formats.raw import RawColumn
+        >>> table = RawTable("t", "t", {"a": RawColumn.of("a", ["1.50", "?", "4", "9"])})
+        >>> filled(table, TableSchema.learn(table), torch.tensor([[1.5], [2.25], [4.0], [9.0]]))
+        ({'a': ['1.50', '2.25', '4', '9']}, 1)
+    """
+    columns = {name: column.cells() for name, column in table.columns.items()}
+    marks, place, count = Marks(schema.reading.na_values), 0, 0
+    for field in schema.fields_in(table):
+        column = table.columns[field.name]
+        gaps = [field.missing(cell, marks) for cell in column.values]
+        rows = column.spread(np.array(gaps)).nonzero()[0]
+        values = x[:, place].double().numpy()
+        for row in rows:
+            columns[field.name][row] = _cell(field, column, float(values[row]), table.typed)
+        place += len(field.columns)
+        count += len(rows)
+    return columns, count
+
+
+def _cell(field: Field, column: RawColumn, value: float, typed: bool) -> Any:
+    """A cell as its source would have it: text of a file, or of the type of the column."""
+    if not typed:
+        return field.text(value)
+    if isinstance(field, NumberField):
+        return value + field.origin
+    if isinstance(field, CategoryField):
+        text = field.text(value)
+        return next((cell for cell in column.values if category_text(cell) == text), text)
+    if isinstance(field, DateField):
+        known = next(cell for cell in column.values if cell is not None)
+        if isinstance(known, str):
+            return field.text(value)
+        moment = EPOCH + np.timedelta64(round((value + field.origin) * 86400), "s").item()
+        return moment if hasattr(known, "hour") else moment.date()
+    return field.text(value)

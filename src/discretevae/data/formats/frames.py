@@ -1,0 +1,106 @@
+"""Data frames: of pandas, and of others by the interchange protocol."""
+
+import sys
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from .raw import Note, RawColumn, RawTable, with_names_of_their_own
+
+__all__ = ["is_frame", "read_frame"]
+
+
+def is_frame(data: object) -> bool:
+    """Tells whether an object is a data frame.
+
+    Example:
+        >>> import pandas
+        >>> is_frame(pandas.DataFrame({"a": [1]})), is_frame([[1]])
+        (True, False)
+    """
+    return hasattr(data, "__dataframe__") or hasattr(data, "__arrow_c_stream__")
+
+
+def read_frame(frame: Any) -> RawTable:
+    """Returns the table in a data frame, each cell in its type; an index of names comes first.
+
+    Raises:
+        DataError: If it holds no cell, or needs pyarrow, which is not installed.
+    """
+    pandas = sys.modules.get("pandas")  # who has a data frame of it has loaded it
+    if pandas is not None and isinstance(frame, pandas.DataFrame):
+        return _read_pandas(frame)
+    try:
+        import pyarrow
+    except ImportError:
+        raise DataError(
+            f"`data`: to read a {type(frame).__name__}, install discretevae[tables]."
+        ) from None
+    from .parquet import table_of_arrow
+
+    table = (
+        pyarrow.table(frame)
+        if hasattr(frame, "__arrow_c_stream__")
+        else pyarrow.interchange.from_dataframe(frame)
+    )
+    return table_of_arrow(table, "`data`", "data")
+
+
+def _read_pandas(frame: Any) -> RawTable:
+    import pandas
+
+    if not frame.shape[0] or not frame.shape[1]:
+        raise DataError("`data` must hold at least one row of one cell, got none.")
+    names = [str(name) for name in frame.columns]
+    series = [frame.iloc[:, i] for i in range(len(names))]
+    if not isinstance(frame.index, pandas.RangeIndex):
+        index = frame.index.to_frame(index=False)
+        names = [str(n) if n is not None else "" for n in frame.index.names] + names
+        series = [index.iloc[:, i] for i in range(index.shape[1])] + series
+    nested = [n for n, s in zip(names, series, strict=True) if _is_nested(s)]
+    kept = [(n, s) for n, s in zip(names, series, strict=True) if n not in nested]
+    if not kept:
+        raise DataError("`data` must have columns of single values, got objects alone.")
+    names, series = [list(part) for part in zip(*kept, strict=True)]
+    categories = [n for n, s in zip(names, series, strict=True) if str(s.dtype) == "category"]
+    raw = [RawColumn.of(name, _cells(column)) for name, column in zip(names, series, strict=True)]
+    columns, notes = with_names_of_their_own(raw)
+    if nested:
+        notes.append(Note(f"left out: {', '.join(nested)} (objects, not single values)"))
+    return RawTable(
+        "`data`",
+        "data",
+        columns,
+        typed=True,
+        categories=frozenset(categories),
+        notes=tuple(notes),
+        native=frame,
+    )
+
+
+def _is_nested(column: Any) -> bool:
+    return column.dtype == object and not all(
+        isinstance(cell, (str, bool, int, float, Decimal, date, np.generic, type(None)))
+        or type(cell).__name__ in ("NAType", "NaTType", "Period", "Interval")
+        for cell in column.tolist()
+    )
+
+
+def _cells(column: Any) -> list[Any]:
+    missing = column.isna().to_numpy()
+    return [
+        None if gone else _plain(cell)
+        for cell, gone in zip(column.tolist(), missing.tolist(), strict=True)
+    ]
+
+
+def _plain(cell: Any) -> Any:
+    """A type of Python for one of NumPy or pandas; what has no number or text stays as it is."""
+    if isinstance(cell, np.generic):
+        return cell.item()
+    if hasattr(cell, "to_pydatetime"):
+        return cell.to_pydatetime(warn=False)
+    return str(cell) if type(cell).__name__ in ("Interval", "Period") else cell

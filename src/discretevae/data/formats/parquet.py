@@ -1,0 +1,72 @@
+"""Tables in Parquet."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DataError
+from .raw import Note, RawColumn, RawTable, with_names_of_their_own
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["INDEX", "read_parquet_table", "table_of_arrow"]
+
+INDEX = "__index_level_"
+"""How pandas stores the index of a data frame."""
+
+
+def read_parquet_table(path: Path) -> RawTable:
+    """Returns the table in a Parquet file, each cell in its type.
+
+    Raises:
+        DataError: If it is damaged or holds no row, or pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise DataError(f"{path}: to read Parquet, install discretevae[tables].") from None
+    try:
+        table = pyarrow.parquet.read_table(path, partitioning=None)
+    except (pyarrow.ArrowException, OSError):
+        raise DataError(f"{path} must be a whole Parquet file, got one damaged.") from None
+    return table_of_arrow(table, str(path), path.stem)
+
+
+def table_of_arrow(table: "pyarrow.Table", where: str, name: str) -> RawTable:
+    """Takes the columns of an Arrow table; the index of a data frame comes last there."""
+    import pyarrow
+
+    if not table.num_rows or not table.num_columns:
+        raise DataError(f"{where} must hold at least one row of cells, got none.")
+    kept, nested, categories = [], [], []
+    for title, column in zip(table.column_names, table.columns, strict=True):
+        if pyarrow.types.is_nested(column.type) or pyarrow.types.is_binary(column.type):
+            nested.append(title)
+            continue
+        if pyarrow.types.is_dictionary(column.type):
+            categories.append(title)
+        kept.append(RawColumn.of(title, map(_cell, column.to_pylist())))
+    if not kept:
+        raise DataError(f"{where} must hold columns of single values, got lists and bytes alone.")
+    columns, notes = with_names_of_their_own(kept)
+    if nested:
+        notes.append(Note(f"left out: {', '.join(nested)} (lists or bytes, not single values)"))
+    return RawTable(
+        where,
+        name,
+        columns,
+        typed=True,
+        categories=frozenset(categories),
+        notes=tuple(notes),
+        native=table,
+    )
+
+
+def _cell(cell: object) -> object:
+    """NaN is a missing cell; a type of NumPy is that of Python."""
+    if isinstance(cell, np.generic):
+        cell = cell.item()
+    return None if cell != cell else cell

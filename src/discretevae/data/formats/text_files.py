@@ -1,0 +1,78 @@
+"""How a file of text is encoded, and its lines."""
+
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from ..sizes import require_honest_size
+from .raw import Note
+
+__all__ = ["encoding_of", "open_text", "read_lines"]
+
+BLOCK = 2**20
+MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+CONTROLS = bytes({*range(32)} - {*b"\t\n\r\f\x1a"}) + b"\x7f"
+
+
+def encoding_of(path: Path) -> tuple[str, list[Note]]:
+    """Finds the encoding of a file: UTF-8, UTF-16 with its mark, else Windows-1252.
+
+    Raises:
+        DataError: If it is no text.
+    """
+    with _open(path) as file:
+        mark = file.read(2)
+    if mark in MARKS:
+        return MARKS[mark], [Note("read as UTF-16")]
+    decoder, utf8, controls = codecs.getincrementaldecoder("utf-8")(), True, 0
+    total, packed = 0, path.stat().st_size
+    with _open(path) as file:
+        while block := file.read(BLOCK):
+            total += len(block)
+            require_honest_size(path, total, packed)
+            controls += len(block) - len(block.translate(None, CONTROLS))
+            try:
+                utf8 and decoder.decode(block)
+            except UnicodeDecodeError:
+                utf8 = False
+    if controls:
+        raise DataError(f"{path} must be a table as text in UTF-8, got other content.")
+    if utf8:
+        return "utf-8-sig", []
+    try:
+        with open_text(path, "cp1252") as file:
+            while file.read(BLOCK):
+                pass
+    except UnicodeDecodeError:
+        raise DataError(f"{path} must be a table as text in UTF-8, got other content.") from None
+    return "cp1252", [Note("not in UTF-8: read as Windows-1252")]
+
+
+def read_lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
+    """Iterates over the lines of a file, counted from 1, without their ends."""
+    with open_text(path, encoding, newline=None) as file:
+        yield from ((number, line.rstrip("\n")) for number, line in enumerate(file, 1))
+
+
+@contextmanager
+def open_text(path: Path, encoding: str, newline: str | None = "") -> Iterator[io.TextIOWrapper]:
+    """Opens a file of text, unpacked where it is gzipped.
+
+    Raises:
+        DataError: If it is damaged.
+    """
+    try:
+        with _open(path) as file, io.TextIOWrapper(file, encoding, newline=newline) as text:
+            yield text
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise DataError(f"{path} must be a whole gzip file, got one damaged.") from None
+
+
+def _open(path: Path) -> Any:
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")

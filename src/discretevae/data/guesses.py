@@ -1,0 +1,242 @@
+"""What a column of a table is taken for, where nobody says."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from discretevae.schema.columns import BinaryColumn, CategoricalColumn, NumericColumn
+
+from .dates import calendar_parts, find_date_style
+from .errors import DataError
+from .fields import CategoryField, DateField, Field, NumberField, category_text
+from .formats.raw import RawColumn, RawTable
+from .missing import Marks
+from .numbers import POINT, NumberStyle, find_style
+from .reading import ReadingOptions
+
+__all__ = ["FEW", "LeftOut", "field_of"]
+
+FEW = 20
+"""Rows below which nothing is concluded from all of them being different."""
+LARGEST = float(np.finfo(np.float32).max)
+MOST_CATEGORIES = 1000
+UNIQUE = 0.5
+"""The share of different texts above which they are no categories."""
+ID_NAMES = re.compile(
+    r"(?:^|[_\s.-])(?:id|idx|index|key|uuid|guid|rowid|rownames?|row|no|nr)$|^(?:id|no|nr)[_\s.-]",
+    re.IGNORECASE,
+)
+CAMEL = re.compile(r"[a-z](?:Id|ID)$")
+
+
+class LeftOut(NamedTuple):
+    """A column that no model sees.
+
+    Arguments:
+        name: Of the column.
+        why: In words.
+        option: What would keep it.
+        is_id: Whether it names the rows.
+    """
+
+    name: str
+    why: str
+    option: str = ""
+    is_id: bool = False
+
+
+def field_of(
+    table: RawTable,
+    column: RawColumn,
+    rows: Int[np.ndarray, " t"],
+    reading: ReadingOptions,
+    marks: Marks,
+) -> Field | LeftOut:
+    """Finds out what a column holds, and learns it from the training rows.
+
+    Arguments:
+        table: That the column is of.
+        column: The column.
+        rows: Those to train on.
+        reading: What the user says.
+        marks: Of missing cells.
+
+    Raises:
+        DataError: If the user calls numbers or dates what are none.
+    """
+    name, said = column.name, reading.named.get(column.name)
+    if said == "drop":
+        return LeftOut(name, "as asked")
+    if said == "id":
+        return LeftOut(name, "names the rows", is_id=True)
+    counts = column.counts(rows)
+    there = [i for i in counts.nonzero()[0] if not marks.missing(column.values[i])]
+    cells, often = [column.values[place] for place in there], counts[there]
+    if not cells:
+        empty = all(map(marks.missing, column.values))
+        return LeftOut(name, "no cell" if empty else "no cell in the training rows")
+    if all(isinstance(cell, bool) for cell in cells) and said is None:
+        return CategoryField(name, BinaryColumn(name, ("False", "True")))
+    if said == "categorical" or (said is None and name in table.categories):
+        return _categories(name, cells)
+    if said == "date":
+        return _dates(table, column, cells, often, marks, asked=True)
+    if said is None and (found := _id(table, column, cells, often)):
+        return found
+    if (style := _number_style(table, cells, marks, reading)) is not None or said == "numeric":
+        return _numbers(table, column, cells, often, style or POINT, marks, said == "numeric")
+    if find_date_style([c for c in cells if not marks.missing(c, in_numbers=True)]) is not None:
+        return _dates(table, column, cells, often, marks, asked=False)
+    return _texts(table, column, cells, often)
+
+
+def _id(
+    table: RawTable, column: RawColumn, cells: Sequence[Any], often: np.ndarray
+) -> LeftOut | None:
+    """Whether a column names the rows: all cells differ, and count up or are called so."""
+    name, whole = column.name, len(column.values) == table.rows
+    if name == "" or (name.lower().startswith("unnamed: ") and whole):
+        return LeftOut(name, "numbers or names of the rows", "--numeric ''", is_id=True)
+    if not whole or table.rows < FEW:
+        return None
+    called = bool(ID_NAMES.search(name) or CAMEL.search(name))
+    numbers = [POINT.number(cell) for cell in column.values]
+    if None in numbers:
+        texts = not any(isinstance(cell, float) for cell in cells)
+        alike = called and texts and find_date_style(list(cells)) is None
+        why = "as many values as rows"
+        return LeftOut(name, why, f"--categorical {name}", is_id=True) if alike else None
+    values = np.array(numbers, np.float64)
+    if not bool((values == np.floor(values)).all()):
+        return None
+    counts_up = values[0] in (0, 1) and bool((np.diff(values) == 1).all())
+    first = next(iter(table.columns)) == name
+    if called or (counts_up and first and len(table.columns) > 1):
+        why = "counts the rows" if counts_up else "as many values as rows"
+        return LeftOut(name, why, f"--numeric {name}", is_id=True)
+    return None
+
+
+def _number_style(
+    table: RawTable, cells: Sequence[Any], marks: Marks, reading: ReadingOptions
+) -> NumberStyle | None:
+    cells = [cell for cell in cells if not marks.missing(cell, in_numbers=True)]
+    typed = [cell for cell in cells if not isinstance(cell, str)]
+    if table.typed:
+        numbers = [cell for cell in typed if POINT.number(cell) is not None]
+        # Text of digits in a typed source is text: 007 is no number there.
+        return POINT if cells and len(numbers) == len(cells) else _styled(cells)
+    decimal = reading.decimal or (table.dialect.decimal if table.dialect else None)
+    return find_style([cell for cell in cells if isinstance(cell, str)], decimal)
+
+
+def _styled(cells: Sequence[Any]) -> NumberStyle | None:
+    """A typed source has numbers as text where they have signs that no type can hold."""
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    if len(texts) < len(cells):
+        return None
+    style = find_style(texts)
+    return style if style and (style.thousands or style.before or style.after) else None
+
+
+def _numbers(
+    table: RawTable,
+    column: RawColumn,
+    cells: Sequence[Any],
+    often: np.ndarray,
+    style: NumberStyle,
+    marks: Marks,
+    asked: bool,
+) -> Field | LeftOut:
+    name = column.name
+    read = [style.number(cell) for cell in cells]
+    known = [
+        (number, int(count)) for number, count in zip(read, often, strict=True)
+        if number is not None and abs(number) <= LARGEST
+    ]  # fmt: skip
+    if not known:
+        place = f"{table.where}, column '{name}'"
+        raise DataError(f"{place}: must hold numbers for `numeric`, got {cells[0]!r}.")
+    values, weights = (np.array(part, np.float64) for part in zip(*known, strict=True))
+    different = np.unique(values).tolist()
+    if len(different) == 1 and not asked:
+        return LeftOut(name, f"{_short(cells[0])} in every row", f"--numeric {name}")
+    if len(different) == 2 and not asked:
+        texts = category_text(different[0]), category_text(different[1])
+        return CategoryField(name, BinaryColumn(name, texts), style)
+    origin = _origin(values)
+    column_of, whole = _standard(name, values - origin, weights), bool((values % 1 == 0).all())
+    return NumberField(name, column_of, style, origin, whole)
+
+
+def _origin(values: np.ndarray) -> float:
+    """What to take from numbers that float32 would not tell apart: their middle."""
+    rounding = np.abs(values - values.astype(np.float32)).max()
+    return float(np.round(np.median(values))) if rounding > 1e-3 * values.std() else 0.0
+
+
+def _standard(name: str, values: np.ndarray, weights: np.ndarray) -> NumericColumn:
+    values = values.astype(np.float32).astype(np.float64)
+    mean = float(np.average(values, weights=weights))
+    scale = float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
+    return NumericColumn(name, mean, scale if scale > 0 else 1.0)
+
+
+def _dates(
+    table: RawTable,
+    column: RawColumn,
+    cells: Sequence[Any],
+    often: np.ndarray,
+    marks: Marks,
+    asked: bool,
+) -> Field | LeftOut:
+    name = column.name
+    kept = [i for i, cell in enumerate(cells) if not marks.missing(cell, in_numbers=True)]
+    style = find_date_style([cells[i] for i in kept], share=0.5 if asked else 0.9)
+    if style is None:
+        place = f"{table.where}, column '{name}'"
+        raise DataError(f"{place}: must hold dates for `date`, got {cells[0]!r}.")
+    found = [(style.days(cells[i]), int(often[i])) for i in kept]
+    known = [(days, count) for days, count in found if days is not None]
+    days, weights = (np.array(part, np.float64) for part in zip(*known, strict=True))
+    if len(np.unique(days)) == 1 and not asked:
+        return LeftOut(name, f"{_short(cells[0])} in every row", f"--date {name}")
+    origin = float(np.floor(days.min()))
+    parts = calendar_parts(np.repeat(days, weights.astype(int)))
+    return DateField(name, _standard(name, days - origin, weights), style, origin, parts)
+
+
+def _texts(
+    table: RawTable, column: RawColumn, cells: Sequence[Any], often: np.ndarray
+) -> Field | LeftOut:
+    name, different, total = column.name, len(set(map(category_text, cells))), int(often.sum())
+    if different == 1:
+        return LeftOut(name, f"{_short(cells[0])} in every row", f"--categorical {name}")
+    if different > FEW and (different > UNIQUE * total or different > MOST_CATEGORIES):
+        every = len(column.values) == table.rows
+        why = "as many texts as rows" if every else f"{different:,} texts in {total:,} rows"
+        return LeftOut(name, why, f"--categorical {name}", is_id=every and _single_words(cells))
+    return _categories(name, cells)
+
+
+def _single_words(cells: Sequence[Any]) -> bool:
+    return not any(" " in str(cell).strip() for cell in cells[:100])
+
+
+def _categories(name: str, cells: Sequence[Any]) -> Field:
+    texts = sorted(set(map(category_text, cells)))
+    if all(isinstance(cell, bool) for cell in cells):
+        texts = ["False", "True"]
+    numbers = [POINT.number(text) for text in texts]
+    if None not in numbers:
+        texts = [text for _, text in sorted(zip(numbers, texts, strict=True))]
+    kind = BinaryColumn if len(texts) == 2 else CategoricalColumn
+    return CategoryField(name, kind(name, tuple(texts)))
+
+
+def _short(cell: Any) -> str:
+    text = category_text(cell)
+    return repr(text if len(text) <= 20 else text[:19] + "…")

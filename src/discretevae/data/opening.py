@@ -1,0 +1,338 @@
+"""From a path or an object to a source as it is, and to what it means."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .array_schema import ArraySchema
+from .errors import DataError, nearest, unknown_name
+from .formats.delimited import looks_like_table, read_delimited
+from .formats.images import ENDINGS as IMAGES
+from .formats.images import ImageFolder, find_images, read_pictures
+from .formats.numpy_files import read_arrays
+from .formats.objects import read_object
+from .formats.parquet import read_parquet_table
+from .formats.raw import SPLIT, Note, RawColumn, RawTable, part_of
+from .formats.raw_array import RawArray
+from .formats.raw_text import RawText, read_text_lines, text_of_table
+from .numbers import POINT
+from .reading import GUESS, ReadingOptions
+from .schema import Loaded, Rows, Schema
+from .sentence_schema import SentenceSchema
+from .table_schema import LABELS, TableSchema
+
+__all__ = ["ENDINGS", "Source", "learn_schema", "open_source", "read_by", "source_parts"]
+
+Source = RawTable | RawArray | RawText
+
+TEXTS = ("text", "sentence")
+"""What a column of sentences may be called, where none is named."""
+WORDS = 4
+"""Words that a cell has on average in a column of sentences."""
+OF_NUMBERS = ("bernoulli", "bernoulli-grey", "continuous-bernoulli", "gaussian")
+PIXELS = 64
+WIDE = 256
+"""Columns of numbers beyond which a table is taken for an array."""
+
+_TABLES: dict[str, Callable[[Path, ReadingOptions], Source]] = {
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".data", ".dat"), read_delimited),
+    **dict.fromkeys((".parquet", ".pq"), lambda path, _: read_parquet_table(path)),
+    **dict.fromkeys((".npy", ".npz"), lambda path, reading: read_arrays(path, reading.label)),
+}
+ENDINGS = (".txt", *_TABLES)
+HINTS = {
+    ".xlsx": "save the sheet as .csv",
+    ".xls": "save the sheet as .csv",
+    ".json": "write it as .csv: pandas.read_json(…).to_csv(…, index=False)",
+    ".jsonl": "write it as .csv: pandas.read_json(…, lines=True).to_csv(…, index=False)",
+    ".pkl": "write it as .parquet or .npz: a pickle may run any program",
+    ".pt": "write it as .npy: numpy.save(…, tensor.numpy())",
+    ".pth": "write it as .npy: numpy.save(…, tensor.numpy())",
+    ".mat": "write it as .npz: numpy.savez(…, **scipy.io.loadmat(…))",
+    ".feather": "write it as .parquet: pandas.read_feather(…).to_parquet(…)",
+    ".zip": "unpack it",
+}
+
+
+def open_source(
+    data: Any,
+    reading: ReadingOptions = GUESS,
+    likelihood: str | None = None,
+    schema: Schema | None = None,
+) -> Source:
+    """Opens what data come in, nothing understood yet: a file, a folder, or an object of Python.
+
+    Arguments:
+        data: A path, or what `read_object` takes.
+        reading: What the user says of it.
+        likelihood: That is asked for: tokens take a file for sentences, columns for a table.
+        schema: Of a run, whose data this is like.
+
+    Raises:
+        DataError: If it is missing, empty, damaged, or of a kind that is not read.
+    """
+    if schema is not None:
+        reading = replace(schema.reading, header=reading.header, delimiter=reading.delimiter)
+    if isinstance(data, (str, os.PathLike)):
+        path = Path(os.path.expanduser(data))
+        try:
+            source = _opened(path, reading, likelihood, schema)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    else:
+        source = read_object(data)
+    if isinstance(source, RawTable) and _is_of_sentences(source, reading, likelihood, schema):
+        return text_of_table(source, _sentences_in(source, reading), _label_in(source, reading))
+    return source
+
+
+def learn_schema(
+    source: Source,
+    rows: Rows | None = None,
+    reading: ReadingOptions = GUESS,
+    likelihood: str | None = None,
+    *,
+    pieces: int | None = None,
+    max_tokens: int | None = None,
+) -> Schema:
+    """Finds out what a source means.
+
+    Arguments:
+        source: As `open_source` gives it.
+        rows: Those to train on; by default all.
+        reading: What the user says.
+        likelihood: That is asked for.
+        pieces: Of the vocabulary of sentences.
+        max_tokens: Of a sentence.
+
+    Raises:
+        DataError: If the source does not go with the likelihood, or cannot be learned from.
+    """
+    if isinstance(source, RawText):
+        _require_kind(likelihood, "tokens", source, "sentences")
+        return SentenceSchema.learn(source, rows, reading, pieces=pieces, most=max_tokens)
+    if isinstance(source, RawArray):
+        return ArraySchema.learn(source, rows, reading, likelihood=likelihood)
+    of_numbers = likelihood in OF_NUMBERS
+    table = TableSchema.learn(source, rows, reading, least=0 if of_numbers else 1)
+    if of_numbers or (likelihood is None and _is_wide(table, source)):
+        table = TableSchema.learn(source, rows, _all_numbers(table, source))
+        array = table.as_array(source)
+        return ArraySchema.learn(array, rows, reading, likelihood=likelihood, table=table)
+    return table
+
+
+def source_parts(source: Source, reading: ReadingOptions = GUESS) -> np.ndarray | None:
+    """Tells which part each row belongs to, where the source says so: 0, 1 or 2."""
+    if reading.splits == "pool" or isinstance(source, RawText):
+        return None
+    return source.parts
+
+
+def read_by(schema: Schema, data: Any) -> Loaded:
+    """Reads a source by what was learned of another, as every command after `train` does.
+
+    Raises:
+        DataError: If it does not fit.
+
+    Example:
+        >>> schema = learn_schema(open_source(np.array([[2.0], [4.0]])))
+        >>> read_by(schema, [[3.0]]).examples.x
+        tensor([[3.]])
+    """
+    return schema.read(open_source(data, schema=schema))
+
+
+def _opened(
+    path: Path, reading: ReadingOptions, likelihood: str | None, schema: Schema | None
+) -> Source:
+    if os.path.isdir(path):
+        return _of_folder(path, reading, schema)
+    _require_file(path)
+    ending = _ending(path)
+    if ending in _TABLES:
+        return _TABLES[ending](path, reading)
+    if ending == ".txt":
+        asked = likelihood or (schema.likelihood if schema is not None else None)
+        table = looks_like_table(path) if asked is None else asked != "tokens"
+        return read_delimited(path, reading) if table else read_text_lines(path)
+    return _of_images(ImageFolder(path.parent, (Path(path.name),), None, None), reading, schema)
+
+
+def _of_folder(path: Path, reading: ReadingOptions, schema: Schema | None) -> Source:
+    """A folder of images, or of files of data called train, val and test."""
+    files = [p for p in sorted(path.iterdir()) if _ending(p) in _TABLES]
+    parts = {part: p for p in files if (part := part_of(p.stem)) is not None}
+    if len(parts) > 1 and 0 in parts:
+        return joined({part: _TABLES[_ending(p)](p, reading) for part, p in parts.items()}, path)
+    return _of_images(find_images(path, reading), reading, schema)
+
+
+def _of_images(images: ImageFolder, reading: ReadingOptions, schema: Schema | None) -> RawArray:
+    known = schema.pictures if isinstance(schema, ArraySchema) else None
+    if known is not None:
+        return read_pictures(images, known, reading)
+    rule, notes = images.rule(reading)
+    return read_pictures(replace(images, notes=(*images.notes, *notes)), rule, reading)
+
+
+def joined(sources: Mapping[int, Source], path: Path) -> Source:
+    """Puts the parts of a source one after the other."""
+    parts = sorted(sources)
+    found = [sources[part] for part in parts]
+    labels = np.repeat(parts, [source.rows for source in found])
+    names = {0: "train", 1: "validation", 2: "test"}
+    said = ", ".join(f"{names[p]} {s.rows:,}" for p, s in zip(parts, found, strict=True))
+    notes = (Note(f"parts as the files have them: {said}", "--splits pool"),)
+    if all(isinstance(source, RawTable) for source in found):
+        first = found[0]
+        tables: list[RawTable] = found  # type: ignore[assignment]
+        for table in tables[1:]:
+            if set(table.columns) != set(tables[0].columns):
+                odd = sorted(set(table.columns) ^ set(tables[0].columns))
+                raise DataError(
+                    f"{table.where} must have the columns of {first.where}, got other {odd[0]!r}."
+                )
+        columns = {
+            name: RawColumn.of(name, [c for t in tables for c in t.columns[name].cells()])
+            for name in tables[0].columns
+        }
+        columns[SPLIT] = RawColumn.of(SPLIT, [names[p] for p in labels])
+        return replace(
+            tables[0], where=str(path), name=path.resolve().name, columns=columns, lines=None,
+            notes=(*tables[0].notes, *notes),
+        )  # fmt: skip
+    if all(isinstance(source, RawArray) for source in found):
+        arrays: list[RawArray] = found  # type: ignore[assignment]
+        whole = [a.labels for a in arrays if a.labels is not None]
+        cells = [cell for column in whole for cell in column.cells()]
+        return RawArray(
+            str(path), path.resolve().name, np.concatenate([a.x for a in arrays]),
+            RawColumn.of("label", cells) if len(whole) == len(arrays) else None,
+            parts=labels, notes=notes,
+        )  # fmt: skip
+    raise DataError(f"{path} must hold parts of one format, got several.")
+
+
+def _require_file(path: Path) -> None:
+    if not os.path.exists(path):
+        folder = path.parent
+        if not os.path.isdir(folder):
+            raise DataError(f"{path} does not exist: there is no folder {folder}.")
+        raise DataError(f"{path} does not exist.{nearest(path.name, _names_in(folder))}")
+    if not os.path.isfile(path):
+        raise DataError(f"{path} must be a file or a folder of images.")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} must hold data, got an empty file.")
+    ending = _ending(path)
+    if ending not in ENDINGS and ending not in IMAGES:
+        hint = f"; {HINTS[ending]}" if ending in HINTS else ""
+        raise DataError(
+            f"{path} must end in {', '.join(ENDINGS)} or be a folder of images, "
+            f"got {ending or 'no ending'}{hint}."
+        )
+
+
+def _names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def _ending(path: Path) -> str:
+    """The ending of a path; .csv of one that ends in .csv.gz."""
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _is_of_sentences(
+    table: RawTable, reading: ReadingOptions, likelihood: str | None, schema: Schema | None
+) -> bool:
+    if schema is not None:
+        return isinstance(schema, SentenceSchema)
+    if likelihood is not None or reading.column is not None:
+        return likelihood == "tokens" or (likelihood is None and reading.column is not None)
+    return _only_text(table, reading) is not None
+
+
+def _only_text(table: RawTable, reading: ReadingOptions) -> str | None:
+    """The column of sentences, where a table has nothing else but ids and labels."""
+    label = _label_in(table, reading)
+    texts = [name for name in table.columns if name != label and _is_prose(table.columns[name])]
+    if len(texts) != 1:
+        return None
+    rest = [name for name in table.columns if name not in (texts[0], label)]
+    if not rest or table.rows < 2:
+        return texts[0]
+    try:
+        schema = TableSchema.learn(table, None, reading)
+    except DataError:  # nothing is left but ids
+        return texts[0]
+    return texts[0] if all(field.name == texts[0] for field in schema.fields) else None
+
+
+def _is_prose(column: RawColumn) -> bool:
+    texts = [cell for cell in column.values[:1000] if isinstance(cell, str) and cell.strip()]
+    words = sum(len(text.split()) for text in texts)
+    every = len(texts) >= len(column.values[:1000]) - 2  # but for a mark of empty ones
+    return bool(texts) and every and words >= WORDS * len(texts)
+
+
+def _sentences_in(table: RawTable, reading: ReadingOptions) -> str:
+    names = list(table.columns)
+    if reading.column is not None:
+        if reading.column not in names:
+            raise unknown_name("column", reading.column, names)
+        return reading.column
+    found = names if len(names) == 1 else [n for n in names if n.lower() in TEXTS]
+    prose = [name for name in names if _is_prose(table.columns[name])]
+    found = found if len(found) == 1 else prose
+    if len(found) != 1:
+        raise DataError(
+            f"`column` must say which column of {table.where} has the sentences: "
+            f"{', '.join(names)}."
+        )
+    return found[0]
+
+
+def _label_in(table: RawTable, reading: ReadingOptions) -> str | None:
+    if reading.label is not None:
+        if reading.label not in table.columns:
+            raise unknown_name("label", reading.label, table.columns)
+        return reading.label
+    return next((name for name in table.columns if name.lower() in LABELS), None)
+
+
+def _is_wide(schema: TableSchema, table: RawTable) -> bool:
+    """Whether a table is an array: complete numbers, as many as the pixels of an image."""
+    numbers = [field for field in schema.fields if field.of_numbers]
+    constant = [column for column in schema.left_out if not column.is_id]
+    if len(numbers) < len(schema.fields) or schema.missing or schema.stray:
+        return False
+    width = len(numbers) + len(constant)
+    levels = all(isinstance(c, str) and c.isdigit() and int(c) <= 255
+                 for f in numbers for c in table.columns[f.name].values)  # fmt: skip
+    return width > WIDE or (width >= PIXELS and levels)
+
+
+def _all_numbers(schema: TableSchema, table: RawTable) -> ReadingOptions:
+    """Takes every column for numbers but ids, labels and what is left out as asked."""
+    reading = schema.reading
+    beside = {column.name for column in schema.left_out if column.is_id or column.why == "as asked"}
+    label = schema.labels.name if schema.labels is not None else None
+    others = {*beside, label, SPLIT, *reading.named}
+    numbers = [name for name in table.columns if name not in others and _has_number(table, name)]
+    return replace(reading, numeric=(*reading.numeric, *numbers), id=(*reading.id, *schema.ids))
+
+
+def _has_number(table: RawTable, name: str) -> bool:
+    return any(POINT.number(cell) is not None for cell in table.columns[name].values)
+
+
+def _require_kind(likelihood: str | None, needed: str, source: RawText, what: str) -> None:
+    if likelihood not in (None, needed):
+        raise DataError(
+            f"`likelihood` must be {needed} for {source.where}, which holds {what}, "
+            f"got {likelihood!r}."
+        )

@@ -1,0 +1,117 @@
+"""Results with the keys of the rows that they belong to, as .csv, .parquet or .npz."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from discretevae.files import atomic_path
+
+from .errors import DataError
+from .formats.raw import Dialect
+
+__all__ = ["ENDINGS", "as_array", "write_rows"]
+
+ENDINGS = (".csv", ".parquet", ".npz")
+PLAIN = Dialect()
+
+
+def write_rows(
+    path: str | Path,
+    keys: Mapping[str, Sequence[Any]],
+    columns: Mapping[str, Sequence[Any]],
+    dialect: Dialect = PLAIN,
+) -> None:
+    """Writes a table, the keys first; as a whole or not at all.
+
+    A column of results that is called as a key is gets `result` before its name.
+
+    Arguments:
+        path: Ends in .csv, .parquet or .npz.
+        keys: Name → a cell for each row: what the row is.
+        columns: Name → a cell for each row: what was found.
+        dialect: Of a file of text.
+
+    Raises:
+        DataError: If the ending is another, columns differ in length, or pyarrow is needed and not
+            installed.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "codes.csv"
+        ...     write_rows(path, {"file": ["a.png", "b.png"]}, {"z0": [3, 1]})
+        ...     path.read_text().splitlines()
+        ['file,z0', 'a.png,3', 'b.png,1']
+    """
+    path = Path(path)
+    if path.suffix not in ENDINGS:
+        raise DataError(f"`--output` must end in {', '.join(ENDINGS)}, got {str(path)!r}.")
+    whole = dict(keys) | {f"result {n}" if n in keys else n: c for n, c in columns.items()}
+    lengths = {name: len(cells) for name, cells in whole.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"`columns` must be of one length, got {lengths}.")
+    with atomic_path(path) as temporary:
+        WRITERS[path.suffix](temporary, whole, dialect)
+
+
+def as_array(cells: Sequence[Any]) -> np.ndarray:
+    """Makes an array without Python objects: numbers where all are, else text.
+
+    Example:
+        >>> as_array([1, 2]).dtype.kind, as_array(["a", None]).tolist()
+        ('i', ['a', ''])
+    """
+    array = np.asarray(cells)
+    if array.dtype.kind in "biuf":
+        return array
+    numbers = [isinstance(cell, (int, float)) or cell is None for cell in cells]
+    if all(numbers):
+        return np.array([np.nan if cell is None else cell for cell in cells], np.float64)
+    return np.array(["" if cell is None else str(cell) for cell in cells], np.str_)
+
+
+def _csv(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect) -> None:
+    # The mark tells spreadsheets of UTF-8; a file that came without gets none.
+    encoding = "utf-8" if dialect.encoding == "utf-8-sig" else dialect.encoding
+    quoting: Any = csv.QUOTE_ALL if dialect.quote_all else csv.QUOTE_MINIMAL
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(
+            file,
+            delimiter=dialect.delimiter,
+            lineterminator="\n",
+            quoting=quoting,
+        )
+        if dialect.header:
+            writer.writerow(columns)
+        writer.writerows(zip(*(map(_plain, cells) for cells in columns.values()), strict=True))
+
+
+def _parquet(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise DataError(f"{path}: to write Parquet, install discretevae[tables].") from None
+    arrays = {}
+    for name, cells in columns.items():
+        try:
+            arrays[name] = pyarrow.array(cells)
+        except (pyarrow.ArrowException, TypeError):  # cells of several types
+            arrays[name] = pyarrow.array([None if c is None else str(c) for c in cells])
+    pyarrow.parquet.write_table(pyarrow.table(arrays), path)
+
+
+def _npz(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect) -> None:
+    arrays = {name: as_array(cells) for name, cells in columns.items()}
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _plain(cell: Any) -> Any:
+    return "" if cell is None or cell != cell else cell
+
+
+WRITERS = {".csv": _csv, ".parquet": _parquet, ".npz": _npz}
