@@ -56,7 +56,7 @@ def sample(
     table = schema if isinstance(schema, TableSchema) else None
     if table is not None and not mean:
         _save_table(path, table, _drawn(model, count, seed, generator))
-        print(path)
+        say(path)
         return
     with torch.no_grad():
         means = [model.sample(count, generator, c) for c in contexts.values]
