@@ -167,6 +167,8 @@ class ArraySchema(Schema):
                 f"{source.where} must have rows of shape {self.row_shape} as the run's data, "
                 f"got {tuple(source.x.shape[1:])}."
             )
+        if source.x.dtype.kind not in "biuf":
+            raise DataError(f"{source.where} must hold real numbers, got type {source.x.dtype}.")
         labels = None
         if self.labels is not None and source.labels is not None:
             labels = torch.from_numpy(self.labels.indices(source.labels))
