@@ -76,6 +76,7 @@ SEMI = {
     "precision": "bf16-mixed",
     "importance_samples": 0,
 }
+TRAINING = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 100, "patience": 20}
 DRAWS = 5
 
 
@@ -93,7 +94,7 @@ def run_of(name: str) -> Run:
 
 
 def recipe_of(changes: Mapping[str, Any]) -> Recipe:
-    return resolve_recipe(Recipe(**changes))
+    return resolve_recipe(Recipe(**{**TRAINING, **changes}))
 
 
 def trained(name: str, changes: Mapping[str, Any]) -> None:

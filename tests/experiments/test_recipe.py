@@ -111,6 +111,10 @@ def test_a_run_of_version_0_1_0_has_a_recipe(tmp_path: Any) -> None:
         limit=60,
         epochs=2,
         batch_size=20,
+        optimizer="adam",
+        learning_rate=1e-3,
+        patience=20,
+        measured_every=1,
         importance_samples=4,
     )
     assert resolve_recipe(recipe) == recipe
