@@ -1,6 +1,5 @@
 """The commands for tables with missing cells and strange rows."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from discretevae.data.formats.raw import RawTable
     from discretevae.data.keys import Keys
     from discretevae.data.table_schema import TableSchema
-    from discretevae.likelihoods.base import Cells
+    from discretevae.likelihoods.likelihood import Cells
     from discretevae.models import VAE
 
 __all__ = ["impute", "score"]
@@ -46,7 +45,7 @@ def impute(run: str, data: str, *, seed: int = 0, output: str | None = None) -> 
         return
     columns, count = filled(opened.table, opened.schema, whole)
     dialect = {} if opened.table.dialect is None else {"dialect": opened.table.dialect}
-    write_rows(path, {}, columns, **dialect)
+    write_rows(path, columns, {}, **dialect)
     cells = opened.table.rows * len(opened.schema.fields)
     say(f"{path}: {count:,} of {cells:,} cells filled")
 
@@ -110,7 +109,7 @@ def _opened(run: str, data: str) -> _Opened:
     table: Any = open_source(data, likelihood="columns", schema=schema)
     loaded = schema.read(table)
     for note in loaded.notes:
-        say(f"{data}: {note}", file=sys.stderr)
+        say(f"{data}: {note}", error=True)
     return _Opened(model, cells, loaded.examples.values(), loaded.keys, schema, table)
 
 

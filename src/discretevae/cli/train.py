@@ -65,7 +65,8 @@ def _say(data: "Splits", recipe: Recipe) -> None:
         *lines, likelihood = data.schema.lines()
         asked = recipe.likelihood != data.schema.likelihood
         last = f"likelihood: {recipe.likelihood}, as asked" if asked else likelihood
-        print("\n".join([*lines, last]), file=sys.stderr)
+        for line in (*lines, last):
+            say(line, error=True)
 
 
 def resume(resume: str, **given: Any) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from discretevae.schema.columns import NumericColumn
 
+from .arrays import values_from_array
 from .errors import DataError
 from .examples import Examples, as_values
 from .formats.images import PictureRule
@@ -111,6 +112,7 @@ class ArraySchema(Schema):
         gaps = x.dtype.kind == "f" and x.ndim == 2 and bool(np.isnan(x).any())
         if x.dtype.kind == "f" and not gaps:
             _require_finite(x, where)
+        _require_different(x, where)
         low, high, whole = _range(x)
         one = float(reading.levels) if reading.levels else _one(x, low, high, whole)
         some = _some(x).astype(np.float32) / one
@@ -381,6 +383,14 @@ def _require_finite(x: np.ndarray, where: str) -> None:
         )
 
 
+def _require_different(x: np.ndarray, where: str) -> None:
+    known = x[~np.isnan(x)] if x.dtype.kind == "f" and np.isnan(x.flat[0]) else x
+    if not known.size:
+        raise DataError(f"{where} must hold numbers, got NaN alone.")
+    if bool((known == known.flat[0]).all()):
+        raise DataError(f"{where} must hold different values, got {known.flat[0]} alone.")
+
+
 def _some(x: np.ndarray) -> np.ndarray:
     few = max(1, SAMPLE // int(np.prod(x.shape[1:])))
     return x if len(x) <= few else x[:: -(-len(x) // few)]
@@ -420,6 +430,4 @@ def _columns(x: np.ndarray) -> list[NumericColumn]:
 def _context(array: np.ndarray, where: str) -> Tensor:
     if array.ndim < 2:
         raise DataError(f"{where}, `context` must have at least 2 dimensions, got {array.shape}.")
-    _require_finite(array, f"{where}, `context`")
-    rule = ArraySchema.learn(RawArray(f"{where}, `context`", "context", array))
-    return as_values(replace(rule, columns=(), location=(), scale=()).observations(array))
+    return as_values(values_from_array(array, f"{where}, `context`"))

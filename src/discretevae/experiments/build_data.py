@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from discretevae.data import (
+    BINARIZE_FOR,
     BINARIZERS,
     DATASETS,
     Examples,
@@ -41,9 +42,6 @@ __all__ = [
     "read_alike",
     "resolve_binarize",
 ]
-
-BINARIZE_FOR = {"bernoulli": "fresh"}
-"""Likelihood → the binarisation it gets unless another is asked for."""
 
 
 @dataclass(frozen=True)

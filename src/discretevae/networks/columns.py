@@ -52,6 +52,7 @@ class ColumnsNetwork(Network):
     hidden: float = 0.0
 
     kind: ClassVar[str] = "columns"
+    takes_gaps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", as_columns(self.columns))

@@ -24,6 +24,8 @@ class Network(ABC):
     """
 
     kind: ClassVar[str]
+    takes_gaps: ClassVar[bool] = False
+    """Whether numbers of an observation may be missing: NaN."""
 
     @abstractmethod
     def encoder(self, shape: tuple[int, ...], features: int) -> nn.Module:

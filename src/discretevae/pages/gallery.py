@@ -66,7 +66,7 @@ def _sentences(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
         for some in (
             x,
             model.reconstruct(x),
-            model.sample(SHOWN, torch.Generator().manual_seed(seed)),
+            model.sample(SHOWN, torch.Generator().manual_seed(seed), mean=True),
         )
     )
     pairs = [(*sentence, *again) for sentence, again in zip(given, written, strict=True)]
@@ -101,7 +101,11 @@ def _rows(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
         for title, caption, rows in (
             ("Rows", "Rows not trained on; – where a cell is missing.", x),
             ("Reconstructions", "The same rows, from their code alone.", model.reconstruct(x)),
-            ("Samples from the prior", "Codes drawn from the prior, and the row of each.", drawn),
+            (
+                "Samples from the prior",
+                "Rows drawn: a code from the prior, then a row from p(x | z).",
+                drawn,
+            ),
         )
     ]
 
@@ -205,7 +209,7 @@ def _samples(path: Path, model: VAE, data: Splits, seed: int) -> ReportFigure:
     generator = torch.Generator(model.device).manual_seed(seed)
     if model.context_shape is not None:
         return _conditional_samples(path, model, data, generator)
-    draw_samples(path, model.sample(SAMPLES, generator)[None], model)
+    draw_samples(path, model.sample(SAMPLES, generator, mean=True)[None], model)
     caption = "Codes drawn from the prior, decoded to the mean of p(x | z)."
     return ReportFigure("Samples from the prior", caption, path)
 
@@ -215,7 +219,7 @@ def _conditional_samples(
 ) -> ReportFigure:
     contexts = contexts_of(shown(data).examples, data.classes)
     values = [None if c is None else c.to(model.device) for c in contexts.values[:MAX_TILES]]
-    images = torch.stack([model.sample(COLUMNS, generator, c) for c in values])
+    images = torch.stack([model.sample(COLUMNS, generator, c, mean=True) for c in values])
     draw_samples(path, images, model, contexts.names[:MAX_TILES])
     caption = (
         "Each row has one condition: codes drawn from the prior given it, decoded to the mean of "

@@ -23,7 +23,7 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from discretevae.data import Splits
+from discretevae.data import Splits, given_splits
 from discretevae.files import atomic_path
 from discretevae.models import VAE
 from discretevae.models.pretrained import require_savable
@@ -51,7 +51,7 @@ class TrainingError(ValueError):
 
 def train(
     model: VAE,
-    data: Splits,
+    data: Any,
     options: TrainingOptions | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
@@ -64,7 +64,9 @@ def train(
 
     Arguments:
         model: The model.
-        data: The splits; validation decides when to stop and which weights to keep.
+        data: The splits; validation decides when to stop and which weights to keep. Or an array,
+            a tensor, a data frame with the columns of the model, sentences or a DataLoader, which
+            are parted by seed and taken as the model sees them.
         options: How to train; what they leave out follows from the data.
         folder: Where `metrics.csv`, `checkpoints/` and `tensorboard/` go; nowhere if None.
         resume: Go on from `checkpoints/last.ckpt`, where there is one; with the same terms.
@@ -93,10 +95,11 @@ def train(
         >>> history[0]["spread"]
         2.0
     """
+    options = options or TrainingOptions()
     prepared = prepare(
         model,
-        data,
-        options or TrainingOptions(),
+        given_splits(data, model.likelihood.config(), options.seed),
+        options,
         folder,
         resume,
         terms=terms,
@@ -399,6 +402,11 @@ def _require_support(model: VAE, data: Splits) -> None:
     for examples in (data.train, data.validation, data.test):
         for x, _ in examples.in_order(CHUNK):
             model.likelihood.check(data.binarizer.draw(x, draws))
+            if not model.network.takes_gaps and bool(x.isnan().any()):
+                raise TrainingError(
+                    '`network` must take missing cells, as "auto" does for a table, '
+                    f"got {model.network.describe()}."
+                )
             if data.binarizer.binary:  # all alike
                 break
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from ..errors import DataError
 from .raw import Note, RawColumn
 
 __all__ = ["RawArray"]
@@ -37,6 +38,10 @@ class RawArray:
     parts: Int[np.ndarray, " _"] | None = None
     notes: tuple[Note, ...] = ()
     pictures: Any = None
+
+    def __post_init__(self) -> None:
+        if self.x.ndim == 0:
+            raise DataError(f"{self.where} must have rows, got a single value.")
 
     @property
     def rows(self) -> int:

@@ -12,9 +12,9 @@ import torch
 from discretevae.data import Splits
 from discretevae.evaluation import umap_installed
 from discretevae.experiments.build_data import load_data
+from discretevae.experiments.defaults import USUAL
 from discretevae.experiments.folder import Run, require_no_links
 from discretevae.experiments.recipe import Recipe
-from discretevae.experiments.defaults import USUAL
 from discretevae.experiments.resolve import resolve_recipe
 from discretevae.experiments.run import build, run_experiment
 from discretevae.files import read_text, write_text
