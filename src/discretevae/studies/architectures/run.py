@@ -138,8 +138,8 @@ class Work:
         given = {k: v for k, v in (protocol or {}).items() if v is not None}
         usual: dict[str, Any] = {**ADAM, **(SMALL if small else LARGE), **given}
         self.num_categories = recipe.num_categories or USUAL.num_categories
-        common = {"num_categories": self.num_categories, "importance_samples": 0}
-        base = replace(recipe, **usual, **common, test_curve=True)
+        usual |= {"num_categories": self.num_categories, "importance_samples": 0}
+        base = replace(recipe, **usual, test_curve=True)
         epochs, size = int(usual["epochs"]), int(usual["batch_size"])
         steps = math.ceil(len(raw.train) / max(1, size))
         third = {"epochs": max(1, epochs // 3)}

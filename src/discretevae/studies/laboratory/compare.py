@@ -190,8 +190,8 @@ def _epochs(recipe: Recipe, data: Splits, seconds: float | None) -> int:
     """Turns seconds into epochs, by the time of a few; at least one."""
     if seconds is None:
         return budget(recipe, len(data.train)).epochs
-    pilot = {"epochs": PILOT_EPOCHS, "measured_every": 1}
-    history = build(recipe, data, progress_bar=False, **pilot).fit()
+    pilot = replace(recipe, epochs=PILOT_EPOCHS, measured_every=1)
+    history = build(pilot, data, progress_bar=False).fit()
     each = (history[-1]["seconds"] - history[0]["seconds"]) / (PILOT_EPOCHS - 1)
     return max(1, round(seconds / max(each, 1e-3)))
 
