@@ -54,9 +54,7 @@ def given(data: Any, likelihood: Described) -> Loaded:
     """
     if isinstance(data, Examples):
         return Loaded(data, Keys.of_rows(len(data)))
-    config: dict[str, Any] = (
-        {"kind": likelihood} if isinstance(likelihood, str) else dict(likelihood)
-    )
+    config = _config(likelihood)
     source: Any = open_source(data, likelihood=config["kind"])
     if isinstance(source, RawArray):
         return _of_array(source, gaps="columns" in config)
@@ -105,10 +103,13 @@ def _of_array(source: RawArray, gaps: bool) -> Loaded:
     return Loaded(Examples(x, labels, rows=torch.arange(len(x))), Keys.of_rows(len(x)))
 
 
+def _config(likelihood: Described) -> dict[str, Any]:
+    return {"kind": likelihood} if isinstance(likelihood, str) else dict(likelihood)
+
+
 def _numbers_of(source: RawTable) -> tuple[Column, ...]:
-    return tuple(
-        NumericColumn(name, 0.0, 1.0) for name in source.columns if name.lower() not in LABELS
-    )
+    names = (name for name in source.columns if name.lower() not in LABELS)
+    return tuple(NumericColumn(name, 0.0, 1.0) for name in names)
 
 
 def _schema_of(columns: Sequence[Column], source: RawTable) -> TableSchema:

@@ -154,7 +154,7 @@ def _require_fits_format(recipe: Recipe) -> None:
     if recipe.likelihood not in FORMATS:
         return
     resolve("network", str(recipe.network), FORMATS[recipe.likelihood].networks)
-    for name in ("condition", "labelled", "activation", "stream"):
+    for name in ("activation", "stream"):
         value: Any = getattr(recipe, name)
         if value != USUAL[name]:
             raise ValueError(

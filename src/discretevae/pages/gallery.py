@@ -103,7 +103,7 @@ def _rows(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
             ("Reconstructions", "The same rows, from their code alone.", model.reconstruct(x)),
             (
                 "Samples from the prior",
-                "Rows drawn: a code from the prior, then a row from p(x | z).",
+                "A code of the prior each, and a row from p(x | z).",
                 drawn,
             ),
         )
