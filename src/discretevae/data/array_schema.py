@@ -109,7 +109,8 @@ class ArraySchema(Schema):
         notes = [*array.notes]
         if array.pictures is None:
             notes += _of_layout(layout, x.shape[1:], reading)
-        gaps = x.dtype.kind == "f" and x.ndim == 2 and bool(np.isnan(x).any())
+        may = likelihood in (None, "columns") and x.dtype.kind == "f" and x.ndim == 2
+        gaps = may and bool(np.isnan(x).any())
         if x.dtype.kind == "f" and not gaps:
             _require_finite(x, where)
         _require_different(x, where)
@@ -197,7 +198,8 @@ class ArraySchema(Schema):
     ) -> Shaped[Tensor, "n *shape"]:
         """Gives stored rows as examples hold them: bytes where 255 is 1, else float32."""
         laid = self._laid_out(x)
-        if x.dtype == np.bool_ or (x.dtype == np.uint8 and self.one == 1):
+        bits = x.dtype == np.bool_ or (x.dtype == np.uint8 and self.one == 1)
+        if bits and not self.columns:
             if x.dtype == np.uint8 and x.max(initial=0) > 1:
                 raise DataError(f"{where} must hold 0 and 1 as the run's data, got {x.max()}.")
             return torch.from_numpy(np.array(laid, np.uint8, order="C") * np.uint8(255))
