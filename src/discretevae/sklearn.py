@@ -20,14 +20,16 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
+from discretevae.data.formats.frames import is_frame, is_mixed, read_frame
 from discretevae.data.seeding import generator
+from discretevae.data.table_schema import TableSchema
 from discretevae.estimators import Estimator
 from discretevae.estimators.multisample import MultiSampleEstimator
 from discretevae.latents import categorical, is_enumerable
-from discretevae.likelihoods import Likelihood, likelihood_from_config
+from discretevae.likelihoods import ColumnsLikelihood, Likelihood, likelihood_from_config
 from discretevae.models import DiscreteVAE
 from discretevae.names import resolve
-from discretevae.networks import MLP
+from discretevae.networks import MLP, ColumnsNetwork, Network
 from discretevae.objectives import importance_weighted_bound
 
 __all__ = ["OUTPUTS", "CategoricalVAE", "Output"]
@@ -149,7 +151,10 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
 
     .. math:: \log p(x) = \log p(u) - \sum_f \log s_f, \qquad u_f = (x_f - m_f) / s_f
 
-    Dense rows and sparse ones are accepted; sparse ones are filled in a batch at a time.
+    Dense rows and sparse ones are accepted; sparse ones are filled in a batch at a time. A data
+    frame of which not every cell is a number, with names, dates or missing cells, is read as the
+    command `train` reads a table: each column has the distribution of its kind, and what comes
+    out is a data frame.
 
     Arguments:
         num_latents: D ≥ 1.
@@ -157,7 +162,8 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         widths: Units of the encoder's hidden layers; the decoder mirrors them.
         likelihood: p(x|z): a name in `LIKELIHOODS`, a
             :class:`~discretevae.likelihoods.Likelihood`, or "auto": Bernoulli where all values
-            are 0 or 1, else Gaussian.
+            are 0 or 1, else Gaussian. Of a data frame with cells that are no numbers, each column
+            has its own.
         estimator: Of the gradient: a name, an object, or "auto", as the model takes it.
         output: What `transform` gives: "codes" (n, D) of integers, "one-hot" (n, D K) of zeros
             and ones, or "probabilities" (n, D K) of q(z|x). It may be changed after fitting.
@@ -175,6 +181,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
             depend on which rows are computed together. It takes (x − `mean_`) / `scale_`.
         mean_: m of each column; 0 unless the likelihood is Gaussian.
         scale_: s of each column; 1 unless the likelihood is Gaussian.
+        schema_: What the columns of such a data frame mean; none where all are numbers.
         history_: One row an epoch: `objective`, the trained surrogate, and `validation_elbo`, the
             true bound on rows held out, both in nats per row.
         n_iter_: Passes made over the rows.
@@ -197,6 +204,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
     model_: DiscreteVAE
     mean_: np.ndarray
     scale_: np.ndarray
+    schema_: TableSchema | None
     history_: list[dict[str, float]]
     n_iter_: int
     _optimizer: Optimizer | None
@@ -285,7 +293,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         found = torch.cat(parts).numpy()
         return found.astype(X.dtype, copy=False) if output.floating else found
 
-    def inverse_transform(self, X: Any) -> np.ndarray:
+    def inverse_transform(self, X: Any) -> Any:
         """Gives the mean of p(x|z), in the units of the data, of what `transform` gave.
 
         Of one-hot vectors and of probabilities the most probable code is decoded.
@@ -305,9 +313,9 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         codes = output.codes(torch.tensor(X), sizes)
         with torch.no_grad():
             parts = [self._decode(part).numpy() for part in codes.split(BLOCK)]
-        return np.concatenate(parts) * self.scale_ + self.mean_
+        return self._as_given(np.concatenate(parts))
 
-    def sample(self, n_samples: int = 1) -> np.ndarray:
+    def sample(self, n_samples: int = 1) -> Any:
         """Draws new rows (n, F) from p(x): a code from the prior, then x from p(x|z).
 
         An integer `random_state` draws the same ones each time.
@@ -321,7 +329,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         with torch.no_grad(), _seeded(seed):
             codes = self.model_.sample_codes(int(n_samples), generator("sample", seed))
             x = self.model_.decode(codes).sample()
-        return x.numpy() * self.scale_ + self.mean_
+        return self._as_given(x.numpy())
 
     def score_samples(self, X: Any) -> np.ndarray:
         r"""Gives log p(x) of each row, or a lower bound on it, in nats: low for anomalies.
@@ -370,8 +378,32 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         return self.model_.num_latents, self.model_.num_categories
 
     def _validated(self, X: Any, reset: bool) -> Any:
+        if reset:
+            self.schema_ = TableSchema.learn(read_frame(X)) if is_mixed(X) else None
+        if self.schema_ is not None:
+            return self._read(X, self.schema_, reset)
         dtypes = [np.float64, np.float32]
         return validate_data(self, X, reset=reset, accept_sparse="csr", dtype=dtypes)
+
+    def _read(self, X: Any, schema: TableSchema, reset: bool) -> np.ndarray:
+        """Reads a data frame of all kinds of cells; NaN where one is missing."""
+        if not is_frame(X):
+            raise ValueError(
+                f"`X` must be a data frame with the columns seen in `fit`, got {type(X).__name__}."
+            )
+        table = read_frame(X)
+        if reset:
+            self.feature_names_in_ = np.array(list(table.columns), dtype=object)
+            self.n_features_in_ = len(table.columns)
+        return schema.read(table).examples.x.double().numpy()
+
+    def _as_given(self, x: np.ndarray) -> Any:
+        """Gives rows in the units of the data; a data frame where one was given."""
+        if self.schema_ is None:
+            return x * self.scale_ + self.mean_
+        import pandas
+
+        return pandas.DataFrame(self.schema_.typed(torch.from_numpy(x).float()))
 
     def _rows(self, X: Any) -> tuple[Any, "Rows"]:
         check_is_fitted(self)
@@ -384,6 +416,10 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
     def _new(self, X: Any, seed: int) -> tuple[DiscreteVAE, "Rows"]:
         """Builds an untrained model for these rows, and the rows as it sees them."""
         likelihood = copy.deepcopy(self.likelihood)  # its weights and the estimator's are trained
+        network: Network = MLP(tuple(self.widths))
+        if self.schema_ is not None:
+            likelihood = ColumnsLikelihood(self.schema_.columns)
+            network = ColumnsNetwork(self.schema_.columns, tuple(self.widths))
         if isinstance(likelihood, str):
             name = likelihood if likelihood != "auto" else _likelihood_of(X)
             likelihood = likelihood_from_config(name, 1)
@@ -397,7 +433,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
                 (X.shape[1],),
                 int(self.num_latents),
                 int(self.num_categories),
-                MLP(tuple(self.widths)),
+                network,
                 likelihood,
                 copy.deepcopy(self.estimator),
                 prior="learned",
