@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from discretevae.schema.columns import DiscreteColumn
+
 from .array_schema import ArraySchema
 from .errors import DataError, nearest, unknown_name
+from .fields import Field
 from .formats.delimited import looks_like_table, read_delimited
 from .formats.images import ENDINGS as IMAGES
 from .formats.images import ImageFolder, find_images, read_pictures
@@ -31,6 +34,8 @@ Source = RawTable | RawArray | RawText
 
 TEXTS = ("text", "sentence")
 """What a column of sentences may be called, where none is named."""
+MOST_CLASSES = 20
+"""Values up to which the only column beside sentences is one of classes."""
 WORDS = 4
 """Words that a cell has on average in a column of sentences."""
 OF_NUMBERS = ("bernoulli", "bernoulli-grey", "continuous-bernoulli", "gaussian")
@@ -86,7 +91,8 @@ def open_source(
     else:
         source = read_object(data)
     if isinstance(source, RawTable) and _is_of_sentences(source, reading, likelihood, schema):
-        return text_of_table(source, _sentences_in(source, reading), _label_in(source, reading))
+        text = _sentences_in(source, reading)
+        return text_of_table(source, text, _label_beside(source, text, reading, schema))
     return source
 
 
@@ -257,7 +263,7 @@ def _is_of_sentences(
 
 
 def _only_text(table: RawTable, reading: ReadingOptions) -> str | None:
-    """The column of sentences, where a table has nothing else but ids and labels."""
+    """The column of sentences, where a table has nothing else but ids and a class."""
     label = _label_in(table, reading)
     texts = [name for name in table.columns if name != label and _is_prose(table.columns[name])]
     if len(texts) != 1:
@@ -269,7 +275,33 @@ def _only_text(table: RawTable, reading: ReadingOptions) -> str | None:
         schema = TableSchema.learn(table, None, reading)
     except DataError:  # nothing is left but ids
         return texts[0]
-    return texts[0] if all(field.name == texts[0] for field in schema.fields) else None
+    others = [field for field in schema.fields if field.name != texts[0]]
+    alone = len(others) == len(schema.fields)  # as texts that hardly recur: no categories
+    one_class = alone and label is None and len(others) == 1 and _is_class(others[0])
+    return texts[0] if not others or one_class else None
+
+
+def _is_class(field: Field) -> bool:
+    (column, *_) = field.columns
+    return isinstance(column, DiscreteColumn) and len(column.categories) <= MOST_CLASSES
+
+
+def _label_beside(
+    table: RawTable, text: str, reading: ReadingOptions, schema: Schema | None
+) -> str | None:
+    """The column of labels, also one that is the only other one and has few values."""
+    if schema is not None:
+        name = None if schema.labels is None else schema.labels.name
+        return name if name in table.columns else None
+    label = _label_in(table, reading)
+    if label is not None:
+        return label
+    try:
+        fields = TableSchema.learn(table, None, reading).fields
+    except DataError:
+        return None
+    others = [field for field in fields if field.name != text]
+    return others[0].name if len(others) == 1 and _is_class(others[0]) else None
 
 
 def _is_prose(column: RawColumn) -> bool:
