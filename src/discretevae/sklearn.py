@@ -32,8 +32,6 @@ from discretevae.objectives import importance_weighted_bound
 
 __all__ = ["OUTPUTS", "CategoricalVAE", "Output"]
 
-WARM_UP = 0.5
-"""The part of the epochs over which β rises to 1; without it small tables lose their codes."""
 VALIDATION_SAMPLES = 4
 """Codes a held-out row; the same draws after every epoch."""
 BUDGET = 2**12
@@ -161,12 +159,14 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         estimator: Of the gradient: a name, an object, or "auto", as the model takes it.
         output: What `transform` gives: "codes" (n, D) of integers, "one-hot" (n, D K) of zeros
             and ones, or "probabilities" (n, D K) of q(z|x). It may be changed after fitting.
-        epochs: The most passes over the rows.
-        batch_size: Rows a step.
-        learning_rate: Of the first step.
+        epochs: The most passes over the rows; by default some 2,000 steps, 30 to 500 passes.
+        batch_size: Rows a step; by default 100, or 200 of 10,000 rows and more.
+        learning_rate: Of the first step; by default that of the rule's optimiser.
+        optimizer: adam, radam or muon, the default.
         validation_fraction: The part of the rows held out to choose the epoch whose weights are
             kept; 0 keeps the last. Needed against overfitting where rows are few.
-        patience: Epochs without a better held-out ELBO, once β is 1, after which training stops.
+        patience: Epochs without a better held-out ELBO after which training stops; by default a
+            quarter of all.
         random_state: Of everything random. PyTorch's own random state is left alone.
         verbose: Print a line an epoch.
 
@@ -175,8 +175,8 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
             depend on which rows are computed together. It takes (x − `mean_`) / `scale_`.
         mean_: m of each column; 0 unless the likelihood is Gaussian.
         scale_: s of each column; 1 unless the likelihood is Gaussian.
-        history_: One row an epoch: `objective`, the trained surrogate, and `validation_elbo`, the
-            true bound on rows held out, both in nats per row.
+        history_: One row an epoch: `objective`, the trained surrogate, and, where it is measured,
+            `validation_elbo`, the true bound on rows held out, both in nats per row.
         n_iter_: Passes made over the rows.
         n_features_in_: Columns seen in `fit`.
         feature_names_in_: Their names, where all are strings.
@@ -211,11 +211,12 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         likelihood: str | Likelihood = "auto",
         estimator: str | Estimator | MultiSampleEstimator = "auto",
         output: str = "codes",
-        epochs: int = 100,
-        batch_size: int = 32,
-        learning_rate: float = 3e-3,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        optimizer: str | None = None,
         validation_fraction: float = 0.1,
-        patience: int = 20,
+        patience: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,
     ) -> None:
@@ -228,6 +229,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.optimizer = optimizer
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.random_state = random_state
@@ -268,8 +270,9 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
             model, optimizer = copy.deepcopy((self.model_, self._optimizer))
             draws = generator("partial_fit", self._seed, self.n_iter_)
             with _training(model):
-                optimizer = optimizer or _adam(model, float(self.learning_rate))
-                every = torch.arange(len(rows))
+                rule = self._budget(len(rows))
+                optimizer = optimizer or _optimizer(model, rule)
+                every = torch.arange(len(rows)).split(rule.batch_size)
                 objective = self._go_over(model, optimizer, rows, every, draws)
             self.model_, self._optimizer = model, optimizer
             self.n_iter_ += 1

@@ -283,9 +283,12 @@ class TrainingModule(LightningModule):
             shuffle=False,
             device=self.device,
         )
-        beta = self.schedules["beta"](self.steps)
-        budget = {"beta": beta, "epochs": self.budget.epochs, "steps": self.steps}
-        found = diagnose(code_health(self.model, batches), **budget)
+        found = diagnose(
+            code_health(self.model, batches),
+            beta=self.schedules["beta"](self.steps),
+            epochs=self.budget.epochs,
+            steps=self.steps,
+        )
         if found is None or not (found.total or self.global_step >= SETTLED * self.steps):
             return
         self.warned.append(found.says)
