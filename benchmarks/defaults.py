@@ -192,7 +192,11 @@ def settings(kind: str, found: Recipe, rows: int, seed: int) -> Iterator[dict[st
     """Options at random for as many steps as a resolved recipe has."""
     draw = random.Random(f"{kind} {seed}")
     steps = (found.epochs or 1) * math.ceil(rows / (found.batch_size or 1))
-    networks: dict[str, list[str | None]] = {"small colour images": IMAGES, "grey images": IMAGES, "sentences": [None]}
+    networks: dict[str, list[str | None]] = {
+        "small colour images": IMAGES,
+        "grey images": IMAGES,
+        "sentences": [None],
+    }
     for _ in range(RUNS):
         optimizer = draw.choice(["adam", "adam", "radam", "muon"])
         low, high = (2e-3, 3e-2) if optimizer == "muon" else (3e-4, 1e-2)

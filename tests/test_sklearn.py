@@ -474,3 +474,48 @@ def test_nothing_comes_of_an_unfitted_one(method: str) -> None:
     for call in (tiny().sample, tiny().get_feature_names_out):
         with pytest.raises(NotFittedError):
             call()
+
+
+class TestMixedFrames:
+    """Data frames with names, dates and gaps."""
+
+    @pytest.fixture
+    def frame(self) -> pd.DataFrame:
+        rng = np.random.default_rng(0)
+        job = rng.choice(["cook", "nurse", "pilot"], 200)
+        age = rng.integers(18, 80, 200)
+        pay = np.where(rng.random(200) < 0.2, np.nan, 100.0 * age + 5000 * (job == "pilot"))
+        since = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 700, 200), "D")
+        return pd.DataFrame(
+            {"key": [f"u{i}" for i in range(200)], "job": pd.Categorical(job), "age": age,
+             "pay": pay, "since": since, "ok": rng.random(200) < 0.3}
+        )  # fmt: skip
+
+    @pytest.fixture
+    def vae(self, frame: pd.DataFrame) -> CategoricalVAE:
+        return CategoricalVAE(num_latents=3, epochs=5, random_state=0).fit(frame)
+
+    def test_codes_and_rows_of_the_same_kinds(
+        self, vae: CategoricalVAE, frame: pd.DataFrame
+    ) -> None:
+        codes = vae.transform(frame)
+        assert codes.shape == (200, 3)
+        for rows in (vae.inverse_transform(codes), vae.sample(50)):
+            assert list(rows.columns) == ["job", "age", "pay", "since", "ok"]
+            assert set(rows.job) <= {"cook", "nurse", "pilot"}
+            assert rows.ok.dtype == bool
+            assert pd.api.types.is_integer_dtype(rows.age)
+            assert pd.api.types.is_datetime64_any_dtype(rows.since)
+        assert bool(np.isfinite(vae.score_samples(frame)).all())
+
+    def test_a_row_means_the_same_alone(self, vae: CategoricalVAE, frame: pd.DataFrame) -> None:
+        alone = [vae.transform(frame.iloc[[row]])[0] for row in range(9)]
+        assert (np.stack(alone) == vae.transform(frame)[:9]).all()
+
+    def test_what_is_no_such_frame_is_refused(
+        self, vae: CategoricalVAE, frame: pd.DataFrame
+    ) -> None:
+        with pytest.raises(ValueError, match="must be a data frame"):
+            vae.transform(frame.to_numpy())
+        with pytest.raises(ValueError, match="must have the column 'age'"):
+            vae.transform(frame.drop(columns="age"))

@@ -109,7 +109,8 @@ class ArraySchema(Schema):
         notes = [*array.notes]
         if array.pictures is None:
             notes += _of_layout(layout, x.shape[1:], reading)
-        gaps = x.dtype.kind == "f" and x.ndim == 2 and bool(np.isnan(x).any())
+        may = likelihood in (None, "columns") and x.dtype.kind == "f" and x.ndim == 2
+        gaps = may and bool(np.isnan(x).any())
         if x.dtype.kind == "f" and not gaps:
             _require_finite(x, where)
         _require_different(x, where)
@@ -167,6 +168,8 @@ class ArraySchema(Schema):
                 f"{source.where} must have rows of shape {self.row_shape} as the run's data, "
                 f"got {tuple(source.x.shape[1:])}."
             )
+        if source.x.dtype.kind not in "biuf":
+            raise DataError(f"{source.where} must hold real numbers, got type {source.x.dtype}.")
         labels = None
         if self.labels is not None and source.labels is not None:
             labels = torch.from_numpy(self.labels.indices(source.labels))
@@ -195,7 +198,8 @@ class ArraySchema(Schema):
     ) -> Shaped[Tensor, "n *shape"]:
         """Gives stored rows as examples hold them: bytes where 255 is 1, else float32."""
         laid = self._laid_out(x)
-        if x.dtype == np.bool_ or (x.dtype == np.uint8 and self.one == 1):
+        bits = x.dtype == np.bool_ or (x.dtype == np.uint8 and self.one == 1)
+        if bits and not self.columns:
             if x.dtype == np.uint8 and x.max(initial=0) > 1:
                 raise DataError(f"{where} must hold 0 and 1 as the run's data, got {x.max()}.")
             return torch.from_numpy(np.array(laid, np.uint8, order="C") * np.uint8(255))

@@ -206,7 +206,8 @@ def _dates(
         return LeftOut(name, f"{_short(cells[0])} in every row", f"--date {name}")
     origin = float(np.floor(days.min()))
     parts = calendar_parts(np.repeat(days, weights.astype(int)))
-    return DateField(name, _standard(name, days - origin, weights), style, origin, parts)
+    column_of, whole = _standard(name, days - origin, weights), bool((days % 1 == 0).all())
+    return DateField(name, column_of, style, origin, parts, whole)
 
 
 def _texts(

@@ -193,7 +193,7 @@ FORMATS: dict[str, Format] = {
     "columns": Format(
         _load_table,
         _read_table,
-        {"columns": ColumnsNetwork},
+        {"columns": ColumnsNetwork, "mlp": ColumnsNetwork},
         _columns_network,
         takes=("hidden_cells",),
         describe=lambda recipe: {},

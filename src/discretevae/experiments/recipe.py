@@ -22,8 +22,8 @@ class Data:
             argument.
         likelihood: bernoulli, continuous-bernoulli, gaussian, bernoulli-grey (cross-entropy on
             grey values, labelled as no likelihood), tokens (of sentences) or columns (of a table
-            of numbers, texts and missing cells); by default bernoulli for a named data set or with
-            --stream, else what suits the data, as `discretevae inspect` says.
+            of numbers, texts and missing cells); by default bernoulli for a named data set,
+            else what suits the data, as `discretevae inspect` says.
         binarize: fresh (a new Bernoulli draw each time), fixed (one draw), threshold, or none; by
             default fresh for the Bernoulli likelihood, none for the others.
         condition: What encoder, prior and decoder are told of each example: none, labels (its

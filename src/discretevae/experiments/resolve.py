@@ -117,7 +117,7 @@ def _likelihood(recipe: Recipe) -> str | None:
         return recipe.likelihood
     if recipe.binarize not in (None, "none"):
         return "bernoulli"
-    return _expected(recipe) if recipe.stream or is_named(recipe.data) else None
+    return _expected(recipe) if is_named(recipe.data) else None
 
 
 def _expected(recipe: Recipe) -> str:
@@ -154,7 +154,7 @@ def _require_fits_format(recipe: Recipe) -> None:
     if recipe.likelihood not in FORMATS:
         return
     resolve("network", str(recipe.network), FORMATS[recipe.likelihood].networks)
-    for name in ("activation", "stream"):
+    for name in ("activation", *(["stream"] if recipe.likelihood == "tokens" else [])):
         value: Any = getattr(recipe, name)
         if value != USUAL[name]:
             raise ValueError(

@@ -80,7 +80,7 @@ class ColumnsNetwork(Network):
         return super().config() | {"columns": columns}
 
     def describe(self) -> str:
-        return f"{self.kind.upper()} {list(self.widths)}"
+        return f"{self.kind.upper()} {'-'.join(map(str, self.widths))}"
 
 
 class RowFeatures(nn.Module):

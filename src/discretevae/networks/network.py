@@ -64,7 +64,9 @@ class Network(ABC):
     def describe(self) -> str:
         """Names the kind and its first sizes; of the data nothing."""
         _, *options = self.config().values()
-        return " ".join([self.kind.upper(), *map(str, options[:1])])
+        first = options[0] if options else ""
+        sizes = "-".join(map(str, first)) if isinstance(first, list) else str(first)
+        return f"{self.kind.upper()} {sizes}".rstrip()
 
 
 def require_widths(name: str, widths: tuple[int, ...]) -> None:

@@ -60,17 +60,19 @@ def write_tables(model: VAE, data: Splits, seed: int) -> list[ReportTable]:
 
 
 def _sentences(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
-    x = examples.values(slice(0, SHOWN))
+    x, context = examples.values(slice(0, SHOWN)), _context(examples, slice(0, SHOWN), model)
+    draws = torch.Generator().manual_seed(seed)
     given, written, drawn = (
         as_cells(some, model.likelihood).rows
         for some in (
             x,
-            model.reconstruct(x),
-            model.sample(SHOWN, torch.Generator().manual_seed(seed), mean=True),
+            model.reconstruct(x, context),
+            model.sample(len(x), draws, context, mean=True),
         )
     )
     pairs = [(*sentence, *again) for sentence, again in zip(given, written, strict=True)]
-    between = interpolate(model, x[0], x[-1])
+    first = None if context is None else context[0]
+    between = interpolate(model, x[0], x[-1], first)
     return [
         ReportTable(
             "Reconstructions",
@@ -94,13 +96,14 @@ def _sentences(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
 
 
 def _rows(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
-    x = examples.values(slice(0, SHOWN))
-    drawn = model.sample(SHOWN, torch.Generator().manual_seed(seed))
+    x, context = examples.values(slice(0, SHOWN)), _context(examples, slice(0, SHOWN), model)
+    drawn = model.sample(len(x), torch.Generator().manual_seed(seed), context)
+    again = model.reconstruct(x, context)
     return [
         ReportTable(title, caption, *as_cells(rows, model.likelihood))
         for title, caption, rows in (
             ("Rows", "Rows not trained on; – where a cell is missing.", x),
-            ("Reconstructions", "The same rows, from their code alone.", model.reconstruct(x)),
+            ("Reconstructions", "The same rows, from their code alone.", again),
             (
                 "Samples from the prior",
                 "A code of the prior each, and a row from p(x | z).",

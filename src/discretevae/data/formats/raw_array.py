@@ -31,7 +31,7 @@ class RawArray:
 
     where: str
     name: str
-    x: Shaped[np.ndarray, "n *row"]
+    x: Shaped[np.ndarray, "..."]
     labels: RawColumn | None = None
     context: Shaped[np.ndarray, "..."] | None = None
     beside: Mapping[str, RawColumn] = field(default_factory=dict)
