@@ -449,8 +449,10 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
 
     def _budget(self, rows: int) -> Budget:
         """What the options leave open, by the rule for so many rows."""
-        names = "epochs", "batch_size", "learning_rate", "optimizer", "patience"
-        return budget(Loop(**{name: getattr(self, name) for name in names}), rows)
+        whole = {name: getattr(self, name) for name in ("epochs", "batch_size", "patience")}
+        given = {name: None if value is None else int(value) for name, value in whole.items()}
+        rate = None if self.learning_rate is None else float(self.learning_rate)
+        return budget(Loop(optimizer=self.optimizer, learning_rate=rate, **given), rows)
 
     def _train(self, model: DiscreteVAE, rows: "Rows", seed: int) -> list[dict[str, float]]:
         """Trains on all rows but those held out; leaves the model with the best weights."""
@@ -467,8 +469,8 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
             order = train[torch.randperm(len(train), generator=draws)]
             objective = self._go_over(model, optimizer, rows, order.split(rule.batch_size), draws)
             history.append({"epoch": epoch, "objective": objective})
-            last = epoch == rule.epochs
-            if len(held_out) and (last or epoch % rule.measured_every == 0):
+            measured = epoch % rule.measured_every == 0 or epoch == rule.epochs
+            if len(held_out) and measured:
                 elbo = _elbo(model, rows, held_out, generator("validation", seed))
                 history[-1]["validation_elbo"] = elbo
                 if elbo > best:
@@ -476,7 +478,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
                     best_weights = copy.deepcopy(model.state_dict())
             if self.verbose:
                 print(f"[{type(self).__name__}] " + _in_words(history[-1]))
-            if len(held_out) and epoch - max(best_epoch, 1) >= rule.patience:
+            if len(held_out) and measured and epoch - max(best_epoch, 1) >= rule.patience:
                 break
         if best_weights is not None:
             model.load_state_dict(best_weights)
