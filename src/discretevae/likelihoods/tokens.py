@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from discretevae.latents.categorical import gumbel
 from discretevae.likelihoods.likelihood import Learned, Likelihood
 from discretevae.names import resolve
-from discretevae.networks.text import WRITERS
+from discretevae.networks.text import ROWS, WRITERS, longest_first
 from discretevae.schema.columns import Cell
 from discretevae.schema.vocabulary import (
     END,
@@ -25,9 +25,6 @@ from discretevae.schema.vocabulary import (
 )
 
 __all__ = ["SentenceDistribution", "TokenLikelihood"]
-
-ROWS = 2**10
-"""Sentences that the network is given at a time."""
 
 LONGEST = 2**16
 """Tokens of a sentence, which are predicted one after the other."""
@@ -190,35 +187,39 @@ class SentenceDistribution(Distribution):
         super().__init__(h.shape[:-1], torch.Size((likelihood.length,)), validate_args=False)
         self.likelihood, self.h = likelihood, h
 
-    def log_prob(self, value: Float[Tensor, "*B T"]) -> Float[Tensor, "*SB"]:
+    def log_prob(self, value: Float[Tensor, "*B n"]) -> Float[Tensor, "*SB"]:
+        # The networks see no further than the longest sentence, the head no padding at all.
         scored = inside(value)
-        x = value.long().masked_fill(~scored, PADDING)
+        longest = int(scored.sum(-1).max()) if scored.numel() else 1
+        scored = scored[..., :longest]
+        x = value[..., :longest].long().masked_fill(~scored, PADDING)
         inputs = self.likelihood.inputs(x)
+        scored = scored[..., : inputs.shape[-1]]  # the end at position T is certain
         shape = torch.broadcast_shapes(self.batch_shape, x.shape[:-1])
         of_h, of_x = (_rows(batch, shape, x.device) for batch in (self.batch_shape, x.shape[:-1]))
         h, x, scored, inputs = (t.reshape(-1, t.shape[-1]) for t in (self.h, x, scored, inputs))
-        parts = [
-            self._log_prob(h[i], x[j], scored[j], inputs[j])
-            for i, j in zip(of_h.split(ROWS), of_x.split(ROWS), strict=True)
+        lengths = scored.sum(-1)
+        parts = longest_first(lengths[of_x])
+        terms = [
+            self._log_prob(h[of_h[i]], *(t[of_x[i]] for t in (x, scored, inputs, lengths)))
+            for i in parts
         ]
-        return torch.cat(parts).view(shape)
+        return torch.cat(terms)[torch.cat(parts).argsort()].view(shape)
 
     def _log_prob(
         self,
         h: Float[Tensor, "N H"],
         x: Int64[Tensor, "N T"],
-        scored: Bool[Tensor, "N T"],
+        scored: Bool[Tensor, "N n"],
         inputs: Int64[Tensor, "N n"],
+        lengths: Int64[Tensor, " N"],
     ) -> Float[Tensor, " N"]:
-        # The network sees no further than the longest sentence, the head no padding at all; the
-        # end at position T is certain.
-        scored = scored[:, : inputs.shape[1]]
-        longest = max(1, int(scored.any(0).sum()))
+        """Scores sentences of which the longest is the first."""
+        longest = int(lengths[0]) if len(lengths) else 1
         x, scored, inputs = (t[:, :longest] for t in (x, scored, inputs))
-        features, _ = self.likelihood.writer(h, inputs)
-        logits = self.likelihood.next_logits(features[scored])
-        terms = -cross_entropy(logits, x[scored] - 1, reduction="none")
-        return terms.new_zeros(x.shape).masked_scatter(scored, terms).sum(-1)
+        logits = self.likelihood.next_logits(self.likelihood.writer.along(h, inputs, scored))
+        terms = -cross_entropy(logits, x.T[scored.T] - 1, reduction="none")
+        return terms.new_zeros(x.T.shape).masked_scatter(scored.T, terms).sum(0)
 
     @torch.no_grad()
     def sample(
