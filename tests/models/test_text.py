@@ -162,7 +162,7 @@ def test_training_tells_sentences_apart_and_writes_them_back(tmp_path: Path) -> 
     assert interpolate(model, x[0], x[1]) == ["to be", "or not"]
     assert interpolate(model, x[0], x[0]) == ["to be"]
     elbo = model.elbo(x, 100).detach()
-    share = (found.splits.train.x == x[0]).all(-1).double().mean()
+    share = (found.splits.train.values() == x[0]).all(-1).double().mean()
     cost = -torch.stack([share, 1 - share]).log()
     assert 0.3 < share < 0.7
     assert ((elbo + cost).abs() < 0.1).all()

@@ -32,6 +32,7 @@ from .tables import (
     _lines,
     unpacked,
 )
+from .token_rows import TokenRows
 
 __all__ = ["Blocks", "as_stored", "open_blocks"]
 
@@ -78,7 +79,9 @@ class Blocks:
         Raises:
             DataError: If there are no rows, or the dimensions do not fit.
         """
-        rows = x.x.numpy() if isinstance(x, Examples) else x
+        if isinstance(x, Examples) and isinstance(x.x, TokenRows):
+            return cls._of_sentences(x.x, where)
+        rows = x.x.numpy() if isinstance(x, Examples) else x  # type: ignore[union-attr]
         _check_shape(rows, where)
 
         def read(size: int) -> Iterator[np.ndarray]:
@@ -90,6 +93,17 @@ class Blocks:
         size = _rows_a_part(rows.shape[1:], rows.dtype)
         ready, parts = isinstance(x, Examples), _parts(len(rows), size)
         return cls(where, len(rows), rows.shape[1:], rows.dtype, read, ready, parts, read_part)
+
+    @classmethod
+    def _of_sentences(cls, rows: TokenRows, where: str) -> "Blocks":
+        if not len(rows):
+            raise DataError(f"{where} must hold at least one sentence, got none.")
+
+        def read(size: int) -> Iterator[np.ndarray]:
+            starts = range(0, len(rows), size)
+            return (rows[start : start + size].float().numpy() for start in starts)
+
+        return cls(where, len(rows), rows.shape[1:], np.dtype(np.float32), read, ready=True)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

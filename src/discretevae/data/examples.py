@@ -1,26 +1,28 @@
 """Observations in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
 
 import torch
 from jaxtyping import Float32, Int64, Shaped
 from torch import Generator, Tensor
 
 from .errors import DataError
+from .token_rows import TokenRows, bucketed
 
 __all__ = ["Examples", "as_values"]
 
 
-def as_values(x: Shaped[Tensor, "*any"]) -> Float32[Tensor, "*any"]:
+def as_values(x: Shaped[Tensor, "*any"] | TokenRows) -> Float32[Tensor, "*any"]:
     """Returns stored observations in natural units: levels v as v / 255, floats as they are.
 
     Example:
         >>> as_values(torch.tensor([0, 51, 255], dtype=torch.uint8))
         tensor([0.0000, 0.2000, 1.0000])
     """
-    return x.float().div_(255) if x.dtype == torch.uint8 else x.float()
+    if isinstance(x, TokenRows) or x.dtype != torch.uint8:
+        return x.float()
+    return x.float().div_(255)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,8 @@ class Examples:
     """Holds N observations of one shape, and their labels if there are any.
 
     Arguments:
-        x: Observations (N, *shape): uint8 levels, where 255 means 1, or float32.
+        x: Observations (N, *shape): uint8 levels, where 255 means 1, or float32; of sentences
+            their tokens.
         labels: One class index each (N,), int64.
         context: What p(x|c) depends on, one each (N, *context_shape), float32; for a model with
             a condition.
@@ -46,16 +49,14 @@ class Examples:
                 [0.2000, 0.0000]])
     """
 
-    x: Shaped[Tensor, " n *shape"]
+    x: Shaped[Tensor, " n *shape"] | TokenRows
     labels: Shaped[Tensor, " _"] | None = None
     context: Shaped[Tensor, " _ *context_shape"] | None = None
     rows: Int64[Tensor, " _"] | None = None
 
     def __post_init__(self) -> None:
-        if self.x.dtype not in (torch.uint8, torch.float32):
-            raise DataError(f"`x` must be uint8 or float32, got {self.x.dtype}.")
-        if self.x.ndim < 1:
-            raise DataError("`x` must have one observation a row, got a single number.")
+        if isinstance(self.x, Tensor):
+            _require_values(self.x)
         if self.context is not None and (
             self.context.dtype != torch.float32 or self.context.shape[:1] != self.x.shape[:1]
         ):
@@ -85,17 +86,30 @@ class Examples:
         return self.x.device
 
     def in_order(self, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Iterates over all, `size` at a time: stored observations and their contexts."""
-        contexts = repeat(None) if self.context is None else self.context.split(size)
-        return zip(self.x.split(size), contexts, strict=False) if len(self) else iter(())
+        """Iterates over all, `size` at a time: stored observations and their contexts.
+
+        Sentences are padded to the longest of a batch.
+        """
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield self._stored(part), None if self.context is None else self.context[part]
 
     def shuffled(self, size: int, orders: Generator) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Iterates over all in random order, `size` at a time."""
-        x, context = self.x, self.context
-        for index in torch.randperm(len(self), generator=orders, device=self.device).split(size):
+        """Iterates over all in random order, `size` at a time; alike long sentences together."""
+        for index in self._batches(size, orders):
             if len(index):
-                chosen = None if context is None else context.index_select(0, index)
-                yield x.index_select(0, index), chosen
+                chosen = None if self.context is None else self.context.index_select(0, index)
+                yield self._stored(index), chosen
+
+    def _batches(self, size: int, orders: Generator) -> Sequence[Tensor]:
+        if isinstance(self.x, TokenRows):
+            return bucketed(self.x.lengths, size, orders)
+        return torch.randperm(len(self), generator=orders, device=self.device).split(size)
+
+    def _stored(self, index: Tensor | slice) -> Tensor:
+        if isinstance(self.x, TokenRows):
+            return self.x[index].padded()
+        return self.x[index] if isinstance(index, slice) else self.x.index_select(0, index)
 
     def values(
         self, index: Int64[Tensor, " n"] | slice | None = None
@@ -115,3 +129,10 @@ class Examples:
         labels = None if self.labels is None else self.labels.to(device)
         context = None if self.context is None else self.context.to(device)
         return replace(self, x=self.x.to(device), labels=labels, context=context)
+
+
+def _require_values(x: Tensor) -> None:
+    if x.dtype not in (torch.uint8, torch.float32):
+        raise DataError(f"`x` must be uint8 or float32, got {x.dtype}.")
+    if x.ndim < 1:
+        raise DataError("`x` must have one observation a row, got a single number.")

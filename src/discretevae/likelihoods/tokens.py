@@ -38,7 +38,7 @@ class TokenLikelihood(Likelihood):
     An observation has shape (T,): tokens, the end (id 1), padding (id 0). A sentence of T − 1
     tokens must end: the end at position T has probability 1, so that the sum over all sentences
     that fit is 1. Padding is never predicted and contributes exactly 0; whatever follows the end
-    is ignored.
+    is ignored. A batch may have fewer positions than T, and then none of its padding.
 
     The autoregressive network is part of the likelihood; the decoder need only say H numbers,
     what the sentence is about. Word dropout takes tokens from the network's input, never from
@@ -106,6 +106,12 @@ class TokenLikelihood(Likelihood):
             raise ValueError(f"`shape` must be ({self.length},), got {tuple(shape)}.")
         return (self.features,)
 
+    def suits(self, found: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+        return len(found) == 1 and 1 <= found[0] <= self.length
+
+    def whole(self, x: Float[Tensor, "*B n"]) -> Float[Tensor, "*B T"]:
+        return nn.functional.pad(x, (0, self.length - x.shape[-1]))
+
     def forward(self, h: Float[Tensor, "*SB H"]) -> "SentenceDistribution":
         return SentenceDistribution(self, h)
 
@@ -150,8 +156,8 @@ class TokenLikelihood(Likelihood):
         return self(h.view(len(h), *[1] * (x.ndim - 1), self.features)).log_prob(x)
 
     def check(self, x: Tensor) -> None:
-        if x.ndim < 1 or x.shape[-1] != self.length:
-            raise ValueError(f"`x` must end in T = {self.length}, got {tuple(x.shape)}.")
+        if x.ndim < 1 or not 1 <= x.shape[-1] <= self.length:
+            raise ValueError(f"`x` must end in at most T = {self.length}, got {tuple(x.shape)}.")
         known = (x >= 0) & (x < self.vocabulary.size) & (x == x.floor())
         if not bool(known.all()):
             raise ValueError(
@@ -168,7 +174,7 @@ class TokenLikelihood(Likelihood):
         logits = self.head(features)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
-    def inputs(self, x: Int64[Tensor, "*B T"]) -> Int64[Tensor, "*B n"]:
+    def inputs(self, x: Int64[Tensor, "*B n"]) -> Int64[Tensor, "*B m"]:
         """Gives the token before each, a start before the first; in training some are dropped."""
         tokens = x[..., : self.length - 2]
         if self.training and self.word_dropout:
@@ -179,7 +185,7 @@ class TokenLikelihood(Likelihood):
 
 
 class SentenceDistribution(Distribution):
-    """p(x | h) of sentences x, (*SB, T), given h, (*SB, H)."""
+    """p(x | h) of sentences x, (*SB, n) with n of at most T, given h, (*SB, H)."""
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
 

@@ -469,7 +469,7 @@ class VAE(nn.Module, ABC):
         return tuple(x.shape[: x.ndim - len(self.shape)])
 
     def _require_shape(self, x: Tensor) -> None:
-        if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
+        if not self.likelihood.suits(tuple(x.shape[x.ndim - len(self.shape) :]), self.shape):
             raise ValueError(f"`x` must end in shape {self.shape}, got {tuple(x.shape)}.")
         if x.dtype != self.dtype:
             raise ValueError(f"`x` must be {self.dtype}, as the model is, got {x.dtype}.")

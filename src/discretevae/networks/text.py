@@ -30,7 +30,7 @@ __all__ = [
 
 ROWS = 2**10
 """Sentences that a network is given at a time."""
-PLACES = 2**16
+PLACES = 2**14
 """Tokens, their padding counted, that a network is given at a time; one sentence may have more."""
 
 Past = tuple[Tensor, Tensor]
