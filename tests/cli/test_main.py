@@ -106,7 +106,7 @@ OPTIONS = [
     ("--pieces 30", "`pieces` must go with --likelihood tokens, got 30 and bernoulli"),
     ("--likelihood tokens", "`data` must be a file with --likelihood tokens, got 'digits'"),
     ("--likelihood columns --condition labels", "`condition` must be left out with"),
-    ("lines.txt --network tutorial", "`network` must be one of gru, transformer"),
+    ("a.txt --likelihood tokens --network tutorial", "`network` must be one of gru, transformer"),
     ("--widths 3 --network cnn", "`widths` must go with --network mlp, got 'cnn'"),
     ("--widths 0 --network mlp", "`widths` must be positive, got [0]"),
     ("--channels 3", "`channels` must go with --network cnn, got 'tutorial'"),

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Output", "default_name", "resume", "stored_recipe", "train"]
 
+MEASURED_BEFORE = 1
+"""Epochs between two measurements of version 0.1.0, whose runs do not say so."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -62,7 +65,8 @@ def _say(data: "Splits", recipe: Recipe) -> None:
         *lines, likelihood = data.schema.lines()
         asked = recipe.likelihood != data.schema.likelihood
         last = f"likelihood: {recipe.likelihood}, as asked" if asked else likelihood
-        print("\n".join([*lines, last]), file=sys.stderr)
+        for line in (*lines, last):
+            say(line, error=True)
 
 
 def resume(resume: str, **given: Any) -> None:
@@ -99,7 +103,8 @@ def stored_recipe(run: "Run") -> Recipe:
         stored = typed_options("train", train, run.options())
     except OptionsError as error:
         raise ValueError(f"`{run.config}` must hold the options of a run, got: {error}.") from None
-    return Recipe(**{one.name: stored[one.name] for one in fields(Recipe)})
+    found = Recipe(**{one.name: stored[one.name] for one in fields(Recipe)})
+    return replace(found, measured_every=found.measured_every or MEASURED_BEFORE)
 
 
 def default_name(data: "Splits", recipe: Recipe) -> str:

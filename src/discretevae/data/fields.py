@@ -129,8 +129,13 @@ class NumberField(Field):
         return replace(self, style=_with_decimal(self.style, decimal))
 
     def text(self, value: float) -> Any:
+        return self.style.text(self.natural(value))
+
+    def natural(self, value: float) -> float:
+        """Gives a number as the source has it: a whole one where all are."""
         # The shortest number that is this one in float32: 0.1, not 0.10000000149.
-        return self.style.text(float(str(np.float32(value))) + self.origin)
+        number = float(str(np.float32(value))) + self.origin
+        return float(round(number)) if self.whole else number
 
     def config(self) -> dict[str, Any]:
         style = {k: v for k, v in vars(self.style).items() if v != vars(NumberStyle())[k]}

@@ -54,7 +54,9 @@ def _cell(field: Field, column: RawColumn, value: float, typed: bool) -> Any:
     if not typed:
         return field.text(value)
     if isinstance(field, NumberField):
-        return value + field.origin
+        number = field.natural(value)
+        of_ints = field.whole and all(isinstance(c, int) for c in column.values if c is not None)
+        return int(number) if of_ints else number
     if isinstance(field, CategoryField):
         text = field.text(value)
         return next((cell for cell in column.values if category_text(cell) == text), text)

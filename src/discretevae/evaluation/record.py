@@ -8,7 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from discretevae.data import Batch, Batches, Examples, Splits, as_batch
+from discretevae.data import (
+    BINARIZE_FOR,
+    Batch,
+    Batches,
+    Examples,
+    Splits,
+    as_batch,
+    binarized,
+    given,
+)
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.code_health import CodeHealth, code_health
 from discretevae.evaluation.figure import NATS, Figure, mean_figure, ratio_figure
@@ -30,7 +39,7 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 def evaluate(
     model: VAE,
-    data: Splits,
+    data: Any,
     samples: int = 1000,
     seed: int = 0,
     progress: Progress = lambda batches, what: batches,
@@ -39,7 +48,8 @@ def evaluate(
 
     Arguments:
         model: Any VAE; its mode and weights are left as they are.
-        data: The splits; validation and test as they are, at most 10,000 training examples.
+        data: The splits; validation and test as they are, at most 10,000 training examples. Or
+            what `train` takes, of which every row is a test example.
         samples: S of the importance-weighted bound on the test examples; 0 leaves it out.
         seed: Of the samples and of the draws of training examples.
         progress: Wraps the batches of each step, for a progress bar.
@@ -57,6 +67,7 @@ def evaluate(
     Raises:
         ValueError: If the data lie outside the support of the likelihood.
     """
+    data = _splits(data, model, seed)
     was_training = model.training
     model.eval()
     try:
@@ -72,6 +83,17 @@ def evaluate(
         return record
     finally:
         model.train(was_training)
+
+
+def _splits(data: Any, model: VAE, seed: int) -> Splits:
+    """Takes all rows for test examples where data are not parted."""
+    if isinstance(data, Splits):
+        return data
+    described = model.likelihood.config()
+    examples = given(data, described).examples
+    none = examples.take(slice(0, 0))
+    whole = Splits("data", none, none, examples, originals=examples)
+    return binarized(whole, BINARIZE_FOR.get(model.likelihood.name, "none"), seed)
 
 
 class _Labelled:

@@ -78,6 +78,25 @@ class Likelihood(nn.Module, ABC):
         """Gives the one observation that stands for a distribution: its mean."""
         return p.mean
 
+    @torch.no_grad()
+    def draw(self, p: Distribution, generator: torch.Generator | None = None) -> Tensor:
+        """Draws one observation from a distribution.
+
+        Example:
+            >>> from discretevae.likelihoods import LIKELIHOODS
+            >>> likelihood = LIKELIHOODS["bernoulli"]()
+            >>> p = likelihood(torch.tensor([100.0, -100.0]))
+            >>> likelihood.draw(p, torch.Generator().manual_seed(0))
+            tensor([1., 0.])
+        """
+        if generator is None:
+            return p.sample()
+        device = generator.device
+        seed = int(torch.randint(2**62, (), generator=generator, device=device))
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)  # distributions take no generator
+            return p.sample()
+
     def dimensions(self, x: Float[Tensor, "*B_and_event"]) -> Int64[Tensor, "*B"]:
         """Counts the dimensions of each observation that were observed; by default all."""
         batch, event = x.shape[: x.ndim - self.event_dims], x.shape[x.ndim - self.event_dims :]

@@ -18,9 +18,10 @@ from discretevae.latents import DEFAULT_BUDGET
 from discretevae.latents.variables import Known, Variable, beside
 from discretevae.likelihoods import Likelihood, likelihood_from_config
 from discretevae.models.chain import ROWS, Chain
-from discretevae.names import require_count, resolve
+from discretevae.names import require_count
 from discretevae.networks import NETWORKS, Network, OwnNetwork, network_from_config
 from discretevae.networks.conditioned import ConditionedEncoder, context_network
+from discretevae.networks.suited import suited
 from discretevae.objectives import ELBO, importance_weighted_bound
 from discretevae.priors.log_partition import LogPartition
 
@@ -78,12 +79,12 @@ class VAE(nn.Module, ABC):
         self._encoded: tuple[Tensor, Tensor | None, Known] | None = None
         if network is None:  # a model that is made of others has no networks of its own
             return
-        self.network = resolve("network", network, NETWORKS)
-        if encoder is not None or decoder is not None:
-            self.network = OwnNetwork(self.network.of_contexts, encoder, decoder)
         if not isinstance(likelihood, Likelihood):
             likelihood = likelihood_from_config(likelihood, len(self.shape))
         self.likelihood = likelihood
+        self.network = suited(network, likelihood.config(), NETWORKS)
+        if encoder is not None or decoder is not None:
+            self.network = OwnNetwork(self.network.of_contexts, encoder, decoder)
         if self.context_shape is None:
             self.encoder = self.network.encoder(self.shape, encoder_features)
         else:
@@ -380,20 +381,27 @@ class VAE(nn.Module, ABC):
         return self.likelihood.point(self.decode(self.encode(x, context=context), context))
 
     def sample(
-        self, count: int, generator: Draws = None, context: Context = None
+        self,
+        count: int,
+        generator: Draws = None,
+        context: Context = None,
+        *,
+        mean: bool = False,
     ) -> Float[Tensor, "count *shape"]:
-        """Draws codes from the prior and gives what stands for p(x | z) of each.
+        """Draws observations from p(x): a code from the prior, then x from p(x | z).
 
         Arguments:
             count: How many.
             generator: Of the draws.
             context: Of a conditional model: one for all, (*context_shape), or one each.
+            mean: Give what stands for p(x | z) of each code, its mean or such like, not a draw.
         """
         require_count("count", count, 0)
         if context is not None and tuple(context.shape) == self.context_shape:
             context = context.expand(count, *context.shape)
         codes = self.sample_codes(count, generator, context)
-        return self.likelihood.point(self.decode(codes, context))
+        p = self.decode(codes, context)
+        return self.likelihood.point(p) if mean else self.likelihood.draw(p, generator)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes `config.json` and `model.safetensors`; a folder there before stays whole."""
@@ -469,6 +477,11 @@ class VAE(nn.Module, ABC):
         return tuple(x.shape[: x.ndim - len(self.shape)])
 
     def _require_shape(self, x: Tensor) -> None:
+        if not isinstance(x, Tensor):
+            raise ValueError(
+                f"`x` must be a tensor, got {type(x).__name__}; `discretevae.encode`, `train` and "
+                "`evaluate` take arrays and data frames too."
+            )
         if not self.likelihood.suits(tuple(x.shape[x.ndim - len(self.shape) :]), self.shape):
             raise ValueError(f"`x` must end in shape {self.shape}, got {tuple(x.shape)}.")
         if x.dtype != self.dtype:

@@ -24,6 +24,8 @@ class Network(ABC):
     """
 
     kind: ClassVar[str]
+    takes_gaps: ClassVar[bool] = False
+    """Whether numbers of an observation may be missing: NaN."""
 
     @abstractmethod
     def encoder(self, shape: tuple[int, ...], features: int) -> nn.Module:
@@ -57,7 +59,9 @@ class Network(ABC):
     def describe(self) -> str:
         """Names the kind and its first sizes; of the data nothing."""
         _, *options = self.config().values()
-        return " ".join([self.kind.upper(), *map(str, options[:1])])
+        first = options[0] if options else ""
+        sizes = "-".join(map(str, first)) if isinstance(first, list) else str(first)
+        return f"{self.kind.upper()} {sizes}".rstrip()
 
 
 def require_widths(name: str, widths: tuple[int, ...]) -> None:

@@ -45,10 +45,12 @@ def publish(run: Run, model: VAE, data: Splits, recipe: Recipe) -> None:
 def describe(model: VAE, data: Splits) -> str:
     """Says in a sentence what was trained on which data."""
     shape = "×".join(map(str, model.shape))
+    binarised = [f"binarised: {data.binarizer.name}"] * data.binarizer.binary
+    about = [shape, *binarised]
     what = [model.describe(), model.network.describe(), f"{model.likelihood.label} likelihood"]
     return (
         f"{', '.join(what)}, on {data.name} "
-        f"({shape}, {data.binarizer.name}): {len(data.train):,} training, "
+        f"({', '.join(about)}): {len(data.train):,} training, "
         f"{len(data.validation):,} validation and {len(data.test):,} test examples."
     )
 

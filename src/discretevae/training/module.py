@@ -18,6 +18,7 @@ from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.evaluation.code_health import code_health, collapse_warnings
 from discretevae.latents.draws import SharedGenerator
 from discretevae.models import VAE
+from discretevae.training.defaults import budget
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import TrainingOptions
 from discretevae.training.schedules import DECAYS, Schedule, parse_schedule
@@ -42,13 +43,15 @@ class NonFiniteError(FloatingPointError, ValueError):
 
 
 class TrainingModule(LightningModule):
-    """Trains a VAE on its objective and measures the true ELBO after every epoch.
+    """Trains a VAE on its objective and measures the true ELBO from time to time.
 
     All that is random is a function of (seed, epoch), all that is scheduled of the global step:
     a run resumed from the checkpoint of an epoch repeats the next one exactly.
 
     Attributes:
-        history: One row an epoch, as `metrics.csv` has it; part of every checkpoint.
+        budget: What the options leave open, by the rule.
+        history: One row an epoch that is measured, as `metrics.csv` has it; part of every
+            checkpoint.
         terms: Name of the weight → what is added to the ELBO.
     """
 
@@ -61,15 +64,16 @@ class TrainingModule(LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.data, self.options = model, data, options
+        self.budget = budget(options, len(data.train))
         self.history: list[dict[str, float]] = []
         self.warned: list[str] = []
         self.generator: torch.Generator | None = None
         self._objective = torch.tensor(0.0)
         self._sums: dict[str, Tensor] = {}
         self._seconds, self._started = 0.0, 0.0
-        steps = options.epochs * -(-len(data.train) // options.batch_size)
+        steps = self.budget.epochs * -(-len(data.train) // self.budget.batch_size)
         self.schedules: dict[str, Schedule] = {
-            "learning_rate": DECAYS[options.decay](options.learning_rate, steps),
+            "learning_rate": DECAYS[options.decay](self.budget.learning_rate, steps),
             "beta": parse_schedule("beta", options.beta, steps),
         }
         weighted = weighted_terms(model, options, terms or {})
@@ -92,14 +96,19 @@ class TrainingModule(LightningModule):
         else:
             super().__setattr__(name, value)
 
+    @property
+    def measured(self) -> bool:
+        """Whether the ELBO after the epoch that has just ended is in the history."""
+        return bool(self.history) and self.history[-1]["epoch"] == self.current_epoch + 1
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        make = OPTIMIZERS[self.options.optimizer]
+        make = OPTIMIZERS[self.budget.optimizer]
         trained = [p for p in self.model.parameters() if p.requires_grad]  # not an estimator's own
-        return make(trained, self.options.learning_rate)
+        return make(trained, self.budget.learning_rate)
 
     def train_dataloader(self) -> Batches:
         """Makes this epoch's batches; called anew each epoch."""
-        return self._batches(self.data.train, self.options.batch_size, self.current_epoch, True)
+        return self._batches(self.data.train, self.budget.batch_size, self.current_epoch, True)
 
     def on_train_epoch_start(self) -> None:
         self.generator = self._stream("estimator", self.current_epoch)
@@ -120,7 +129,7 @@ class TrainingModule(LightningModule):
 
     def training_step(self, batch: Tensor | Batch, batch_idx: int) -> Tensor:
         x, context = as_batch(batch)
-        size = self.options.batch_size
+        size = self.budget.batch_size
         total = min(size, len(self.data.train) - batch_idx * size)
         counted, draws = self._mine(self.generator, total)
         with self.model.encoded_once(x, context) if self.terms else nullcontext():
@@ -140,6 +149,9 @@ class TrainingModule(LightningModule):
     def on_train_epoch_end(self) -> None:
         self._require_finite(int(self.trainer.num_training_batches) - 1)
         self._seconds += time.perf_counter() - self._started
+        epoch = self.current_epoch + 1
+        if epoch % self.budget.measured_every and epoch < self.budget.epochs:
+            return
         row = {
             "epoch": self.current_epoch + 1,
             "step": self.global_step,
