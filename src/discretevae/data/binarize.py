@@ -9,7 +9,6 @@ from torch import Generator, Tensor
 
 from .errors import DataError
 from .examples import Examples, as_values
-from .token_rows import TokenRows
 
 __all__ = ["BINARIZERS", "Binarizer"]
 
@@ -82,13 +81,19 @@ class Binarizer:
 
     def prepare(self, examples: Examples, generator: Generator | None = None) -> Examples:
         """Returns the training examples as they are stored; raises DataError outside [0, 1]."""
-        return self._with(examples, self.at_load, generator)
+        if not self.binary:
+            return examples
+        self._check(examples)
+        return replace(examples, x=self.at_load(examples.x, generator))
 
     def prepare_evaluation(
         self, examples: Examples, generator: Generator | None = None
     ) -> Examples:
         """Returns examples on which figures are reproducible; raises DataError outside [0, 1]."""
-        return self._with(examples, self.at_evaluation, generator)
+        if not self.binary:
+            return examples
+        self._check(examples)
+        return replace(examples, x=self.at_evaluation(examples.x, generator))
 
     def draw(
         self, x: Shaped[Tensor, " n *shape"], generator: Generator | None = None
@@ -96,18 +101,8 @@ class Binarizer:
         """Returns stored observations as a model sees them, (n, *shape)."""
         return self.at_batch(x, generator)
 
-    def _with(self, examples: Examples, step: Step, generator: Generator | None) -> Examples:
-        self._check(examples)
-        if isinstance(examples.x, TokenRows):
-            return examples
-        return replace(examples, x=step(examples.x, generator))
-
     def _check(self, examples: Examples) -> None:
         x = examples.x
-        if not self.binary:
-            return
-        if isinstance(x, TokenRows):
-            raise DataError(f"`binarize` must be none for sentences, got {self.name!r}.")
         if x.dtype == torch.uint8 or x.numel() == 0:
             return
         low, high = x.min().item(), x.max().item()

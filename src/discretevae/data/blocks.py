@@ -33,7 +33,7 @@ from .tables import (
     _lines,
     unpacked,
 )
-from .token_rows import TokenRows
+from .token_rows import SentenceExamples
 
 __all__ = ["Blocks", "as_stored", "open_blocks"]
 
@@ -84,9 +84,9 @@ class Blocks:
         Raises:
             DataError: If there are no rows, or the dimensions do not fit.
         """
-        if isinstance(x, Examples) and isinstance(x.x, TokenRows):
-            return cls._of_sentences(x.x, where)
-        rows = x.x.numpy() if isinstance(x, Examples) else x  # type: ignore[union-attr]
+        if isinstance(x, SentenceExamples):
+            return cls._of_sentences(x, where)
+        rows = x.x.numpy() if isinstance(x, Examples) else x
         _check_shape(rows, where)
 
         def read(size: int) -> Iterator[np.ndarray]:
@@ -100,15 +100,16 @@ class Blocks:
         return cls(where, len(rows), rows.shape[1:], rows.dtype, read, ready, parts, read_part)
 
     @classmethod
-    def _of_sentences(cls, rows: TokenRows, where: str) -> "Blocks":
-        if not len(rows):
+    def _of_sentences(cls, examples: SentenceExamples, where: str) -> "Blocks":
+        if not len(examples):
             raise DataError(f"{where} must hold at least one sentence, got none.")
 
         def read(size: int) -> Iterator[np.ndarray]:
-            starts = range(0, len(rows), size)
-            return (rows[start : start + size].float().numpy() for start in starts)
+            starts = range(0, len(examples), size)
+            return (examples.values(slice(start, start + size)).numpy() for start in starts)
 
-        return cls(where, len(rows), rows.shape[1:], np.dtype(np.float32), read, ready=True)
+        kind = np.dtype(np.float32)
+        return cls(where, len(examples), examples.shape, kind, read, ready=True)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

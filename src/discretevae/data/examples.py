@@ -1,28 +1,26 @@
 """Observations in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import torch
 from jaxtyping import Float32, Int64, Shaped
 from torch import Generator, Tensor
 
 from .errors import DataError
-from .token_rows import TokenRows, bucketed
 
 __all__ = ["Examples", "as_values"]
 
 
-def as_values(x: Shaped[Tensor, "*any"] | TokenRows) -> Float32[Tensor, "*any"]:
+def as_values(x: Shaped[Tensor, "*any"]) -> Float32[Tensor, "*any"]:
     """Returns stored observations in natural units: levels v as v / 255, floats as they are.
 
     Example:
         >>> as_values(torch.tensor([0, 51, 255], dtype=torch.uint8))
         tensor([0.0000, 0.2000, 1.0000])
     """
-    if isinstance(x, TokenRows) or x.dtype != torch.uint8:
-        return x.float()
-    return x.float().div_(255)
+    return x.float().div_(255) if x.dtype == torch.uint8 else x.float()
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +28,7 @@ class Examples:
     """Holds N observations of one shape, and their labels if there are any.
 
     Arguments:
-        x: Observations (N, *shape): uint8 levels, where 255 means 1, or float32; of sentences
-            their tokens.
+        x: Observations (N, *shape): uint8 levels, where 255 means 1, or float32.
         labels: One class index each (N,), int64.
         context: What p(x|c) depends on, one each (N, *context_shape), float32; for a model with
             a condition.
@@ -49,16 +46,21 @@ class Examples:
                 [0.2000, 0.0000]])
     """
 
-    x: Shaped[Tensor, " n *shape"] | TokenRows
+    x: Shaped[Tensor, " n *shape"]
     labels: Shaped[Tensor, " _"] | None = None
     context: Shaped[Tensor, " _ *context_shape"] | None = None
     rows: Int64[Tensor, " _"] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.x, Tensor):
-            _require_values(self.x)
+        if self.x.dtype not in (torch.uint8, torch.float32):
+            raise DataError(f"`x` must be uint8 or float32, got {self.x.dtype}.")
+        if self.x.ndim < 1:
+            raise DataError("`x` must have one observation a row, got a single number.")
+        self._check_beside()
+
+    def _check_beside(self) -> None:
         if self.context is not None and (
-            self.context.dtype != torch.float32 or self.context.shape[:1] != self.x.shape[:1]
+            self.context.dtype != torch.float32 or self.context.shape[:1] != (len(self),)
         ):
             raise DataError(
                 f"`context` must be float32 of shape ({len(self)}, …), "
@@ -66,7 +68,7 @@ class Examples:
             )
         if self.labels is None:
             return
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.x.shape[:1]:
+        if self.labels.dtype != torch.int64 or self.labels.shape != (len(self),):
             raise DataError(
                 f"`labels` must be int64 of shape ({len(self)},), "
                 f"got {self.labels.dtype} of shape {tuple(self.labels.shape)}."
@@ -86,30 +88,17 @@ class Examples:
         return self.x.device
 
     def in_order(self, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Iterates over all, `size` at a time: stored observations and their contexts.
-
-        Sentences are padded to the longest of a batch.
-        """
-        for start in range(0, len(self), size):
-            part = slice(start, start + size)
-            yield self._stored(part), None if self.context is None else self.context[part]
+        """Iterates over all, `size` at a time: stored observations and their contexts."""
+        contexts = repeat(None) if self.context is None else self.context.split(size)
+        return zip(self.x.split(size), contexts, strict=False) if len(self) else iter(())
 
     def shuffled(self, size: int, orders: Generator) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Iterates over all in random order, `size` at a time; alike long sentences together."""
-        for index in self._batches(size, orders):
+        """Iterates over all in random order, `size` at a time."""
+        x, context = self.x, self.context
+        for index in torch.randperm(len(self), generator=orders, device=self.device).split(size):
             if len(index):
-                chosen = None if self.context is None else self.context.index_select(0, index)
-                yield self._stored(index), chosen
-
-    def _batches(self, size: int, orders: Generator) -> Sequence[Tensor]:
-        if isinstance(self.x, TokenRows):
-            return bucketed(self.x.lengths, size, orders)
-        return torch.randperm(len(self), generator=orders, device=self.device).split(size)
-
-    def _stored(self, index: Tensor | slice) -> Tensor:
-        if isinstance(self.x, TokenRows):
-            return self.x[index].padded()
-        return self.x[index] if isinstance(index, slice) else self.x.index_select(0, index)
+                chosen = None if context is None else context.index_select(0, index)
+                yield x.index_select(0, index), chosen
 
     def values(
         self, index: Int64[Tensor, " n"] | slice | None = None
@@ -130,9 +119,6 @@ class Examples:
         context = None if self.context is None else self.context.to(device)
         return replace(self, x=self.x.to(device), labels=labels, context=context)
 
-
-def _require_values(x: Tensor) -> None:
-    if x.dtype not in (torch.uint8, torch.float32):
-        raise DataError(f"`x` must be uint8 or float32, got {x.dtype}.")
-    if x.ndim < 1:
-        raise DataError("`x` must have one observation a row, got a single number.")
+    def with_context(self, context: Shaped[Tensor, " _ *context_shape"] | None) -> "Examples":
+        """Returns the examples with another context, or without."""
+        return replace(self, context=context)

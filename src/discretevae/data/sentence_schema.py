@@ -13,7 +13,6 @@ from discretevae.schema.vocabulary import END, UNKNOWN, Vocabulary
 
 from .budget import require_memory
 from .errors import DataError
-from .examples import Examples
 from .formats.raw import Note
 from .formats.raw_text import RawText
 from .keys import Keys
@@ -21,7 +20,7 @@ from .labels import LabelRule
 from .missing import Marks
 from .reading import GUESS, ReadingOptions
 from .schema import Loaded, Rows, Schema, common_from_config, register
-from .token_rows import TokenRows
+from .token_rows import SentenceExamples, TokenRows
 
 __all__ = ["SentenceSchema"]
 
@@ -158,8 +157,8 @@ class SentenceSchema(Schema):
             notes.append(Note(f"{cut:,} sentences cut at {self.most:,} tokens"))
         if unknown:
             notes.append(Note(f"{unknown:,} sentences with characters that training had not"))
-        x = TokenRows.of(rows, self.most + 1)
-        examples = Examples(x, labels, rows=torch.arange(source.rows))
+        found = TokenRows.of(rows, self.most + 1)
+        examples = SentenceExamples(found, labels, rows=torch.arange(source.rows))
         return Loaded(examples, self.keys(source), tuple(notes))
 
     def keys(self, source: RawText) -> Keys:

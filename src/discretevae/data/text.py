@@ -16,7 +16,7 @@ from .examples import Examples
 from .sizes import require_honest_size
 from .splits import Splits, split
 from .tables import read_arrow
-from .token_rows import TokenRows
+from .token_rows import SentenceExamples, TokenRows
 
 __all__ = ["Sentences", "TextCounts", "TextSplits", "load_text", "read_sentences", "text_examples"]
 
@@ -179,7 +179,9 @@ def text_examples(
         tokens = [*tokens[:max_tokens], END]
         unknown += UNKNOWN in tokens
         rows.append(tokens)
-    return Examples(TokenRows.of(rows, max_tokens + 1)), TextCounts(len(sentences), truncated, unknown)
+    return SentenceExamples(TokenRows.of(rows, max_tokens + 1)), TextCounts(
+        len(sentences), truncated, unknown
+    )
 
 
 def _require_room(where: str, numbers: int, letters: int) -> None:

@@ -1,6 +1,6 @@
 """Sentences in memory: their tokens alone, without the padding."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Float32, Int64, Shaped
 from torch import Generator, Tensor
 
-__all__ = ["POOL", "TokenRows", "bucketed"]
+from .examples import Examples
+
+__all__ = ["POOL", "SentenceExamples", "TokenRows", "bucketed"]
 
 POOL = 50
 """Batches whose sentences are sorted together by their length."""
@@ -27,9 +29,9 @@ class TokenRows:
 
     Example:
         >>> rows = TokenRows.of([[4, 3, 1], [1]], width=5)
-        >>> rows.shape, rows.tokens.dtype, rows[1:].padded().tolist()
-        ((2, 5), torch.uint8, [[1]])
-        >>> rows.float()
+        >>> rows.tokens.dtype, rows[1:].padded().tolist()
+        (torch.uint8, [[1.0]])
+        >>> rows.padded(rows.width)
         tensor([[4., 3., 1., 0., 0.],
                 [1., 0., 0., 0., 0.]])
     """
@@ -49,7 +51,8 @@ class TokenRows:
         kind = next(t for t in (np.uint8, np.int16, np.int32) if most <= np.iinfo(t).max)
         starts = np.cumsum(lengths) - lengths
         arrays = (tokens.astype(kind), starts, lengths)
-        return cls(*map(torch.from_numpy, arrays), width=width)
+        stored, first, counts = map(torch.from_numpy, arrays)
+        return cls(stored, first, counts, width)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -58,34 +61,99 @@ class TokenRows:
         """Gives some of them; tokens are shared, not copied."""
         return replace(self, starts=self.starts[index], lengths=self.lengths[index])
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(N, T)."""
-        return len(self), self.width
-
-    @property
-    def device(self) -> torch.device:
-        """Where the tokens are."""
-        return self.tokens.device
-
     def to(self, device: torch.device | str | None) -> "TokenRows":
         """Returns the same on another device."""
-        moved = (t.to(device) for t in (self.tokens, self.starts, self.lengths))
-        return TokenRows(*moved, width=self.width)
+        tokens, starts, lengths = (t.to(device) for t in (self.tokens, self.starts, self.lengths))
+        return TokenRows(tokens, starts, lengths, self.width)
 
     def padded(self, width: int | None = None) -> Float32[Tensor, "N n"]:
         """Writes them as rows, by default as wide as the longest of them."""
         if width is None:
             width = int(self.lengths.max()) if len(self) else 1
-        place = torch.arange(width, device=self.device)
+        place = torch.arange(width, device=self.tokens.device)
         inside = place < self.lengths[:, None]
-        x = torch.zeros(len(self), width, device=self.device)
+        x = torch.zeros(len(self), width, device=self.tokens.device)
         x[inside] = self.tokens[(self.starts[:, None] + place)[inside]].float()
         return x
 
-    def float(self) -> Float32[Tensor, "N T"]:
-        """Writes them as rows of T."""
-        return self.padded(self.width)
+
+class SentenceExamples(Examples):
+    """Examples that are sentences: their tokens are in memory, padding comes with each batch.
+
+    Batches are padded to the longest sentence in them. In random order, about equally long
+    sentences come together, as `bucketed` has it.
+
+    Arguments:
+        tokens: Of the sentences.
+        labels: As `Examples` has them.
+        context: As `Examples` has it.
+        rows: As `Examples` has them.
+
+    Example:
+        >>> examples = SentenceExamples(TokenRows.of([[4, 3, 1], [1]], width=5))
+        >>> examples.shape, [x.tolist() for x, _ in examples.in_order(1)]
+        ((5,), [[[4.0, 3.0, 1.0]], [[1.0]]])
+    """
+
+    tokens: TokenRows
+
+    def __init__(
+        self,
+        tokens: TokenRows,
+        labels: Tensor | None = None,
+        context: Tensor | None = None,
+        rows: Tensor | None = None,
+    ) -> None:
+        object.__setattr__(self, "tokens", tokens)
+        for name, value in (("labels", labels), ("context", context), ("rows", rows)):
+            object.__setattr__(self, name, value)
+        self._check_beside()
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def x(self) -> Float32[Tensor, "N T"]:
+        """All of them as rows of T, which are made anew each time."""
+        return self.tokens.padded(self.tokens.width)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.tokens.width,)
+
+    @property
+    def device(self) -> torch.device:
+        return self.tokens.tokens.device
+
+    def in_order(self, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        for start in range(0, len(self), size):
+            yield self._batch(slice(start, start + size))
+
+    def shuffled(self, size: int, orders: Generator) -> Iterator[tuple[Tensor, Tensor | None]]:
+        return map(self._batch, bucketed(self.tokens.lengths, size, orders))
+
+    def _batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor | None]:
+        return self.tokens[index].padded(), None if self.context is None else self.context[index]
+
+    def values(self, index: Tensor | slice | None = None) -> Tensor:
+        tokens = self.tokens if index is None else self.tokens[index]
+        return tokens.padded(tokens.width)
+
+    def take(self, index: Tensor | slice) -> "SentenceExamples":
+        labels, context, rows = (
+            None if beside is None else beside[index]
+            for beside in (self.labels, self.context, self.rows)
+        )
+        return SentenceExamples(self.tokens[index], labels, context, rows)
+
+    def to(self, device: torch.device | str | None) -> "SentenceExamples":
+        labels, context = (
+            None if beside is None else beside.to(device) for beside in (self.labels, self.context)
+        )
+        return SentenceExamples(self.tokens.to(device), labels, context, self.rows)
+
+    def with_context(self, context: Tensor | None) -> "SentenceExamples":
+        return SentenceExamples(self.tokens, self.labels, context, self.rows)
 
 
 def bucketed(
@@ -98,9 +166,9 @@ def bucketed(
     one at random.
 
     Example:
-        >>> batches = bucketed(torch.tensor([9, 2, 9, 2, 5]), 2, torch.Generator().manual_seed(0))
+        >>> batches = bucketed(torch.tensor([9, 2, 9, 2]), 2, torch.Generator().manual_seed(0))
         >>> sorted(map(sorted, (batch.tolist() for batch in batches)))
-        [[0, 2], [1, 3], [4]]
+        [[0, 2], [1, 3]]
     """
     order = torch.randperm(len(lengths), generator=orders, device=orders.device)
     order = order.to(lengths.device)

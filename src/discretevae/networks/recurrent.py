@@ -167,7 +167,7 @@ class _GRU(torch.autograd.Function):
         given = ctx.saved_tensors[:6]
         if torch.is_grad_enabled():  # to be differentiated once more
             return _differentiable_backward(ctx, given, gradient)
-        table, index, weight, bias, start, about, states, gates, inner = ctx.saved_tensors
+        table, index, weight, _, start, about, states, gates, inner = ctx.saved_tensors
         width, sizes = weight.shape[1], ctx.sizes
         of_table = torch.zeros_like(table)
         of_about = None if about is None else torch.zeros_like(about)
@@ -204,26 +204,20 @@ def _differentiable_backward(
 ) -> tuple[Tensor | None, ...]:
     """The same by autograd, of steps that leave all behind."""
     wanted = ctx.needs_input_grad[: len(given)]
-    inputs = [x for x, want in zip(given, wanted, strict=True) if want]
-    found = iter(
-        torch.autograd.grad(
-            _plain_states(*given, ctx.sizes),  # type: ignore[arg-type]
-            [x for x in inputs if x is not None],
-            gradient,
-            create_graph=True,
-        )
-    )
+    inputs = [x for x, want in zip(given, wanted, strict=True) if want and x is not None]
+    states = _plain_states(ctx.sizes, *given)  # type: ignore[arg-type]
+    found = iter(torch.autograd.grad(states, inputs, gradient, create_graph=True))
     return (*(next(found) if want else None for want in wanted), None, None)
 
 
 def _plain_states(
+    sizes: list[int],
     table: Tensor,
     index: Tensor,
     weight: Tensor,
     bias: Tensor,
     start: Tensor,
     about: Tensor | None,
-    sizes: list[int],
 ) -> Tensor:
     h, begin, states = start, 0, []
     for size in sizes:

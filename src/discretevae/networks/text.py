@@ -260,9 +260,7 @@ class GRUWriter(Writer):
         inputs, index = table(self.embed, packing.pack(tokens))
         about: Tensor | None = h.to(inputs.dtype)
         for layer, start in enumerate(self._start(h).to(inputs.dtype)):
-            inputs = layer_states(
-                self.gru, f"l{layer}", inputs, index, packing.sizes, start, about
-            )
+            inputs = layer_states(self.gru, f"l{layer}", inputs, index, packing.sizes, start, about)
             index, about = torch.arange(len(index)), None
         return inputs
 
