@@ -28,7 +28,7 @@ from .schema import Loaded, Rows, Schema
 from .sentence_schema import SentenceSchema
 from .table_schema import LABELS, TableSchema
 
-__all__ = ["ENDINGS", "Source", "learn_schema", "open_source", "read_by", "source_parts"]
+__all__ = ["FILE_FORMATS", "Source", "learn_schema", "open_source", "read_by", "source_parts"]
 
 Source = RawTable | RawArray | RawText
 
@@ -43,12 +43,12 @@ PIXELS = 64
 WIDE = 256
 """Columns of numbers beyond which a table is taken for an array."""
 
-_TABLES: dict[str, Callable[[Path, ReadingOptions], Source]] = {
+FILE_FORMATS: dict[str, Callable[[Path, ReadingOptions], Source]] = {
     **dict.fromkeys((".csv", ".tsv", ".tab", ".data", ".dat"), read_delimited),
     **dict.fromkeys((".parquet", ".pq"), lambda path, _: read_parquet_table(path)),
     **dict.fromkeys((".npy", ".npz"), lambda path, reading: read_arrays(path, reading.label)),
 }
-ENDINGS = (".txt", *_TABLES)
+"""Ending → what reads such a file; .txt is sentences or a table, and images are by themselves."""
 HINTS = {
     ".xlsx": "save the sheet as .csv",
     ".xls": "save the sheet as .csv",
@@ -61,6 +61,11 @@ HINTS = {
     ".feather": "write it as .parquet: pandas.read_feather(…).to_parquet(…)",
     ".zip": "unpack it",
 }
+
+
+def endings() -> tuple[str, ...]:
+    """Lists the endings of files that are read, but for images."""
+    return (".txt", *FILE_FORMATS)
 
 
 def open_source(
@@ -160,8 +165,8 @@ def _opened(
         return _of_folder(path, reading, schema)
     _require_file(path)
     ending = _ending(path)
-    if ending in _TABLES:
-        return _TABLES[ending](path, reading)
+    if ending in FILE_FORMATS:
+        return FILE_FORMATS[ending](path, reading)
     if ending == ".txt":
         asked = likelihood or (schema.likelihood if schema is not None else None)
         table = looks_like_table(path) if asked is None else asked != "tokens"
@@ -171,10 +176,12 @@ def _opened(
 
 def _of_folder(path: Path, reading: ReadingOptions, schema: Schema | None) -> Source:
     """A folder of images, or of files of data called train, val and test."""
-    files = [p for p in sorted(path.iterdir()) if _ending(p) in _TABLES]
+    files = [p for p in sorted(path.iterdir()) if _ending(p) in FILE_FORMATS]
     parts = {part: p for p in files if (part := part_of(p.stem)) is not None}
     if len(parts) > 1 and 0 in parts:
-        return joined({part: _TABLES[_ending(p)](p, reading) for part, p in parts.items()}, path)
+        return joined(
+            {part: FILE_FORMATS[_ending(p)](p, reading) for part, p in parts.items()}, path
+        )
     return _of_images(find_images(path, reading), reading, schema)
 
 
@@ -235,10 +242,10 @@ def _require_file(path: Path) -> None:
     if path.stat().st_size == 0:
         raise DataError(f"{path} must hold data, got an empty file.")
     ending = _ending(path)
-    if ending not in ENDINGS and ending not in IMAGES:
+    if ending not in endings() and ending not in IMAGES:
         hint = f"; {HINTS[ending]}" if ending in HINTS else ""
         raise DataError(
-            f"{path} must end in {', '.join(ENDINGS)} or be a folder of images, "
+            f"{path} must end in {', '.join(endings())} or be a folder of images, "
             f"got {ending or 'no ending'}{hint}."
         )
 
