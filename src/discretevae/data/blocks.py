@@ -33,6 +33,7 @@ from .tables import (
     _lines,
     unpacked,
 )
+from .token_rows import SentenceExamples
 
 __all__ = ["Blocks", "as_stored", "open_blocks"]
 
@@ -83,6 +84,8 @@ class Blocks:
         Raises:
             DataError: If there are no rows, or the dimensions do not fit.
         """
+        if isinstance(x, SentenceExamples):
+            return cls._of_sentences(x, where)
         rows = x.x.numpy() if isinstance(x, Examples) else x
         _check_shape(rows, where)
 
@@ -95,6 +98,18 @@ class Blocks:
         size = _rows_a_part(rows.shape[1:], rows.dtype)
         ready, parts = isinstance(x, Examples), _parts(len(rows), size)
         return cls(where, len(rows), rows.shape[1:], rows.dtype, read, ready, parts, read_part)
+
+    @classmethod
+    def _of_sentences(cls, examples: SentenceExamples, where: str) -> "Blocks":
+        if not len(examples):
+            raise DataError(f"{where} must hold at least one sentence, got none.")
+
+        def read(size: int) -> Iterator[np.ndarray]:
+            starts = range(0, len(examples), size)
+            return (examples.values(slice(start, start + size)).numpy() for start in starts)
+
+        kind = np.dtype(np.float32)
+        return cls(where, len(examples), examples.shape, kind, read, ready=True)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

@@ -73,11 +73,11 @@ def shown_for(recipe: Recipe, schema: Schema | None, data: str | None, model: VA
 def _conditioned_alike(examples: Examples, recipe: Recipe, schema: Schema | None) -> Examples:
     """Gives the examples of a file the contexts that the run's data have."""
     if recipe.condition != "labels":
-        return examples if recipe.condition == "context" else replace(examples, context=None)
+        return examples if recipe.condition == "context" else examples.with_context(None)
     if examples.labels is None:
         raise ValueError("`data` must have labels for a model conditioned on them, got none.")
     classes = num_classes(load_again(recipe, schema))
-    return replace(examples, context=class_context(examples.labels, classes, "`data`: labels"))
+    return examples.with_context(class_context(examples.labels, classes, "`data`: labels"))
 
 
 class Contexts(NamedTuple):

@@ -71,6 +71,14 @@ class Likelihood(nn.Module, ABC):
         """Gives the shape of what the decoder must say of an observation of this shape."""
         return shape
 
+    def suits(self, found: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+        """Whether an observation may be found in this shape by a model that is made for another."""
+        return found == shape
+
+    def whole(self, x: Float[Tensor, "*B_and_event"]) -> Float[Tensor, "*B_and_shape"]:
+        """Gives observations in the shape that the model is made for."""
+        return x
+
     def point(self, p: Distribution) -> Tensor:
         """Gives the one observation that stands for a distribution: its mean."""
         return p.mean

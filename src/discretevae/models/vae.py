@@ -507,7 +507,7 @@ class VAE(nn.Module, ABC):
                 f"`x` must be a tensor, got {type(x).__name__}; `discretevae.encode`, `train` and "
                 "`evaluate` take arrays and data frames too."
             )
-        if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
+        if not self.likelihood.suits(tuple(x.shape[x.ndim - len(self.shape) :]), self.shape):
             raise ValueError(f"`x` must end in shape {self.shape}, got {tuple(x.shape)}.")
         if x.dtype != self.dtype:
             raise ValueError(f"`x` must be {self.dtype}, as the model is, got {x.dtype}.")
