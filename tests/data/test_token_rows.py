@@ -1,5 +1,7 @@
 """Sentences without their padding, and batches of such as are about equally long."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -89,7 +91,7 @@ def test_buckets_are_alike_long_and_met_at_random(n: int, size: int, seed: int) 
     whole = [lengths[batch] for batch in batches if len(batch) == size]
     if n <= POOL * size:  # one pool: no two batches overlap in length
         ordered = sorted((int(x.min()), int(x.max())) for x in whole)
-        assert all(one[1] <= two[0] for one, two in zip(ordered, ordered[1:], strict=False))
+        assert all(one[1] <= two[0] for one, two in pairwise(ordered))
 
 
 def test_long_and_short_batches_follow_each_other_at_random() -> None:

@@ -59,8 +59,9 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
         data: A .csv or .parquet file with the columns of the run, given as the second argument.
         seed: Of the samples, where the codes are too many to sum over.
         output: A .csv, .parquet or .npz file of every row: its number, its id and what else the
-            model does not see, `total (nats)`, which is −log p of the row, and −log p of each cell
-            given the others; `not taken` names the cells that are new to the model, such as a
+            model does not see, `total (nats)`, which is −log p of the row in the units of the
+            file; the same and −log p of each cell given the others with numbers in units of the
+            spread of their column, so that cells, and rows with gaps, compare; `not taken` names the cells that are new to the model, such as a
             category that training has not seen. By default RUN/scores.csv.
     """
     import torch
@@ -72,7 +73,10 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
     path = _output(run, output, "scores.csv")
     draws = torch.Generator().manual_seed(seed)
     found = anomaly_scores(opened.model, opened.x, generator=draws, context=opened.context)
-    totals: dict[str, list[Any]] = {"total (nats)": found.rows.tolist()}
+    totals: dict[str, list[Any]] = {
+        "total (nats)": (-found.log_p).tolist(),
+        "standardised total (nats)": found.rows.tolist(),
+    }
     for column, values in zip(opened.cells.columns, found.cells.T.tolist(), strict=True):
         totals[f"{column.name} (nats)"] = [None if v != v else v for v in values]
     if opened.schema is not None and opened.table is not None:

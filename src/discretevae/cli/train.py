@@ -60,13 +60,15 @@ def train(recipe: Recipe, *, output: Output) -> None:
 
 
 def _say(data: "Splits", recipe: Recipe) -> None:
-    """Says what the data were taken for; the last line is of the likelihood."""
-    if data.schema is not None:
-        *lines, likelihood = data.schema.lines()
-        asked = recipe.likelihood != data.schema.likelihood
-        last = f"likelihood: {recipe.likelihood}, as asked" if asked else likelihood
-        for line in (*lines, last):
-            say(line, error=True)
+    """Says what the data were taken for; the last lines are of the likelihood and the model."""
+    from discretevae.experiments.defaults import ModelDefaults
+
+    lines = [] if data.schema is None else data.schema.lines()
+    if data.schema is not None and recipe.likelihood != data.schema.likelihood:
+        lines[-1] = f"likelihood: {recipe.likelihood}, as asked"
+    sizes = recipe.num_latents or 0, recipe.num_categories or 0
+    for line in (*lines, ModelDefaults(*sizes, str(recipe.network))):
+        say(line, error=True)
 
 
 def resume(resume: str, **given: Any) -> None:

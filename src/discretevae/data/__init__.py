@@ -13,7 +13,7 @@ from .given import BINARIZE_FOR, given, given_splits
 from .keys import Keys
 from .loading import binarized, is_local, load
 from .mixed_tables import MixedTable, load_table, read_rows, table_rows
-from .opening import learn_schema, open_source, read_by
+from .opening import FILE_FORMATS, learn_schema, open_source, read_by
 from .reading import ReadingOptions
 from .schema import Loaded, Schema, schema_from_config
 from .seeding import generator
@@ -27,6 +27,7 @@ __all__ = [
     "BINARIZE_FOR",
     "CONDITIONS",
     "DATASETS",
+    "FILE_FORMATS",
     "Augmentation",
     "Batch",
     "Batches",

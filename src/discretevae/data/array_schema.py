@@ -337,7 +337,7 @@ def channels_of(row_shape: tuple[int, ...]) -> str:
         ('channels-last', 'channels-first', 'channels-last')
     """
     a, b, c = row_shape
-    if (a == b) != (b == c) and (c < b if a == b else a < b):
+    if (a == b) != (b == c):
         return "channels-last" if a == b else "channels-first"
     if (a in (1, 3, 4)) != (c in (1, 3, 4)):
         return "channels-first" if a in (1, 3, 4) else "channels-last"

@@ -18,7 +18,7 @@ from .examples import Examples
 from .files import READERS, read_file
 from .formats.raw import Note
 from .formats.raw_array import RawArray
-from .opening import ENDINGS, Source, learn_schema, open_source, source_parts
+from .opening import Source, endings, learn_schema, open_source, source_parts
 from .reading import GUESS, ReadingOptions
 from .schema import Schema
 from .seeding import generator
@@ -120,7 +120,7 @@ def _open(
     data: Any, reading: ReadingOptions, likelihood: str | None, schema: Schema | None
 ) -> Source:
     if isinstance(data, str) and not _is_path(data):
-        kinds = f"a {', '.join(ENDINGS)} file"
+        kinds = f"a {', '.join(endings())} file"
         raise unknown_name("data", data, [*DATASETS, kinds, "a folder of images"])
     source = open_source(data, reading, likelihood, schema)
     if isinstance(data, str) and data in DATASETS:

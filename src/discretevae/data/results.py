@@ -1,6 +1,7 @@
 """Results with the keys of the rows that they belong to, as .csv, .parquet or .npz."""
 
 import csv
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,9 +112,10 @@ def _parquet(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect)
 
 
 def _npz(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect) -> None:
-    arrays = {name: as_array(cells) for name, cells in columns.items()}
-    with path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, cells in columns.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, as_array(cells), allow_pickle=False)
 
 
 def _marked(cell: Any) -> Any:

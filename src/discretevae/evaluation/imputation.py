@@ -93,10 +93,13 @@ class AnomalyScores:
             smaller it is: rows with gaps compare by their cells.
         cells: −log p of each cell given all others that are observed in its row, (*B, F); NaN
             where it is missing.
+        log_p: log p of all observed cells of a row in the units of the table, (*B,): what
+            `log_likelihood` says of it.
     """
 
     rows: Float[Tensor, "*B"]
     cells: Float[Tensor, "*B F"]
+    log_p: Float[Tensor, "*B"]
 
 
 @torch.no_grad()
@@ -152,7 +155,9 @@ def anomaly_scores(
     log_scale[:, columns.numeric] = columns.scale.log()
     log_scale = log_scale.masked_fill(rows.isnan(), 0)
     cells = (log_rest - log_p[:, None] - log_scale).masked_fill(rows.isnan(), math.nan)
-    return AnomalyScores((-log_p - log_scale.sum(-1)).reshape(x.shape[:-1]), cells.reshape(x.shape))
+    batch = x.shape[:-1]
+    strange = (-log_p - log_scale.sum(-1)).reshape(batch)
+    return AnomalyScores(strange, cells.reshape(x.shape), log_p.reshape(batch))
 
 
 def _cells_of(model: VAE, x: Tensor, samples: int | None) -> Cells:

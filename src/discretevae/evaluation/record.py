@@ -21,6 +21,7 @@ from discretevae.data import (
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.code_health import CodeHealth, code_health
 from discretevae.evaluation.figure import NATS, Figure, mean_figure, ratio_figure
+from discretevae.evaluation.no_code import NO_CODE, log_prob_without_code
 from discretevae.likelihoods import Likelihood
 from discretevae.models import VAE
 from discretevae.models.chain import rows_at_once
@@ -58,7 +59,8 @@ def evaluate(
     Returns:
         split → name → {"value", "se", "unit"}: `elbo`, `reconstruction`, `kl`, `objective_gap`
         (trained surrogate − ELBO), `bits_per_dimension`, `log_likelihood` (importance-weighted,
-        test only), `exact_log_likelihood` (where K^D allows), and the health of the code.
+        test only), `exact_log_likelihood` (where K^D allows), the health of the code, and
+        `no_code`, log p(x) of a model without one.
 
     Bits per dimension are −Σ ELBO / ln 2 over all examples, divided by all dimensions that were
     observed in them: the tokens of sentences with their ends, the cells of a table that are there.
@@ -77,10 +79,10 @@ def evaluate(
             examples: Examples = getattr(data, name)
             if len(examples):
                 batches = _Labelled(data, examples, name, seed, model, progress)
-                record[name] = {
-                    key: figure.as_dict()
-                    for key, figure in _figures(model, batches, name, samples, seed).items()
-                }
+                found = _figures(model, batches, name, samples, seed)
+                if len(data.train):
+                    found |= _without_code(model, data, batches)
+                record[name] = {key: figure.as_dict() for key, figure in found.items()}
         return record
     finally:
         model.train(was_training)
@@ -142,6 +144,19 @@ def _figures(
     if model.categorical is not None:
         figures |= _health_figures(code_health(model, batches("usage of the code")))
     return {name: labelled(figure, model) for name, figure in figures.items()}
+
+
+def _without_code(model: VAE, data: Splits, batches: _Labelled) -> dict[str, Figure]:
+    """The same examples by a model that tells none from others, fitted to those to train on."""
+    seen = data.train.take(slice(0, MOST)).values()
+    seen = data.binarizer.draw(seen, torch.Generator(seen.device).manual_seed(0))
+    log_p = log_prob_without_code(
+        model.likelihood, seen.to(model.device, model.dtype), batches("without a code")
+    )
+    if log_p is None:
+        return {}
+    note = "without a code: independent dimensions, fitted to the training examples"
+    return {NO_CODE: labelled(mean_figure(log_p + batches.log_volume, note=note), model)}
 
 
 def _partition_figures(model: VAE) -> dict[str, Figure]:

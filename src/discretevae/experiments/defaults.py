@@ -1,12 +1,14 @@
 """The model that data get where nothing else is asked for."""
 
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from discretevae.data import Splits
 from discretevae.experiments.build_data import FORMATS
 
 __all__ = ["USUAL", "ModelDefaults", "defaults_for", "defaults_of"]
+
+OPTIONS = "(--num-latents, --num-categories, --network)"
 
 LARGE = 16
 """Pixels of the shorter side from which convolutions pay."""
@@ -21,7 +23,8 @@ class ModelDefaults(NamedTuple):
 
     Example:
         >>> print(ModelDefaults(4, 8, "tutorial"))
-        4 latents of 8 categories, network tutorial
+        model: 4 latents of 8 categories, network tutorial (--num-latents, --num-categories, \
+--network)
     """
 
     num_latents: int
@@ -30,8 +33,8 @@ class ModelDefaults(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.num_latents} latents of {self.num_categories} categories, "
-            f"network {self.network}"
+            f"model: {self.num_latents} latents of {self.num_categories} categories, "
+            f"network {self.network} {OPTIONS}"
         )
 
 
@@ -46,10 +49,10 @@ def defaults_for(likelihood: str, shape: tuple[int, ...] = (), rows: int = 0) ->
     small ones of real values, which say more than bits. All else gets 4 latents.
 
     Example:
-        >>> print(defaults_for("bernoulli", (1, 28, 28), 60_000))
-        16 latents of 8 categories, network image
-        >>> print(defaults_for("columns", (7,), 891))
-        4 latents of 8 categories, network columns
+        >>> defaults_for("bernoulli", (1, 28, 28), 60_000)
+        ModelDefaults(num_latents=16, num_categories=8, network='image')
+        >>> defaults_for("columns", (7,), 891)
+        ModelDefaults(num_latents=4, num_categories=8, network='columns')
     """
     if likelihood in FORMATS:
         return USUAL._replace(network=next(iter(FORMATS[likelihood].networks)))
@@ -63,7 +66,8 @@ def defaults_for(likelihood: str, shape: tuple[int, ...] = (), rows: int = 0) ->
     return found
 
 
-def defaults_of(data: Splits, likelihood: str) -> dict[str, Any]:
-    """Gives what a recipe has for these data where it leaves it open."""
+def defaults_of(data: Splits, likelihood: str | None = None) -> ModelDefaults:
+    """Gives what these data get; by default under the likelihood that suits them."""
+    suits = "bernoulli" if data.schema is None else data.schema.likelihood
     rows = len(data.train) + len(data.validation) + len(data.test)
-    return defaults_for(likelihood, tuple(data.shape), rows)._asdict()
+    return defaults_for(likelihood or suits, tuple(data.shape), rows)

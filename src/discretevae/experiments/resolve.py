@@ -55,7 +55,7 @@ def resolve_with_data(recipe: Recipe) -> tuple[Recipe, Splits]:
     known = resolve_recipe(recipe)
     data = load_data(known)
     likelihood = known.likelihood or (data.schema.likelihood if data.schema else "bernoulli")
-    found = _filled(replace(recipe, likelihood=likelihood), defaults_of(data, likelihood))
+    found = _filled(replace(recipe, likelihood=likelihood), defaults_of(data, likelihood)._asdict())
     found = by_rule(resolve_recipe(found), len(data.train))
     return found, data if known.likelihood is not None else completed(data, found)
 

@@ -37,7 +37,8 @@ def build(
     """
     torch.manual_seed(recipe.seed)
     model = build_model(recipe, data)
-    return prepare(model, data, recipe.training(**changes), folder, resume)
+    config = None if folder is None else Run(folder).config
+    return prepare(model, data, recipe.training(**changes), folder, resume, config=config)
 
 
 def run_experiment(recipe: Recipe, data: Splits, run: Run) -> None:

@@ -16,6 +16,8 @@ from discretevae.schema.columns import Cell, Cells, Column, DiscreteColumn, as_c
 __all__ = ["ColumnsDistribution", "ColumnsLikelihood"]
 
 LOG_NORMALISER = 0.5 * math.log(2 * math.pi)
+SMALL = 1e-3
+"""What a scale without a code is above the least one, in units of that, where numbers repeat."""
 
 
 class ColumnsDistribution(Distribution):
@@ -151,6 +153,17 @@ class ColumnsLikelihood(Likelihood):
                 f"`shape` must be ({len(self.columns)},) for as many columns, got {tuple(shape)}."
             )
         return (2 * self.cells.num_numeric + self.cells.num_binary + sum(self.cells.sizes),)
+
+    def start(self, x: Float[Tensor, "N F"]) -> Float[Tensor, " P"]:
+        numbers, one_hot = self.cells.numbers(x), self.cells.one_hot(x)
+        there = self.cells.observed(x).sum(0).clamp_min(1)
+        mean = numbers.sum(0) / there
+        deviation = (numbers - mean).where(self.cells.observed(x), 0).square().sum(0) / there
+        above = (deviation.sqrt() - self.least_scale).clamp_min(SMALL * self.least_scale)
+        counts = one_hot.sum(0) + 0.5
+        bits = 2 * self.cells.num_binary
+        logits = counts.log()
+        return torch.cat([mean, above.log(), logits[1:bits:2] - logits[:bits:2], logits[bits:]])
 
     def point(self, p: Distribution) -> Float[Tensor, "*B F"]:
         assert isinstance(p, ColumnsDistribution)

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import cross_entropy
 
 from discretevae.latents.categorical import gumbel
-from discretevae.likelihoods.likelihood import Learned, Likelihood
+from discretevae.likelihoods.likelihood import Learned, Likelihood, LogProb
 from discretevae.names import resolve
 from discretevae.networks.text import ROWS, WRITERS, longest_first
 from discretevae.schema.columns import Cell
@@ -149,6 +149,18 @@ class TokenLikelihood(Likelihood):
             "the training sentences"
         )
         return Learned({**self.config(), "vocabulary": kept.config()}, says, left_out)
+
+    def without_code(self, seen: Float[Tensor, "N T"]) -> LogProb:
+        """Draws tokens one by one, as often as `seen` has each; padding and a last end are sure."""
+        counts = seen[inside(seen)].long().bincount(minlength=self.vocabulary.size) + 0.5
+        log_p = counts.log() - counts[1:].sum().log()
+
+        def log_prob(x: Float[Tensor, "*B T"]) -> Float[Tensor, "*B"]:
+            predicted = inside(x)
+            predicted[..., -1] = False
+            return log_p[x.long()].where(predicted, 0).sum(-1)
+
+        return log_prob
 
     def log_prob_pairs(
         self, h: Float[Tensor, "S H"], x: Float[Tensor, "*B T"]

@@ -148,6 +148,31 @@ class VAE(nn.Module, ABC):
     def architecture(self) -> dict[str, Any]:
         """Describes in plain types all that rebuilds the model around its weights."""
 
+    @torch.no_grad()
+    def start_at(self, x: Data) -> None:
+        """Starts a new model where data are without a code, if its likelihood asks for it.
+
+        Of a Gaussian likelihood: σ at their spread about the means of the dimensions, the last
+        bias of the decoder at these means. Nothing happens to a model that is trained or loaded,
+        or whose σ was given.
+
+        Arguments:
+            x: Some training examples.
+
+        Example:
+            >>> from discretevae.models import DiscreteVAE
+            >>> model = DiscreteVAE((3,), 2, 4, likelihood="gaussian")
+            >>> model.start_at(torch.tensor([[5.0, 7.0, 9.0], [6.0, 8.0, 10.0]]))
+            >>> float(model.likelihood.log_scale.exp()), model.decoder[-2].bias.tolist()
+            (0.5, [5.5, 7.5, 9.5])
+        """
+        if not self.likelihood.untouched:
+            return
+        h, decoder = self.likelihood.start(x), getattr(self, "decoder", None)
+        bias = None if decoder is None else self.network.last_bias(decoder)
+        if h is not None and bias is not None:
+            bias.copy_(h.reshape(len(bias), -1).mean(1))
+
     def weights(self) -> dict[str, Tensor]:
         """Gives the state that makes the model, without that of the estimators that train it."""
         state = self.state_dict()

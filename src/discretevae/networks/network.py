@@ -35,6 +35,11 @@ class Network(ABC):
     def decoder(self, features: int, shape: tuple[int, ...]) -> nn.Module:
         """Builds the network from `features` numbers to the parameters of an observation."""
 
+    def last_bias(self, decoder: nn.Module) -> nn.Parameter | None:
+        """Finds what a decoder of this network adds at the very end: a number for each that it
+        gives, or for each channel; None where it is not known."""
+        return None
+
     @property
     def of_contexts(self) -> "Network":
         """What makes further encoders beside that of the data."""

@@ -54,17 +54,11 @@ def budget(options: Loop, rows: int) -> Budget:
     size = _given(options.batch_size, max(MANY if rows >= MANY_ROWS else FEW, options.processes))
     steps = max(1, ceil(rows / size))
     epochs = _given(options.epochs, passes(steps))
+    patience = _given(options.patience, max(SHORT, ceil(PATIENCE * epochs)))
+    apart = max(1, min(MEASURED_EVERY // steps, epochs // MEASUREMENTS, patience or epochs))
     optimizer = _given(options.optimizer, OPTIMIZER)
-    return Budget(
-        size,
-        epochs,
-        optimizer,
-        _given(options.learning_rate, RATES[optimizer]),
-        _given(options.patience, max(SHORT, ceil(PATIENCE * epochs))),
-        _given(
-            options.measured_every, max(1, min(MEASURED_EVERY // steps, epochs // MEASUREMENTS))
-        ),
-    )
+    rate = _given(options.learning_rate, RATES.get(optimizer, RATES["adam"]))
+    return Budget(size, epochs, optimizer, rate, patience, _given(options.measured_every, apart))
 
 
 def by_rule(options: L, rows: int) -> L:

@@ -44,6 +44,8 @@ __all__ = ["Prepared", "TrainingError", "best_row", "prepare", "train"]
 
 CHUNK = 1000
 """Examples that are checked at a time."""
+STARTED_ON = 5000
+"""Training examples, the first of the set, by which a new model is started."""
 
 
 class TrainingError(ValueError):
@@ -144,6 +146,8 @@ class Prepared:
 
     def _fit(self) -> list[dict[str, float]]:
         module, model = self.module, self.model
+        if self.start is None:
+            _start(model, self.data)
         with _quiet(), _interruptible(), _restoring(self.start, self.begun):
             self.trainer.fit(module, ckpt_path=self.start, weights_only=True)
         if not self.trainer.is_global_zero:
@@ -167,8 +171,11 @@ def prepare(
     terms: Mapping[str, WeightedTerm] | None = None,
     callbacks: Sequence[Callback] = (),
     logger: Logger | Sequence[Logger] | None = None,
+    config: Path | None = None,
 ) -> Prepared:
     """Refuses what does not go together, before anything is written; arguments as for `train`.
+
+    `config` is the file of a run's options, from which advice can start.
 
     Raises:
         ValueError: Saying what does not fit.
@@ -190,11 +197,18 @@ def prepare(
     begun = Stepped()
     options = by_rule(options, len(data.train))
     trainer = _trainer(data, options, place, log, [begun, *callbacks])
-    module = TrainingModule(model, data, options, terms)
+    module = TrainingModule(model, data, options, terms, config)
     if options.processes > 1:
         _require_terms_apart(module, options)
     start = _checked_start(module, place) if resume else None
     return Prepared(model, data, module, trainer, place, start, begun, kept=folder is not None)
+
+
+def _start(model: VAE, data: Splits) -> None:
+    """Starts a new model where its likelihood asks for it; the same in every process."""
+    some = data.train.take(slice(0, STARTED_ON)).values()
+    some = data.binarizer.draw(some, torch.Generator(some.device).manual_seed(0))
+    model.start_at(some.to(model.device, model.dtype))
 
 
 class Stepped(Callback):

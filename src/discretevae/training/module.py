@@ -1,11 +1,11 @@
 """The Lightning module: one step of the objective, one true ELBO an epoch."""
 
 import math
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
@@ -15,7 +15,8 @@ from torch import Tensor
 from discretevae.data import Batch, Batches, Examples, Splits, Stream, as_batch, share_of
 from discretevae.data.seeding import generator
 from discretevae.estimators.gradient_estimator import GradientEstimator
-from discretevae.evaluation.code_health import code_health, collapse_warnings
+from discretevae.evaluation.code_health import code_health
+from discretevae.evaluation.diagnosis import diagnose
 from discretevae.latents.draws import SharedGenerator
 from discretevae.models import VAE
 from discretevae.models.chain import rows_at_once
@@ -29,8 +30,8 @@ __all__ = ["NonFiniteError", "TrainingModule", "require_unweighted"]
 
 CHECK_EVERY = 100
 """Steps between two looks for values that are not finite; each waits for the device."""
-GRACE = 1_000
-"""Steps before the code is looked at for collapse."""
+GRACE, SETTLED = 0.1, 0.5
+"""Parts of the budget before which a code may lie idle, and before which some latents may."""
 TRIED = 100
 """Examples on which added terms are tried before the run."""
 MEASURED = 1_000
@@ -49,6 +50,13 @@ class TrainingModule(LightningModule):
     All that is random is a function of (seed, epoch), all that is scheduled of the global step:
     a run resumed from the checkpoint of an epoch repeats the next one exactly.
 
+    Arguments:
+        model: The model.
+        data: The splits.
+        options: How to train.
+        terms: What is added to the ELBO.
+        config: Of the run, from which a command that repeats it can start.
+
     Attributes:
         budget: What the options leave open, by the rule.
         history: One row an epoch that is measured, as `metrics.csv` has it; part of every
@@ -62,6 +70,7 @@ class TrainingModule(LightningModule):
         data: Splits,
         options: TrainingOptions,
         terms: Mapping[str, WeightedTerm] | None = None,
+        config: Path | None = None,
     ) -> None:
         super().__init__()
         self.model, self.data, self.options = model, data, options
@@ -73,6 +82,7 @@ class TrainingModule(LightningModule):
         self._sums: dict[str, Tensor] = {}
         self._seconds, self._started = 0.0, 0.0
         steps = self.budget.epochs * -(-len(data.train) // self.budget.batch_size)
+        self.steps, self.config = steps, config
         self.schedules: dict[str, Schedule] = {
             "learning_rate": DECAYS[options.decay](self.budget.learning_rate, steps),
             "beta": parse_schedule("beta", options.beta, steps),
@@ -263,8 +273,8 @@ class TrainingModule(LightningModule):
         )
 
     def _warn_of_collapse(self) -> None:
-        """Warns once of each kind of collapse; not in the first steps, where no code is used."""
-        if self.model.categorical is None or self.global_step < GRACE:
+        """Warns once, as soon as a part of the code is seen to be out of use."""
+        if self.model.categorical is None or self.global_step < GRACE * self.steps or self.warned:
             return
         examples = self.data.validation if len(self.data.validation) else self.data.train
         batches = Batches(
@@ -275,13 +285,17 @@ class TrainingModule(LightningModule):
             shuffle=False,
             device=self.device,
         )
-        for message in collapse_warnings(code_health(self.model, batches)):
-            kind = re.sub(r"\d+", "", message)
-            if kind not in self.warned:
-                self.warned.append(kind)
-                self.print(
-                    f"Warning, after epoch {self.current_epoch + 1}: {message}", file=sys.stderr
-                )
+        found = diagnose(
+            code_health(self.model, batches),
+            beta=self.schedules["beta"](self.steps),
+            epochs=self.budget.epochs,
+            steps=self.steps,
+        )
+        if found is None or not (found.total or self.global_step >= SETTLED * self.steps):
+            return
+        self.warned.append(found.says)
+        text = f"Warning, after epoch {self.current_epoch + 1}: {found.says}"
+        self.print(f"{text} {found.advice(self.config)}", file=sys.stderr)
 
     def _require_finite(self, batch_idx: int) -> None:
         objective = self._summed(self._objective)

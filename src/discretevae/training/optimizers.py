@@ -158,6 +158,13 @@ class MuonWithAdam(Optimizer):
         super().load_state_dict(state_dict)
         self._share()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "parts": self.parts}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._share()
+
     def _share(self) -> None:
         """Lets the parts work on the groups and the state that are scheduled and saved here."""
         for part, group in zip(self.parts, self.param_groups, strict=True):
