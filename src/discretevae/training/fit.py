@@ -26,6 +26,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from discretevae.data import Splits, given_splits
 from discretevae.files import atomic_path
 from discretevae.models import VAE
+from discretevae.models.chain import rows_at_once
 from discretevae.models.pretrained import require_savable
 from discretevae.names import shorten
 from discretevae.training.checkpoints import (
@@ -414,7 +415,7 @@ def _tensorboard(folder: Path) -> Logger | bool:
 def _require_support(model: VAE, data: Splits) -> None:
     draws = torch.Generator().manual_seed(0)
     for examples in (data.train, data.validation, data.test):
-        for x, _ in examples.in_order(CHUNK):
+        for x, _ in examples.in_order(rows_at_once(examples.shape, CHUNK)):
             model.likelihood.check(data.binarizer.draw(x, draws))
             if not model.network.takes_gaps and bool(x.isnan().any()):
                 raise TrainingError(
