@@ -34,6 +34,7 @@ from discretevae.training.checkpoints import (
     CheckpointError,
     read_checkpoint,
 )
+from discretevae.training.correlation import correlate
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
 from discretevae.training.terms import WeightedTerm
@@ -148,6 +149,7 @@ class Prepared:
             load_weights(model, read_checkpoint(best))
         module.set_scheduled(int(best_row(module.history)["step"]))
         model.to("cpu").eval()
+        correlate(model, self.data, module.options.seed)
         return module.history
 
 
