@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from discretevae.schema.columns import NumericColumn, QuantileColumn
+from discretevae.schema.quantiles import Bins
 
 __all__ = ["numeric_column"]
 
@@ -14,7 +15,7 @@ LEAST = 5
 BINS = 64
 """About how many bins there are at most."""
 STEPS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
-"""Edges in an open end"""
+"""Where an open end is parted, in units of how far its rows lie beyond it."""
 DIGITS = 6
 """Most digits after the decimal point that are taken for a limit of all numbers."""
 
@@ -31,70 +32,70 @@ def numeric_column(
 
     Example:
         >>> column = numeric_column("a", np.array([0.0, 1.0, 2.5]), np.array([10, 8, 6]))
-        >>> column.edges, column.centres, column.atoms
-        ((-0.5, 0.5, 1.75, 3.25), (-1.44..., 0.0, 1.0, 2.5, 4.19...), (False, True, True, True, False))
+        >>> column.edges, column.centres[1:-1], column.atoms
+        ((-0.5, 0.5, 1.75, 3.25), (0.0, 1.0, 2.5), (False, True, True, True, False))
     """
     digits = _digits(values)
-    import os
-    if os.environ.get("PLAIN"):
-        values = values.astype(np.float32).astype(np.float64)
-        mean = float(np.average(values, weights=counts))
-        scale = float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
-        return NumericColumn(name, mean, scale if scale > 0 else 1.0)
     values = values.astype(np.float32).astype(np.float64)
     mean = float(np.average(values, weights=counts))
     scale = float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
     different, where = np.unique(values, return_inverse=True)
     often = np.bincount(where, counts)
-    if often.sum() < FEW or len(different) < 2 or not scale > 0:
+    if often.sum() < FEW or len(different) < 2:
         return NumericColumn(name, mean, scale if scale > 0 else 1.0)
+    bins = _mirrored(_thinned(_mirrored(_thinned(_bins(different, often, scale, digits)))))
+    if not (np.diff(np.float32(bins.edges)) > 0).all():  # too close to tell apart
+        return NumericColumn(name, mean, scale)
+    return QuantileColumn(name, mean, scale, *map(tuple, bins[:4]), digits)
+
+
+def _bins(different: np.ndarray, often: np.ndarray, scale: float, digits: int | None) -> Bins:
+    """Bins of about as many rows each, and one for each number that as many rows share."""
     starts, atoms = _parted(often)
     middles = (different[1:] + different[:-1]) / 2
     edges = [float(middles[start - 1]) for start in starts[1:]]
     if atoms[0]:
-        edges.insert(0, float(different[0] - (middles[0] - different[0])))
+        edges.insert(0, float(2 * different[0] - middles[0]))
         starts, atoms = [0, *starts], [False, *atoms]
     if atoms[-1]:
-        edges.append(float(different[-1] + (different[-1] - middles[-1])))
+        edges.append(float(2 * different[-1] - middles[-1]))
         starts, atoms = [*starts, len(different)], [*atoms, False]
-    edges = [float(np.float32(edge)) for edge in edges]
-    if not edges or not (np.diff(edges) > 0).all():
-        return NumericColumn(name, mean, scale)
+    if not edges:  # few different numbers, all rare
+        edges, starts, atoms = [float(middles[0])], [0, 1], [False, False]
     inside = np.searchsorted(edges, different)
-    rows = np.bincount(inside, often, len(edges) + 1)
-    shares = (np.maximum(rows, 0.5) / np.maximum(rows, 0.5).sum()).tolist()
+    rows = np.maximum(np.bincount(inside, often, len(edges) + 1), 0.5)
     centres = [
-        float(different[start]) if atom else (low + high) / 2
-        for start, atom, low, high in zip(
-            starts, atoms, [np.nan, *edges], [*edges, np.nan], strict=True
-        )
+        edges[0] - _excess(edges[0] - different, often, inside == 0, scale),
+        *((low + high) / 2 for low, high in zip(edges[:-1], edges[1:], strict=True)),
+        edges[-1] + _excess(different - edges[-1], often, inside == len(edges), scale),
     ]
-    centres[0] = edges[0] - _excess(edges[0] - different, often, inside == 0, scale)
-    centres[-1] = edges[-1] + _excess(different - edges[-1], often, inside == len(edges), scale)
-    if not atoms[1] and len(atoms) > 2:
-        edges, shares, centres, atoms = _opened(edges, shares, centres, atoms, first=True)
-    if not atoms[-2] and len(atoms) > 2:
-        edges, shares, centres, atoms = _opened(edges, shares, centres, atoms, first=False)
-    edges, shares = list(map(float, edges)), list(map(float, shares))
-    return QuantileColumn(
-        name, mean, scale, tuple(edges), tuple(shares), tuple(centres), tuple(atoms), digits
+    for place, atom in enumerate(atoms):
+        if atom:
+            centres[place] = float(different[starts[place]])
+    return Bins(edges, (rows / rows.sum()).tolist(), centres, atoms, digits)
+
+
+def _thinned(bins: Bins) -> Bins:
+    """Parts the upper end, in which rows thin out exponentially; one that is empty stays."""
+    if bins.atoms[-2]:
+        return bins
+    edge, share, tau = bins.edges[-1], bins.shares[-1], bins.centres[-1] - bins.edges[-1]
+    edges = [edge + step * tau for step in STEPS]
+    beyond = [share * float(np.exp(-step)) for step in (0.0, *STEPS)]
+    middles = [(low + high) / 2 for low, high in zip([edge, *edges[:-1]], edges, strict=True)]
+    return Bins(
+        [*bins.edges, *edges],
+        [*bins.shares[:-1], *(-np.diff(beyond)).tolist(), beyond[-1]],
+        [*bins.centres[:-1], *middles, edges[-1] + tau],
+        [*bins.atoms, *[False] * len(STEPS)],
+        bins.digits,
     )
 
 
-def _opened(edges, shares, centres, atoms, first):
-    if first:
-        e, c = [-x for x in edges[::-1]], [-x for x in centres[::-1]]
-        e, s, c, a = _opened(e, shares[::-1], c, atoms[::-1], False)
-        return [-x for x in e[::-1]], s[::-1], [-x for x in c[::-1]], a[::-1]
-    tau, edge, share = centres[-1] - edges[-1], edges[-1], shares[-1]
-    beyond = [share * np.exp(-k) for k in (0.0, *STEPS)]
-    more = [float(np.float32(edge + k * tau)) for k in STEPS]
-    inner = [(a + b) / 2 for a, b in zip([edge, *more[:-1]], more, strict=True)]
-    inside = [a - b for a, b in zip(beyond[:-1], beyond[1:], strict=True)]
-    return (
-        [*edges, *more], [*shares[:-1], *inside, beyond[-1]],
-        [*centres[:-1], *inner, more[-1] + tau], [*atoms[:-1], *[False] * (len(STEPS) + 1)],
-    )
+def _mirrored(bins: Bins) -> Bins:
+    """The same of the numbers with their signs changed."""
+    edges, centres = ([-value for value in values[::-1]] for values in (bins.edges, bins.centres))
+    return Bins(edges, bins.shares[::-1], centres, bins.atoms[::-1], bins.digits)
 
 
 def _parted(often: np.ndarray) -> tuple[list[int], list[bool]]:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
 from discretevae.names import resolve, shorten
-from discretevae.schema.quantiles import Bins, Quantiles
+from discretevae.schema.quantiles import LOGISTIC_SCALE, Bins, Quantiles
 
 __all__ = [
     "BinaryColumn",
@@ -26,8 +26,6 @@ __all__ = [
     "table_rows",
 ]
 
-LOGISTIC_SCALE = math.pi / math.sqrt(3)
-"""The standard deviation of the logistic distribution."""
 Cell = str | float | int | None
 """A cell as a file has it: None where it is missing."""
 

@@ -1,5 +1,6 @@
 """Numbers by their place among the training rows: bins between quantiles, as tensors."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-__all__ = ["Bins", "Places", "Quantiles"]
+__all__ = ["LOGISTIC_SCALE", "Bins", "Places", "Quantiles"]
 
 
 class Bins(NamedTuple):
@@ -21,6 +22,8 @@ class Bins(NamedTuple):
     digits: int | None
 
 
+LOGISTIC_SCALE = math.pi / math.sqrt(3)
+"""The standard deviation of the logistic distribution."""
 DUMMY = Bins((0.0,), (0.5, 0.5), (-1.0, 1.0), (False, False), None)
 
 
@@ -49,8 +52,9 @@ class Places(NamedTuple):
 class Quantiles(nn.Module):
     r"""Places the numbers of N columns on the scale of the log-odds of their training rows.
 
-    .. math:: u_e = \log \frac{P(x \le e)}{P(x > e)}, \qquad e \text{ an edge}
+    .. math:: u_e = \log \frac{P(x \le e)}{P(x > e)}, \qquad e \text{ an edge,}
 
+    of numbers that repeat; of others the mean of that and of e itself, standardised.
     Within a bin rows are as dense everywhere; beyond the first and the last edge they thin out
     exponentially. A column without quantiles has dummies here, and `known` False.
 
@@ -145,14 +149,6 @@ class Quantiles(nn.Module):
         return table[torch.arange(len(table), device=table.device), index]
 
 
-def _sc(u, places, rule, scale):
-    import os
-    w=float(os.environ.get("WX","0"))
-    if not w: return u
-    mean=float(np.dot(rule.shares,rule.centres)); z=(places-mean)/scale*1.8
-    return (1-w)*u+w*z
-
-
 def _tables(rule: Bins, scale: float, most: int) -> tuple[np.ndarray, ...]:
     """Edges, scores, centres, log-densities and atoms of one column, as many as the most have."""
     edges, shares, centres, atoms, _ = rule
@@ -164,8 +160,21 @@ def _tables(rule: Bins, scale: float, most: int) -> tuple[np.ndarray, ...]:
     spare = most - len(places)
     return (
         np.pad(places, (0, spare), constant_values=np.inf),
-        np.pad(_sc(np.log(below) - np.log(above), places, rule, scale), (0, spare), constant_values=np.inf),
+        np.pad(_scores(rule, scale, np.log(below) - np.log(above)), (0, spare), constant_values=np.inf),
         np.pad(np.array(centres), (0, spare), mode="edge"),
         np.pad(-np.log(widths), (0, spare), mode="edge"),
         np.pad(np.array(atoms), (0, spare)),
     )
+
+
+def _scores(rule: Bins, scale: float, log_odds: np.ndarray) -> np.ndarray:
+    """Gives the edges of a column the places that h is compared with.
+
+    Those of numbers that repeat are the log-odds alone, as of ordered categories. Others take as
+    much from the numbers themselves, so that what is linear in them nearly stays so.
+    """
+    shares = np.array(rule.shares)
+    if shares[np.array(rule.atoms)].sum() > 0.5:
+        return log_odds
+    standardised = (np.float32(rule.edges) - shares @ rule.centres) / scale
+    return (log_odds + LOGISTIC_SCALE * standardised) / 2

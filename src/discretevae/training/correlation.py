@@ -10,6 +10,7 @@ from discretevae.likelihoods import ColumnsLikelihood
 from discretevae.likelihoods.columns import ColumnsDistribution
 from discretevae.likelihoods.correlation import Correlation
 from discretevae.models import VAE
+from discretevae.training.prior import validation_bound
 
 __all__ = ["correlate", "fit_correlation"]
 
@@ -21,8 +22,6 @@ DRAWS = 3
 """Codes of each of them."""
 PRIORS = (0.1, 1.0, 10.0)
 """Rows, for each column, in which numbers count as independent."""
-SAMPLES = 16
-"""Draws by which the bound is compared on validation rows."""
 
 
 def correlate(model: VAE, data: Splits, seed: int = 0) -> bool:
@@ -57,12 +56,12 @@ def correlate(model: VAE, data: Splits, seed: int = 0) -> bool:
         return False
     assert isinstance(likelihood, ColumnsLikelihood)
     likelihood.correlate(None)
-    best, bound = None, _bound(model, data, seed)
+    best, bound = None, validation_bound(model, data, seed)
     e, observed = _scores_left(model, data, seed)
     for prior in PRIORS:
         matrix = fit_correlation(e, observed, prior * table.num_numeric)
         likelihood.correlate(matrix)
-        if (found := _bound(model, data, seed)) >= bound:
+        if (found := validation_bound(model, data, seed)) >= bound:
             best, bound = matrix, found
     likelihood.correlate(best)
     return best is not None
@@ -120,14 +119,3 @@ def _scores_left(model: VAE, data: Splits, seed: int) -> tuple[Tensor, Tensor]:
         assert isinstance(p, ColumnsDistribution)
         found.append(p.numbers.normal(x))
     return torch.cat(found), p.cells.observed(x).repeat(DRAWS, 1)
-
-
-@torch.no_grad()
-def _bound(model: VAE, data: Splits, seed: int) -> float:
-    """The mean ELBO of validation rows, by the same draws each time; 0 where there are none."""
-    if not len(data.validation):
-        return 0.0
-    rows = data.validation.take(slice(ROWS))
-    draws = generator("correlation", "validation", seed, device=model.device)
-    x = rows.values().to(model.device, model.dtype)
-    return float(model.eval().elbo(x, SAMPLES, draws, rows.context).mean())
