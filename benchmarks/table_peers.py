@@ -1,4 +1,4 @@
-"""Gaps, drawn rows and anomalies of ten tables beside peers; writes results/table_peers.json and .md.
+"""Gaps, drawn rows and anomalies of ten tables beside peers; writes results/table_peers.md.
 
 The tables come with scikit-learn and statsmodels; the peers are scikit-learn's imputers and
 IsolationForest, and TVAE and CTGAN of the package `ctgan`, judged by `sdmetrics`:
@@ -24,7 +24,7 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.metrics import roc_auc_score
-from statsmodels import datasets
+from statsmodels import datasets  # type: ignore[import-untyped]
 
 from discretevae.data import Splits, load, open_source
 from discretevae.evaluation import anomaly_scores, impute
@@ -39,7 +39,7 @@ HIDDEN = 0.2
 """The share of the cells that are hidden, to be filled."""
 CORRUPTED = 2
 """Cells of a row that come from other rows, where it is an anomaly."""
-STEPS = 2000
+STEPS = 1500
 DRAWN = 5000
 """Most rows that are drawn, and compared with as many real ones."""
 PEERS_ROWS = 4000
@@ -59,7 +59,7 @@ def _of_sklearn(load: Callable[..., Any]) -> Frame:
 def _of_statsmodels(name: str, named: tuple[str, ...] = (), drop: tuple[str, ...] = ()) -> Frame:
     frame = getattr(datasets, name).load_pandas().data.drop(columns=list(drop))
     for column in named:
-        frame[column] = frame[column].map(lambda value: f"{column} {int(value)}")
+        frame[column] = f"{column} " + frame[column].astype(int).astype(str)
     return frame
 
 
@@ -116,12 +116,14 @@ def fitted(frame: Frame, seed: int, steps: int) -> tuple[DiscreteVAE, Splits]:
 
 def rows_of(data: Splits, frame: Frame) -> torch.Tensor:
     """Reads rows by what the training rows have taught."""
+    assert data.schema is not None
     source = open_source(frame, likelihood="columns", schema=data.schema)
     return data.schema.read(source).examples.values()
 
 
 def as_frame(data: Splits, x: torch.Tensor, frame: Frame) -> Frame:
     """Gives rows the columns and types of a table; a column that no model sees is its mode."""
+    assert data.schema is not None
     names, rows = data.schema.written(x)
     found = pd.DataFrame(rows, columns=names)
     for name in frame:
@@ -142,13 +144,15 @@ def ours_fill(holes: Frame, seed: int, steps: int = STEPS) -> Frame:
 
 
 def means_fill(holes: Frame, seed: int) -> Frame:
-    return holes.fillna({n: holes[n].mode()[0] if is_named(holes[n]) else holes[n].mean() for n in holes})
+    return holes.fillna(
+        {n: holes[n].mode()[0] if is_named(holes[n]) else holes[n].mean() for n in holes}
+    )
 
 
 def standard(holes: Frame) -> tuple[np.ndarray, list[tuple[str, Any]]]:
     """Numbers standardised and categories one-hot, side by side; what undoes it."""
-    parts, back = [], []
-    for name in holes:
+    parts, back = [], list[tuple[str, Any]]()
+    for name in map(str, holes):
         cells = holes[name]
         if is_named(cells):
             kinds = sorted(cells.dropna().unique())
@@ -256,7 +260,8 @@ def errors(frame: Frame, filled: Frame, gone: np.ndarray) -> dict[str, list[floa
 def filling(frame: Frame, seed: int, steps: int) -> dict[str, Any]:
     holes, gone = with_holes(frame, seed)
     found = {}
-    for name, fill in {**FILLERS, "discretevae": partial(ours_fill, steps=steps)}.items():
+    ours: Callable[[Frame, int], Frame] = partial(ours_fill, steps=steps)
+    for name, fill in {**FILLERS, "discretevae": ours}.items():
         started = time.perf_counter()
         filled = fill(holes, seed)
         seconds = time.perf_counter() - started
@@ -276,7 +281,7 @@ def parted(frame: Frame, seed: int) -> tuple[Frame, Frame]:
 
 def quality(real: Frame, drawn: Frame) -> dict[str, float]:
     """Of `sdmetrics`: how alike columns are, and pairs of columns, between 0 and 1."""
-    from sdmetrics.reports.single_table import QualityReport
+    from sdmetrics.reports.single_table import QualityReport  # type: ignore[import-untyped]
 
     kinds = {n: {"sdtype": "categorical" if is_named(real[n]) else "numerical"} for n in real}
     report = QualityReport()
@@ -302,12 +307,12 @@ def _seconds_to_fit(model: Any, known: Frame, named: list[str]) -> float:
 
 def draw_of_peer(kind: str, known: Frame, count: int, seconds: float, seed: int) -> Frame:
     """Trains for as long as ours has trained: some epochs tell how many epochs that is."""
-    import ctgan
+    import ctgan  # type: ignore[import-untyped]
 
-    named = [name for name in known if is_named(known[name])]
+    named = [name for name in map(str, known) if is_named(known[name])]
     make = partial(getattr(ctgan, kind), cuda=False)
     torch.manual_seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002, CTGAN draws from it
     few, many = 1, 1 + max(1, 20_000 // len(known))
     spent = [_seconds_to_fit(make(epochs=epochs), known, named) for epochs in (few, many)]
     one = max(1e-3, (spent[1] - spent[0]) / (many - few))
@@ -405,7 +410,9 @@ def table_of(
     mean = mean_of(list(per_table.values()))
     rank = mean_of([ranks(values, best) for values in per_table.values()])
     for label, values, digits in (("mean", mean, 3), ("mean rank", rank, 2)):
-        lines.append(f"| {label} | " + " | ".join(f"{values[m]:.{digits}f}" for m in methods) + " |")
+        lines.append(
+            f"| {label} | " + " | ".join(f"{values[m]:.{digits}f}" for m in methods) + " |"
+        )
     lines.append("| seconds | " + " | ".join(f"{seconds[m]:.1f}" for m in methods) + " |")
     return "\n".join(lines), behind
 
@@ -416,21 +423,33 @@ def seconds_of(runs: list[dict[str, dict[str, Any]]]) -> dict[str, float]:
 
 def page(record: dict[str, Any]) -> str:
     tables = record["tables"]
-    fill = {name: mean_of([relative(run) for run in runs["filling"]]) for name, runs in tables.items()}
+    fill = {
+        name: mean_of([relative(run) for run in runs["filling"]]) for name, runs in tables.items()
+    }
     draw = {
         name: mean_of(
-            [{m: v["quality"] for m, v in run["drawing"].items() if "seconds" in v} for run in runs["drawing"]]
+            [
+                {m: v["quality"] for m, v in run["drawing"].items() if "seconds" in v}
+                for run in runs["drawing"]
+            ]
         )
         for name, runs in tables.items()
     }
     odd = {
-        name: mean_of([{m: v["auc"] for m, v in run["anomalies"].items()} for run in runs["drawing"]])
+        name: mean_of(
+            [{m: v["auc"] for m, v in run["anomalies"].items()} for run in runs["drawing"]]
+        )
         for name, runs in tables.items()
     }
     parts = []
     for what, per_table, best, seconds in (
         ("Filling gaps", fill, min, [r for t in tables.values() for r in t["filling"]]),
-        ("Drawing rows", draw, max, [_timed(r["drawing"]) for t in tables.values() for r in t["drawing"]]),
+        (
+            "Drawing rows",
+            draw,
+            max,
+            [_timed(r["drawing"]) for t in tables.values() for r in t["drawing"]],
+        ),
         ("Anomalies", odd, max, [r["anomalies"] for t in tables.values() for r in t["drawing"]]),
     ):
         text, behind = table_of(per_table, best, seconds_of(seconds))
@@ -448,45 +467,58 @@ def page(record: dict[str, Any]) -> str:
         if not worse
         else f"- Filling gaps: worse than means and modes on {', '.join(worse)}."
     )
-    texts = dict((what, text) for what, text, _ in parts)
-    shapes = {m: statistics.fmean(v["drawing"][m]["shapes"] for t in tables.values() for v in t["drawing"]) for m in ("discretevae", "TVAE", "CTGAN", "the other rows")}
-    pairs = {m: statistics.fmean(v["drawing"][m]["pairs"] for t in tables.values() for v in t["drawing"]) for m in shapes}
+    texts = {what: text for what, text, _ in parts}
+    shapes = {
+        m: statistics.fmean(
+            v["drawing"][m]["shapes"] for t in tables.values() for v in t["drawing"]
+        )
+        for m in ("discretevae", "TVAE", "CTGAN", "the other rows")
+    }
+    pairs = {
+        m: statistics.fmean(v["drawing"][m]["pairs"] for t in tables.values() for v in t["drawing"])
+        for m in shapes
+    }
     sizes = ", ".join(f"{name} ({t['shape'][0]:,} × {t['shape'][1]})" for name, t in tables.items())
     alike = "; ".join(f"{m} {shapes[m]:.3f} and {pairs[m]:.3f}" for m in shapes)
     v = record["versions"]
     return "\n\n".join(
         [
             "# Tables beside peers",
-            f"`{record['command']}`; seeds {record['seeds']} for gaps, {record['drawing_seeds']} for "
-            f"drawn rows and anomalies; {v['machine']}, torch {v['torch']}, two cores, shared with "
+            f"`{record['command']}`; seeds {_listed(record['seeds'])} for gaps, "
+            f"{_listed(record['drawing_seeds'])} "
+            f"for drawn rows and anomalies; {v['machine']}, torch {v['torch']}, two cores, shared with "
             "other work, no GPU, one thread: seconds are those of a busy machine. Tables: "
-            f"{sizes}. Our side has the same settings everywhere: 4 × 8 latents, what `train` does for "
-            f"tables, Muon at 0.01, {record['steps']} steps.",
+            f"{sizes}. Our side has the same settings everywhere: 4 × 8 latents, what `train` does "
+            f"for tables, Muon at 0.01, {record['steps']} steps.",
             "\n".join(short),
             "## Filling gaps",
-            "A fifth of all cells is hidden at random; every method learns from the table with its "
-            "gaps and fills them. Figures are the error by that of means and modes (RMSE of "
+            "A fifth of all cells is hidden at random; every method learns from the table with "
+            "its gaps and fills them. Figures are the error by that of means and modes (RMSE of "
             "numbers, share of wrong categories), mean over columns and seeds: less is better. "
             "Linear is IterativeImputer (BayesianRidge), with a logistic regression for each "
             "category; nearest is KNNImputer (10, by distance, one-hot categories); forest is "
-            "IterativeImputer's scheme with random forests of 100 trees (at most 5 rounds; on large "
-            f"tables {PEERS_ROWS:,} rows a tree).",
+            "IterativeImputer's scheme with random forests of 100 trees (at most 5 rounds; on "
+            f"large tables {PEERS_ROWS:,} rows a tree).",
             texts["Filling gaps"],
             "## Drawing rows",
             "Learned from four fifths of the rows; as many rows are drawn, 5,000 at most, and "
             "compared with them by sdmetrics' QualityReport: more is better. TVAE and CTGAN have "
-            "their own settings and as many epochs as last as long as our training does; the seconds "
-            "of peers include two short runs that measure an epoch. Column shapes and pairs of "
+            "their own settings and as many epochs as last as long as our training does; the "
+            "seconds of peers include two short runs that measure an epoch. Column shapes and pairs of "
             f"columns, mean over tables: {alike}. The other rows are the fifth kept apart: what "
             "real rows reach, fewer in number.",
             texts["Drawing rows"],
             "## Anomalies",
-            f"New rows beside the same with {CORRUPTED} cells of other rows; area under the ROC curve. "
-            "IsolationForest has 500 trees and one-hot categories. The seconds are of scoring; for "
+            f"New rows beside the same with {CORRUPTED} cells of other rows; area under the ROC "
+            "curve. IsolationForest has 500 trees and one-hot categories. The seconds are of scoring; for "
             "the forest of training too.",
             texts["Anomalies"],
         ]
     )
+
+
+def _listed(seeds: list[int]) -> str:
+    return ", ".join(map(str, seeds))
 
 
 def _timed(run: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -507,24 +539,25 @@ def main() -> None:
     seeds = list(range(args.seed, args.seed + (1 if args.quick else args.seeds)))
     record: dict[str, Any] = {
         "command": "python benchmarks/table_peers.py", "versions": versions(), "steps": steps,
-        "seeds": seeds, "drawing_seeds": seeds[: args.drawing_seeds], "tables": {},
+        "seeds": [], "drawing_seeds": seeds[: args.drawing_seeds], "tables": {},
     }  # fmt: skip
-    for name in names:
-        frame = TABLES[name]()
-        found = record["tables"][name] = {"shape": list(frame.shape), "filling": [], "drawing": []}
-        for seed in seeds:
+    frames = {name: TABLES[name]() for name in names}
+    for name, frame in frames.items():
+        record["tables"][name] = {"shape": list(frame.shape), "filling": [], "drawing": []}
+    for seed in seeds:
+        for name, frame in frames.items():
+            found = record["tables"][name]
             found["filling"].append(filling(frame, seed, steps))
             print(name, seed, relative(found["filling"][-1]), flush=True)
-        for seed in record["drawing_seeds"]:
-            found["drawing"].append(drawing(frame, seed, steps))
-            print(name, seed, found["drawing"][-1], flush=True)
-        if not args.quick:
+            if seed in record["drawing_seeds"]:
+                found["drawing"].append(drawing(frame, seed, steps))
+                print(name, seed, found["drawing"][-1], flush=True)
+        record["seeds"].append(seed)
+        if not args.quick:  # what a broken run leaves is of whole seeds
             text = json.dumps(record, indent=1, default=float) + "\n"
             (RESULTS / "table_peers.json").write_text(text, encoding="utf-8")
-    text = page(record) + "\n"
-    print(text)
-    if not args.quick:
-        (RESULTS / "table_peers.md").write_text(text, encoding="utf-8")
+            (RESULTS / "table_peers.md").write_text(page(record) + "\n", encoding="utf-8")
+    print(page(record))
 
 
 if __name__ == "__main__":

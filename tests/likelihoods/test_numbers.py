@@ -1,5 +1,6 @@
 """Against integrals by SciPy over each number, and over two that are correlated."""
 
+import itertools
 import math
 from statistics import NormalDist
 
@@ -43,7 +44,7 @@ def integral(column: NumericColumn, f: object) -> float:
     """Over the line, bin by bin."""
     edges = list(column.edges) if isinstance(column, QuantileColumn) else [column.mean]
     ends = [-math.inf, *edges, math.inf]
-    return sum(quad(f, low, high, epsabs=0)[0] for low, high in zip(ends[:-1], ends[1:], strict=True))
+    return sum(quad(f, low, high, epsabs=0)[0] for low, high in itertools.pairwise(ends))
 
 
 @pytest.mark.parametrize("column", WITH_QUANTILES)
@@ -61,7 +62,7 @@ def test_the_odds_below_an_edge_are_proportional(column: QuantileColumn) -> None
     ends = [-math.inf, *column.edges]
     parts = [
         quad(lambda x: p.log_prob(row(x)).exp().item(), *pair)[0]
-        for pair in zip(ends[:-1], ends[1:], strict=True)
+        for pair in itertools.pairwise(ends)
     ]
     scores = likelihood.cells.quantiles.scores[0, : len(column.edges)].numpy()
     expected = 1 / (1 + np.exp(-(scores - m) / s))
@@ -76,7 +77,7 @@ def test_normal_scores_are_those_of_the_integral(column: NumericColumn) -> None:
         ends = [-math.inf, *inside, x]
         below = sum(
             quad(lambda t: p.log_prob(row(t)).exp().item(), *pair)[0]
-            for pair in zip(ends[:-1], ends[1:], strict=True)
+            for pair in itertools.pairwise(ends)
         )
         expected = NormalDist().inv_cdf(below)
         assert p.numbers.normal(row(x)).item() == pytest.approx(expected, abs=1e-4)

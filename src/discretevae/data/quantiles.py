@@ -1,5 +1,7 @@
 """How the numbers of a column spread, learned from the training rows."""
 
+import itertools
+
 import numpy as np
 from jaxtyping import Float64, Int
 
@@ -44,9 +46,10 @@ def numeric_column(
     if often.sum() < FEW or len(different) < 2:
         return NumericColumn(name, mean, scale if scale > 0 else 1.0)
     bins = _mirrored(_thinned(_mirrored(_thinned(_bins(different, often, scale, digits)))))
-    if not (np.diff(np.float32(bins.edges)) > 0).all():  # too close to tell apart
+    if not (np.diff(np.array(bins.edges, np.float32)) > 0).all():  # too close to tell apart
         return NumericColumn(name, mean, scale)
-    return QuantileColumn(name, mean, scale, *map(tuple, bins[:4]), digits)
+    edges, shares, centres = map(tuple, (bins.edges, bins.shares, bins.centres))
+    return QuantileColumn(name, mean, scale, edges, shares, centres, tuple(bins.atoms), digits)
 
 
 def _bins(different: np.ndarray, often: np.ndarray, scale: float, digits: int | None) -> Bins:
@@ -66,7 +69,7 @@ def _bins(different: np.ndarray, often: np.ndarray, scale: float, digits: int | 
     rows = np.maximum(np.bincount(inside, often, len(edges) + 1), 0.5)
     centres = [
         edges[0] - _excess(edges[0] - different, often, inside == 0, scale),
-        *((low + high) / 2 for low, high in zip(edges[:-1], edges[1:], strict=True)),
+        *((low + high) / 2 for low, high in itertools.pairwise(edges)),
         edges[-1] + _excess(different - edges[-1], often, inside == len(edges), scale),
     ]
     for place, atom in enumerate(atoms):
@@ -101,7 +104,7 @@ def _mirrored(bins: Bins) -> Bins:
 def _parted(often: np.ndarray) -> tuple[list[int], list[bool]]:
     """Where each bin starts among the different numbers, and whether it is one of them alone."""
     least = max(LEAST, int(np.ceil(often.sum() / BINS)))
-    starts, atoms, held = [], [], 0.0
+    starts, atoms, held = list[int](), list[bool](), 0.0
     for place, count in enumerate(often):
         atom = count >= least
         if not starts or atom or atoms[-1] or held >= least:

@@ -131,7 +131,9 @@ class QuantileColumn(NumericColumn):
         of = f"of column '{self.name}' must"
         if not self.edges or len(bins) > 1:
             raise ValueError(f"`edges` {of} be one fewer than the bins, got {len(self.edges)}.")
-        if not (np.isfinite(self.edges).all() and (np.diff(np.float32(self.edges)) > 0).all()):
+        if not (
+            np.isfinite(self.edges).all() and (np.diff(np.array(self.edges, np.float32)) > 0).all()
+        ):
             raise ValueError(f"`edges` {of} be finite and increase, as float32 has them.")
         if not min(self.shares) > 0 or not abs(sum(self.shares) - 1) < 1e-6:
             raise ValueError(f"`shares` {of} be positive and sum to 1.")

@@ -152,7 +152,7 @@ class Quantiles(nn.Module):
 def _tables(rule: Bins, scale: float, most: int) -> tuple[np.ndarray, ...]:
     """Edges, scores, centres, log-densities and atoms of one column, as many as the most have."""
     edges, shares, centres, atoms, _ = rule
-    places = np.float32(edges).astype(np.float64)
+    places = np.array(edges, np.float32).astype(np.float64)
     below = np.cumsum(shares)[:-1]
     above = np.cumsum(shares[::-1])[::-1][1:]
     ends = places[0] - centres[0], centres[-1] - places[-1]
@@ -160,7 +160,9 @@ def _tables(rule: Bins, scale: float, most: int) -> tuple[np.ndarray, ...]:
     spare = most - len(places)
     return (
         np.pad(places, (0, spare), constant_values=np.inf),
-        np.pad(_scores(rule, scale, np.log(below) - np.log(above)), (0, spare), constant_values=np.inf),
+        np.pad(
+            _scores(rule, scale, np.log(below) - np.log(above)), (0, spare), constant_values=np.inf
+        ),
         np.pad(np.array(centres), (0, spare), mode="edge"),
         np.pad(-np.log(widths), (0, spare), mode="edge"),
         np.pad(np.array(atoms), (0, spare)),
@@ -176,5 +178,5 @@ def _scores(rule: Bins, scale: float, log_odds: np.ndarray) -> np.ndarray:
     shares = np.array(rule.shares)
     if shares[np.array(rule.atoms)].sum() > 0.5:
         return log_odds
-    standardised = (np.float32(rule.edges) - shares @ rule.centres) / scale
+    standardised = (np.array(rule.edges, np.float32) - shares @ rule.centres) / scale
     return (log_odds + LOGISTIC_SCALE * standardised) / 2

@@ -113,9 +113,10 @@ def _scores_left(model: VAE, data: Splits, seed: int) -> tuple[Tensor, Tensor]:
     rows = data.train.take(slice(ROWS))
     x, context = rows.values().to(model.device, model.dtype), rows.context
     model.eval()
-    found = []
+    found, cells = [], model.likelihood.table
+    assert cells is not None
     for _ in range(DRAWS):
         p = model.decode(model.encode(x, True, draws, context), context)
         assert isinstance(p, ColumnsDistribution)
         found.append(p.numbers.normal(x))
-    return torch.cat(found), p.cells.observed(x).repeat(DRAWS, 1)
+    return torch.cat(found), cells.observed(x).repeat(DRAWS, 1)
