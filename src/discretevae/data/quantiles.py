@@ -103,18 +103,23 @@ def _mirrored(bins: Bins) -> Bins:
 
 def _parted(often: np.ndarray) -> tuple[list[int], list[bool]]:
     """Where each bin starts among the different numbers, and whether it is one of them alone."""
-    least = max(LEAST, int(np.ceil(often.sum() / BINS)))
-    starts, atoms, held = list[int](), list[bool](), 0.0
-    for place, count in enumerate(often):
-        atom = count >= least
-        if not starts or atom or atoms[-1] or held >= least:
+    enough = max(LEAST, int(np.ceil(often.sum() / BINS)))
+    starts, rows, atoms = list[int](), list[int](), list[bool]()
+    for place, count in enumerate(map(int, often)):
+        atom = count >= enough
+        if not starts or atom or atoms[-1] or rows[-1] >= enough:
             starts.append(place)
-            atoms.append(bool(atom))
-            held = 0.0
-        held += count
-    if len(starts) > 1 and held < least and not atoms[-2]:  # a rest goes to the bin before
-        starts.pop()
-        atoms.pop()
+            rows.append(count)
+            atoms.append(atom)
+        else:
+            rows[-1] += count
+    while len(starts) > 1 and min(rows) < LEAST:  # a rest joins the smaller of its neighbours
+        rest = rows.index(min(rows))
+        beside = [place for place in (rest - 1, rest + 1) if 0 <= place < len(rows)]
+        first, second = sorted((rest, min(beside, key=lambda place: rows[place])))
+        rows[first : second + 1] = [rows[first] + rows[second]]
+        atoms[first : second + 1] = [False]
+        del starts[second]
     return starts, atoms
 
 

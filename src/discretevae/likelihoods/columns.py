@@ -128,26 +128,35 @@ class ColumnsLikelihood(Likelihood):
     .. math:: \log p(x | h) = \sum_{f\,\text{observed}} \log p_f(x_f | h), \qquad
         p_f = \begin{cases}
             \mathcal{N}(\bar x_f + s_f m_f,\ s_f^2 (\epsilon + e^{l_f})^2) & \text{numeric} \\
+            \sigma\big(\tfrac{u_b - m_f}{\epsilon + e^{l_f}}\big)
+                - \sigma\big(\tfrac{u_a - m_f}{\epsilon + e^{l_f}}\big)
+                & \text{a bin } (a, b] \text{ between quantiles} \\
             \mathrm{Bernoulli}(\sigma(h_f)) & \text{binary} \\
             \mathrm{Cat}(\mathrm{softmax}(h_f)) & \text{categorical}
         \end{cases}
 
-    with :math:`\bar x_f` and :math:`s_f` the mean and scale of the training rows. Numeric
-    densities are in natural units. A missing cell (NaN) is left out, which is the integral over
-    it: where cells are missing at random, bounds on log p of the observed ones are as valid.
+    with :math:`\bar x_f` and :math:`s_f` the mean and scale of the training rows. The bins of
+    a `QuantileColumn` are as dense everywhere. Numeric densities are in natural units. Numbers may
+    be correlated given h: their normal scores :math:`\Phi^{-1}(F_f(x_f))` are then Gaussian
+    together (a Gaussian copula), which leaves each by itself as it is. A missing cell (NaN) is
+    left out, which is the integral over it: where cells are missing at random, bounds on log p of
+    the observed ones are as valid.
 
     Arguments:
         columns: Those of the table, or what their `config` gave.
         least_scale: ε > 0, in units of :math:`s_f`: bounds the density, which would else grow
             without end over values that repeat.
         event_dims: 1, a row.
+        correlated: Whether numbers are correlated given h, by a matrix that `correlate` sets or
+            that is loaded.
 
     Raises:
         ValueError: If a column does not fit its kind, `least_scale` is not positive, or
             `event_dims` is not 1.
 
-    Reference: Nazábal, Olmos, Ghahramani & Valera, Handling incomplete heterogeneous data using
-        VAEs, 2020, eq. 1-3.
+    References: Nazábal, Olmos, Ghahramani & Valera, Handling incomplete heterogeneous data using
+        VAEs, 2020, eq. 1-3; McCullagh, Regression models for ordinal data, 1980 (bins); Song,
+        Multivariate dispersion models generated from Gaussian copula, 2000 (correlation).
 
     Example:
         >>> from discretevae.schema.columns import BinaryColumn, NumericColumn
@@ -228,8 +237,9 @@ class ColumnsLikelihood(Likelihood):
         left_out = sum(a != b for a, b in zip(before, after, strict=True))
         says = (
             f"the names of the columns ({', '.join(c.name for c in kept)}), the names of "
-            f"{len(after) - left_out:,} categories, and mean and scale of "
-            f"{self.cells.num_numeric} columns of numbers, as the training rows have them"
+            f"{len(after) - left_out:,} categories, and mean, scale "
+            f"and quantiles of {self.cells.num_numeric} columns of numbers, as the training rows "
+            "have them"
         )
         config = {**self.config(), "columns": [column.config() for column in kept]}
         return Learned(config, says, left_out)
