@@ -238,7 +238,7 @@ def main() -> None:
     run = Run.open(arguments.run)
     recipe = stored_recipe(run)
     model = DiscreteVAE.from_pretrained(run.model)
-    examples = shown_for(recipe, None, model).examples
+    examples = shown_for(recipe, run.read_schema(), None, model).examples
     x = (examples.x.numpy() > 0).astype(np.uint8).reshape(len(examples), *model.shape[-2:])
     as_seen = x.reshape(len(x), *model.shape)
 

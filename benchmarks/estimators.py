@@ -42,6 +42,9 @@ def advance(model: dv.DiscreteVAE, data: Splits, epochs: int, stage: int) -> Non
     if epochs:
         options = dv.TrainingOptions(
             epochs=epochs,
+            batch_size=100,
+            optimizer="adam",
+            learning_rate=1e-3,
             decay="constant",
             patience=0,
             seed=stage,

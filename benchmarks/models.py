@@ -30,7 +30,14 @@ RESULTS = Path(__file__).parent.parent / "results"
 FOLDER = Path("runs/models")
 BATCH = 250
 SAMPLES = 1000
+TRAINING: dict[str, Any] = {
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "batch_size": 100,
+    "patience": 20,
+}
 PLAIN: dict[str, Any] = {
+    **TRAINING,
     "data": "mnist",
     "num_latents": 20,
     "num_categories": 10,
@@ -56,6 +63,7 @@ FITTED = {
 """Name → prior fitted to the codes of the plain model, its passes over them, learning rate."""
 CONDITIONAL = {"condition": "labels", "prior": "conditional", "epochs": 30}
 SEMI = {
+    **TRAINING,
     "data": "mnist",
     "model": "semi-supervised",
     "labelled": 100,

@@ -47,7 +47,9 @@ from pathlib import Path
 from discretevae.data import load
 from discretevae.models import DiscreteVAE
 from discretevae.training import TrainingOptions, train
-options = TrainingOptions(epochs=1, batch_size=1000, patience=0, progress_bar=False)
+options = TrainingOptions(
+    epochs=1, batch_size=1000, optimizer="adam", patience=0, progress_bar=False
+)
 kind, path = sys.argv[1:]
 data = load(path, binarize="fresh", validation=0.001, test=0.001, stream=kind == "stream")
 train(DiscreteVAE(data.shape), data, options)
@@ -64,7 +66,9 @@ def write_parquet(path: Path, x: np.ndarray) -> None:
 def seconds_an_epoch(data: Splits) -> float:
     """Of the second epoch: the first also warms up."""
     torch.manual_seed(0)
-    options = TrainingOptions(epochs=2, patience=0, progress_bar=False)
+    options = TrainingOptions(
+        epochs=2, batch_size=100, optimizer="adam", patience=0, progress_bar=False
+    )
     history = train(DiscreteVAE(data.shape), data, options)
     return history[1]["seconds"] - history[0]["seconds"]
 

@@ -102,7 +102,14 @@ def trainer(data: Splits) -> Block:
             data.test.take(slice(0, BATCH)),
             binarizer=data.binarizer,
         )
-        options = dv.TrainingOptions(epochs=1, patience=0, learning_rate=5e-4, decay="constant")
+        options = dv.TrainingOptions(
+            epochs=1,
+            batch_size=100,
+            optimizer="adam",
+            patience=0,
+            learning_rate=5e-4,
+            decay="constant",
+        )
         with tempfile.TemporaryDirectory() as folder:  # with all logs, as a run has them
             return dv.train(_model(), part, options, folder)[-1]["seconds"]
 

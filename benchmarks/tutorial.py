@@ -34,7 +34,13 @@ PUBLISHED = PRINTED - CONSTANT * (1 - 1 / 100)
 SETTINGS: dict[str, dict[str, Any]] = {
     "tutorial": {
         "estimator": ("reinforce", {"samples": 1, "baseline": -125.0}),
-        "training": {"epochs": 160, "learning_rate": 5e-4, "decay": "constant"},
+        "training": {
+            "epochs": 160,
+            "batch_size": 100,
+            "optimizer": "adam",
+            "learning_rate": 5e-4,
+            "decay": "constant",
+        },
     },
     "recommended": {
         "estimator": ("rloo", {"samples": 4}),

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from discretevae.codes import encode
     from discretevae.data import load as load_data
     from discretevae.data import load_table, load_text
     from discretevae.estimators import ESTIMATORS, CodeFunction, Estimator, Point, PointLayer
@@ -62,6 +63,7 @@ __all__ = [
     "UniformPrior",
     "anomaly_scores",
     "darn",
+    "encode",
     "evaluate",
     "fit_prior",
     "from_pretrained",
@@ -110,6 +112,7 @@ _HOMES = {
     "UniformPrior": "priors",
     "anomaly_scores": "evaluation",
     "darn": "estimators.functional",
+    "encode": "codes",
     "evaluate": "evaluation",
     "fit_prior": "training",
     "from_pretrained": "models",

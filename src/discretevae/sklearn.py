@@ -18,22 +18,26 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 from torch import Tensor
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
+from discretevae.data.formats.frames import is_frame, is_mixed, read_frame
 from discretevae.data.seeding import generator
+from discretevae.data.table_schema import TableSchema
 from discretevae.estimators import Estimator
 from discretevae.estimators.multisample import MultiSampleEstimator
 from discretevae.latents import categorical, is_enumerable
-from discretevae.likelihoods import Likelihood, likelihood_from_config
+from discretevae.likelihoods import ColumnsLikelihood, Likelihood, likelihood_from_config
 from discretevae.models import DiscreteVAE
 from discretevae.names import resolve
-from discretevae.networks import MLP
+from discretevae.networks import MLP, ColumnsNetwork, Network
 from discretevae.objectives import importance_weighted_bound
+from discretevae.training.defaults import Budget, budget
+from discretevae.training.optimizers import OPTIMIZERS
+from discretevae.training.options import Loop
+from discretevae.training.schedules import cosine
 
 __all__ = ["OUTPUTS", "CategoricalVAE", "Output"]
 
-WARM_UP = 0.5
-"""The part of the epochs over which β rises to 1; without it small tables lose their codes."""
 VALIDATION_SAMPLES = 4
 """Codes a held-out row; the same draws after every epoch."""
 BUDGET = 2**12
@@ -149,7 +153,10 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
 
     .. math:: \log p(x) = \log p(u) - \sum_f \log s_f, \qquad u_f = (x_f - m_f) / s_f
 
-    Dense rows and sparse ones are accepted; sparse ones are filled in a batch at a time.
+    Dense rows and sparse ones are accepted; sparse ones are filled in a batch at a time. A data
+    frame of which not every cell is a number, with names, dates or missing cells, is read as the
+    command `train` reads a table: each column has the distribution of its kind, and what comes
+    out is a data frame.
 
     Arguments:
         num_latents: D ≥ 1.
@@ -157,16 +164,19 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         widths: Units of the encoder's hidden layers; the decoder mirrors them.
         likelihood: p(x|z): a name in `LIKELIHOODS`, a
             :class:`~discretevae.likelihoods.Likelihood`, or "auto": Bernoulli where all values
-            are 0 or 1, else Gaussian.
+            are 0 or 1, else Gaussian. Of a data frame with cells that are no numbers, each column
+            has its own.
         estimator: Of the gradient: a name, an object, or "auto", as the model takes it.
         output: What `transform` gives: "codes" (n, D) of integers, "one-hot" (n, D K) of zeros
             and ones, or "probabilities" (n, D K) of q(z|x). It may be changed after fitting.
-        epochs: The most passes over the rows.
-        batch_size: Rows a step.
-        learning_rate: Of the first step.
+        epochs: The most passes over the rows; by default some 2,000 steps, 30 to 500 passes.
+        batch_size: Rows a step; by default 100, or 200 of 10,000 rows and more.
+        learning_rate: Of the first step; by default that of the rule's optimiser.
+        optimizer: adam, radam or muon, the default.
         validation_fraction: The part of the rows held out to choose the epoch whose weights are
             kept; 0 keeps the last. Needed against overfitting where rows are few.
-        patience: Epochs without a better held-out ELBO, once β is 1, after which training stops.
+        patience: Epochs without a better held-out ELBO after which training stops; by default a
+            quarter of all.
         random_state: Of everything random. PyTorch's own random state is left alone.
         verbose: Print a line an epoch.
 
@@ -175,8 +185,9 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
             depend on which rows are computed together. It takes (x − `mean_`) / `scale_`.
         mean_: m of each column; 0 unless the likelihood is Gaussian.
         scale_: s of each column; 1 unless the likelihood is Gaussian.
-        history_: One row an epoch: `objective`, the trained surrogate, and `validation_elbo`, the
-            true bound on rows held out, both in nats per row.
+        schema_: What the columns of such a data frame mean; none where all are numbers.
+        history_: One row an epoch: `objective`, the trained surrogate, and, where it is measured,
+            `validation_elbo`, the true bound on rows held out, both in nats per row.
         n_iter_: Passes made over the rows.
         n_features_in_: Columns seen in `fit`.
         feature_names_in_: Their names, where all are strings.
@@ -197,6 +208,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
     model_: DiscreteVAE
     mean_: np.ndarray
     scale_: np.ndarray
+    schema_: TableSchema | None
     history_: list[dict[str, float]]
     n_iter_: int
     _optimizer: Optimizer | None
@@ -211,11 +223,12 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         likelihood: str | Likelihood = "auto",
         estimator: str | Estimator | MultiSampleEstimator = "auto",
         output: str = "codes",
-        epochs: int = 100,
-        batch_size: int = 32,
-        learning_rate: float = 3e-3,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        optimizer: str | None = None,
         validation_fraction: float = 0.1,
-        patience: int = 20,
+        patience: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,
     ) -> None:
@@ -228,6 +241,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.optimizer = optimizer
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.random_state = random_state
@@ -268,9 +282,10 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
             model, optimizer = copy.deepcopy((self.model_, self._optimizer))
             draws = generator("partial_fit", self._seed, self.n_iter_)
             with _training(model):
-                optimizer = optimizer or _adam(model, float(self.learning_rate))
-                every = torch.arange(len(rows))
-                objective = self._go_over(model, optimizer, rows, every, draws)
+                rule = self._budget(len(rows))
+                optimizer = optimizer or _optimizer(model, rule)
+                order = torch.randperm(len(rows), generator=draws).split(rule.batch_size)
+                objective = self._go_over(model, optimizer, rows, order, draws)
             self.model_, self._optimizer = model, optimizer
             self.n_iter_ += 1
             self.history_ = [*self.history_, {"epoch": self.n_iter_, "objective": objective}]
@@ -285,7 +300,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         found = torch.cat(parts).numpy()
         return found.astype(X.dtype, copy=False) if output.floating else found
 
-    def inverse_transform(self, X: Any) -> np.ndarray:
+    def inverse_transform(self, X: Any) -> Any:
         """Gives the mean of p(x|z), in the units of the data, of what `transform` gave.
 
         Of one-hot vectors and of probabilities the most probable code is decoded.
@@ -305,9 +320,9 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         codes = output.codes(torch.tensor(X), sizes)
         with torch.no_grad():
             parts = [self._decode(part).numpy() for part in codes.split(BLOCK)]
-        return np.concatenate(parts) * self.scale_ + self.mean_
+        return self._as_given(np.concatenate(parts))
 
-    def sample(self, n_samples: int = 1) -> np.ndarray:
+    def sample(self, n_samples: int = 1) -> Any:
         """Draws new rows (n, F) from p(x): a code from the prior, then x from p(x|z).
 
         An integer `random_state` draws the same ones each time.
@@ -321,7 +336,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         with torch.no_grad(), _seeded(seed):
             codes = self.model_.sample_codes(int(n_samples), generator("sample", seed))
             x = self.model_.decode(codes).sample()
-        return x.numpy() * self.scale_ + self.mean_
+        return self._as_given(x.numpy())
 
     def score_samples(self, X: Any) -> np.ndarray:
         r"""Gives log p(x) of each row, or a lower bound on it, in nats: low for anomalies.
@@ -370,8 +385,32 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         return self.model_.num_latents, self.model_.num_categories
 
     def _validated(self, X: Any, reset: bool) -> Any:
+        if reset:
+            self.schema_ = TableSchema.learn(read_frame(X)) if is_mixed(X) else None
+        if self.schema_ is not None:
+            return self._read(X, self.schema_, reset)
         dtypes = [np.float64, np.float32]
         return validate_data(self, X, reset=reset, accept_sparse="csr", dtype=dtypes)
+
+    def _read(self, X: Any, schema: TableSchema, reset: bool) -> np.ndarray:
+        """Reads a data frame of all kinds of cells; NaN where one is missing."""
+        if not is_frame(X):
+            raise ValueError(
+                f"`X` must be a data frame with the columns seen in `fit`, got {type(X).__name__}."
+            )
+        table = read_frame(X)
+        if reset:
+            self.feature_names_in_ = np.array(list(table.columns), dtype=object)
+            self.n_features_in_ = len(table.columns)
+        return schema.read(table).examples.x.double().numpy()
+
+    def _as_given(self, x: np.ndarray) -> Any:
+        """Gives rows in the units of the data; a data frame where one was given."""
+        if self.schema_ is None:
+            return x * self.scale_ + self.mean_
+        import pandas
+
+        return pandas.DataFrame(self.schema_.typed(torch.from_numpy(x).float()))
 
     def _rows(self, X: Any) -> tuple[Any, "Rows"]:
         check_is_fitted(self)
@@ -384,6 +423,10 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
     def _new(self, X: Any, seed: int) -> tuple[DiscreteVAE, "Rows"]:
         """Builds an untrained model for these rows, and the rows as it sees them."""
         likelihood = copy.deepcopy(self.likelihood)  # its weights and the estimator's are trained
+        network: Network = MLP(tuple(self.widths))
+        if self.schema_ is not None:
+            likelihood = ColumnsLikelihood(self.schema_.columns)
+            network = ColumnsNetwork(self.schema_.columns, tuple(self.widths))
         if isinstance(likelihood, str):
             name = likelihood if likelihood != "auto" else _likelihood_of(X)
             likelihood = likelihood_from_config(name, 1)
@@ -397,32 +440,37 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
                 (X.shape[1],),
                 int(self.num_latents),
                 int(self.num_categories),
-                MLP(tuple(self.widths)),
+                network,
                 likelihood,
                 copy.deepcopy(self.estimator),
                 prior="learned",
             )
         return model.double().eval(), rows
 
+    def _budget(self, rows: int) -> Budget:
+        """What the options leave open, by the rule for so many rows."""
+        whole = {name: getattr(self, name) for name in ("epochs", "batch_size", "patience")}
+        given = {name: None if value is None else int(value) for name, value in whole.items()}
+        rate = None if self.learning_rate is None else float(self.learning_rate)
+        return budget(Loop(optimizer=self.optimizer, learning_rate=rate, **given), rows)
+
     def _train(self, model: DiscreteVAE, rows: "Rows", seed: int) -> list[dict[str, float]]:
         """Trains on all rows but those held out; leaves the model with the best weights."""
         shuffled = torch.randperm(len(rows), generator=generator("split", seed))
         held_out, train = shuffled.tensor_split([int(self.validation_fraction * len(rows))])
-        optimizer = _adam(model, float(self.learning_rate))
-        warm = not model.estimator.multi_sample  # its bound has no KL
-        warm_up = WARM_UP * self.epochs if warm else 0.0
+        rule = self._budget(len(train))
+        optimizer, rate = _optimizer(model, rule), cosine(rule.learning_rate, 0.0, rule.epochs)
         history: list[dict[str, float]] = []
         best, best_epoch, best_weights = -math.inf, 0, None
-        for epoch in range(1, self.epochs + 1):
-            done = (epoch - 1) / self.epochs
-            optimizer.param_groups[0]["lr"] = (
-                self.learning_rate * (1 + math.cos(math.pi * done)) / 2
-            )
-            model.beta = min(1.0, epoch / warm_up) if warm else 1.0
+        for epoch in range(1, rule.epochs + 1):
+            for group in optimizer.param_groups:
+                group["lr"] = rate(epoch - 1)
             draws = generator("fit", seed, epoch)
-            objective = self._go_over(model, optimizer, rows, train, draws)
+            order = train[torch.randperm(len(train), generator=draws)]
+            objective = self._go_over(model, optimizer, rows, order.split(rule.batch_size), draws)
             history.append({"epoch": epoch, "objective": objective})
-            if len(held_out):
+            measured = epoch % rule.measured_every == 0 or epoch == rule.epochs
+            if len(held_out) and measured:
                 elbo = _elbo(model, rows, held_out, generator("validation", seed))
                 history[-1]["validation_elbo"] = elbo
                 if elbo > best:
@@ -430,9 +478,8 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
                     best_weights = copy.deepcopy(model.state_dict())
             if self.verbose:
                 print(f"[{type(self).__name__}] " + _in_words(history[-1]))
-            if len(held_out) and epoch - max(best_epoch, warm_up) >= self.patience:
+            if len(held_out) and measured and epoch - max(best_epoch, 1) >= rule.patience:
                 break
-        model.beta = 1.0
         if best_weights is not None:
             model.load_state_dict(best_weights)
         return history
@@ -442,24 +489,24 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         model: DiscreteVAE,
         optimizer: Optimizer,
         rows: "Rows",
-        index: Int[Tensor, " n"],
+        parts: Sequence[Int[Tensor, " n"]],
         draws: torch.Generator,
     ) -> float:
-        """Makes one pass over these rows; gives the mean objective."""
+        """Makes a step on each part of these rows; gives the mean objective."""
         total = 0.0
-        for part in index[torch.randperm(len(index), generator=draws)].split(int(self.batch_size)):
+        for part in parts:
             objective = model.objective(rows.take(part, model.dtype), draws).mean()
             value = float(objective.detach())
             if not math.isfinite(value):
                 raise ValueError(
                     "`learning_rate` must be low enough for the objective to stay finite, "
-                    f"got {self.learning_rate} and an objective of {value}."
+                    f"got {optimizer.param_groups[0]['lr']} and an objective of {value}."
                 )
             optimizer.zero_grad()
             (-objective).backward()
             optimizer.step()
             total += value * len(part)
-        return total / len(index) + rows.log_volume
+        return total / sum(map(len, parts)) + rows.log_volume
 
     def _keep(
         self, model: DiscreteVAE, rows: "Rows", seed: int, history: list[dict[str, float]]
@@ -484,13 +531,16 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
     def _require_options(self) -> None:
         least = {"num_latents": 1, "num_categories": 2, "epochs": 1, "batch_size": 1, "patience": 1}
         for name, minimum in least.items():
-            _require_whole(name, getattr(self, name), minimum)
+            if getattr(self, name) is not None:
+                _require_whole(name, getattr(self, name), minimum)
+        if self.optimizer is not None:
+            resolve("optimizer", self.optimizer, OPTIMIZERS)
         if not isinstance(self.widths, Sequence) or isinstance(self.widths, str):
             raise ValueError(f"`widths` must be a sequence of whole numbers, got {self.widths!r}.")
         for width in self.widths:
             _require_whole("widths", width, 1)
         rate, fraction = self.learning_rate, self.validation_fraction
-        if not (isinstance(rate, Real) and math.isfinite(rate) and rate > 0):
+        if not (rate is None or (isinstance(rate, Real) and math.isfinite(rate) and rate > 0)):
             raise ValueError(f"`learning_rate` must be a positive number, got {rate!r}.")
         if not (isinstance(fraction, Real) and 0 <= fraction < 1):
             raise ValueError(f"`validation_fraction` must lie in [0, 1), got {fraction!r}.")
@@ -508,9 +558,9 @@ def _require_whole(name: str, value: Any, least: int) -> None:
         raise ValueError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
 
 
-def _adam(model: DiscreteVAE, learning_rate: float) -> Optimizer:
+def _optimizer(model: DiscreteVAE, rule: Budget) -> Optimizer:
     trained = [p for p in model.parameters() if p.requires_grad]  # not an estimator's own
-    return Adam(trained, learning_rate, fused=True)
+    return OPTIMIZERS[rule.optimizer](trained, rule.learning_rate)
 
 
 def _elbo(

@@ -105,8 +105,8 @@ OPTIONS = [
     ("--continuous 3", "`continuous` must go with --model joint, got 3 and discrete"),
     ("--pieces 30", "`pieces` must go with --likelihood tokens, got 30 and bernoulli"),
     ("--likelihood tokens", "`data` must be a file with --likelihood tokens, got 'digits'"),
-    ("--likelihood columns --condition labels", "`condition` must be left out with"),
-    ("lines.txt --network tutorial", "`network` must be one of gru, transformer"),
+    ("--likelihood columns --condition labels", "`data` must be a file with --likelihood columns"),
+    ("a.txt --likelihood tokens --network tutorial", "`network` must be one of gru, transformer"),
     ("--widths 3 --network cnn", "`widths` must go with --network mlp, got 'cnn'"),
     ("--widths 0 --network mlp", "`widths` must be positive, got [0]"),
     ("--channels 3", "`channels` must go with --network cnn, got 'tutorial'"),
@@ -286,7 +286,10 @@ def test_reconstructions(copied: Path, tmp_path: Path) -> None:
 RUN_MISTAKES = [
     ("sample {run} --count 0", "`count` must be at least 1, got 0"),
     ("sample {run} --seed -1", "`seed` must be at least 0"),
-    ("sample {run} --output x.gif", "`--output` must end in .png or .npy, got 'x.gif'"),
+    (
+        "sample {run} --output x.gif",
+        "`--output` must end in .png or .npy or .csv or .parquet or .npz, got 'x.gif'",
+    ),
     ("sample .", "it has no config.yaml"),
     ("reconstruct {run} none.npy", "none.npy does not exist"),
     ("reconstruct {run} wide.npy", "`data` must have shape (1, 8, 8), got (6,)"),

@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("table")
     data = write(folder / "train.csv", rows(400, seed=0))
     words = "--likelihood columns --num-latents 1 --num-categories 4 --widths 16 --epochs 60"
-    more = "--hidden-cells 0.3 --learning-rate 1e-2 --importance-samples 2"
+    more = "--hidden-cells 0.3 --optimizer adam --learning-rate 1e-2 --importance-samples 2"
     main(["train", data, *words.split(), *more.split(), "--output", str(folder / "run")])
     return folder / "run"
 

@@ -146,8 +146,8 @@ AB = Vocabulary(["a", "b"])
 
 def test_rows_and_what_was_lost() -> None:
     examples, counts = text_examples(SENTENCES, AB, max_tokens=3, truncate=True)
-    assert examples.x.tolist() == [[3, 4, 4, 1], [4, 1, 0, 0], [UNKNOWN, 3, 4, END]]
-    assert examples.x.dtype == torch.float32
+    assert examples.values().tolist() == [[3, 4, 4, 1], [4, 1, 0, 0], [UNKNOWN, 3, 4, END]]
+    assert examples.tokens.tokens.dtype == torch.uint8
     assert counts == TextCounts(sentences=3, truncated=1, unknown=1)
 
 
@@ -171,12 +171,12 @@ def test_loading_splits_once_by_seed(tmp_path: Path, pieces: int | None) -> None
     parts = [getattr(first.splits, name) for name in ("train", "validation", "test")]
     assert [len(part) for part in parts] == [40, 5, 5]
     assert first.vocabulary == again.vocabulary
-    assert torch.equal(first.splits.test.x, again.splits.test.x)
+    assert torch.equal(first.splits.test.values(), again.splits.test.values())
     other = load_text(path, pieces=pieces, seed=4).splits.test
-    assert not torch.equal(first.splits.test.x, other.x)
+    assert not torch.equal(first.splits.test.values(), other.values())
     assert first.splits.name == "file"
     assert first.empty == 1
-    written = [s for part in parts for s in first.vocabulary.to_sentences(part.x)]
+    written = [s for part in parts for s in first.vocabulary.to_sentences(part.values())]
     known = set(read_sentences(path).texts)
     assert len(written) == 50
     assert len(known & set(written)) >= 45  # those with an unknown character aside
@@ -185,11 +185,11 @@ def test_loading_splits_once_by_seed(tmp_path: Path, pieces: int | None) -> None
 def test_the_vocabulary_is_of_the_training_sentences_alone(tmp_path: Path) -> None:
     path = write(tmp_path, "\n".join(chr(ord("a") + i) for i in range(20)))
     found = load_text(path, validation=0.2, test=0.2)
-    train = found.vocabulary.to_sentences(found.splits.train.x)
+    train = found.vocabulary.to_sentences(found.splits.train.values())
     assert sorted(train) == list(found.vocabulary.symbols)
     assert found.counts["train"].unknown == 0
     assert found.counts["test"].unknown == 4
-    assert (found.splits.test.x[:, 0] == UNKNOWN).all()
+    assert (found.splits.test.values()[:, 0] == UNKNOWN).all()
     assert "test: 4 sentences, 0 truncated, 4 with unknown characters" in str(found)
     assert str(found).endswith("0 empty lines skipped")
 
@@ -241,4 +241,5 @@ def test_the_real_lines(tmp_path: Path) -> None:
         pytest.skip("needs tinyshakespeare in DISCRETEVAE_DATA")
     found = load_text(path, limit=300)
     assert (len(read_sentences(path)), found.empty) == (32_777, 7_223)
-    assert found.vocabulary.to_sentences(found.splits.train.x)[0] in read_sentences(path).texts
+    first = found.splits.train.values(slice(1))
+    assert found.vocabulary.to_sentences(first)[0] in read_sentences(path).texts

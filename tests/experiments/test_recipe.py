@@ -111,6 +111,10 @@ def test_a_run_of_version_0_1_0_has_a_recipe(tmp_path: Any) -> None:
         limit=60,
         epochs=2,
         batch_size=20,
+        optimizer="adam",
+        learning_rate=1e-3,
+        patience=20,
+        measured_every=1,
         importance_samples=4,
     )
     assert resolve_recipe(recipe) == recipe
@@ -151,7 +155,16 @@ def test_what_a_field_says_is_said_by_every_command(
 def test_commands_have_defaults_of_their_own() -> None:
     study, compare = (arguments_of(COMMANDS[name], {})["recipe"] for name in ("study", "compare"))
     assert study == Recipe(num_categories=10, test=0.2)
-    assert compare == Recipe(likelihood="bernoulli", network="tutorial", epochs=20)
+    assert compare == Recipe(
+        likelihood="bernoulli",
+        network="tutorial",
+        num_latents=4,
+        num_categories=8,
+        epochs=20,
+        batch_size=100,
+        optimizer="adam",
+        learning_rate=1e-3,
+    )
     given = {"data": "mnist", "epochs": 3, "seeds": 2}
     found = arguments_of(COMMANDS["compare"], given)
     assert found == {"recipe": replace(compare, data="mnist", epochs=3), "seeds": 2}

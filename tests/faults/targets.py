@@ -26,7 +26,7 @@ EXEMPT = {
     "abstract or an interface": (
         *("VAE", "Network", "Likelihood", "Prior", "FactorisedPrior", "Estimator", "Baseline"),
         *("MultiSampleEstimator", "Similarity", "Schedule", "Column", "DiscreteColumn"),
-        *("CodeFunction", "Point", "Term", "Cell"),
+        *("CodeFunction", "Point", "Term", "Cell", "Schema"),
     ),
     "a record that holds what it is given": (
         *("Batch", "Binarizer", "DatasetInfo", "MixedTable", "Splits", "TextSplits", "Rows"),
@@ -40,7 +40,7 @@ EXEMPT = {
             "Output",
             "Stream",
         ),
-        *("LogPartition", "Prepared", "OwnNetwork", "PointLayer"),
+        *("LogPartition", "Prepared", "OwnNetwork", "PointLayer", "Keys", "Loaded"),
         *("GradientReport", "GradientRow", "Sentences", "TextCounts", "Blocks"),
     ),
     "takes one of the records alone, or nothing": (
@@ -51,6 +51,11 @@ EXEMPT = {
             "best_row",
             "suitable_estimators",
             "num_classes",
+            "as_values",
+            "binarized",
+            "is_local",
+            "learn_schema",
+            "read_by",
         ),
         *(
             "model_identity",
@@ -730,6 +735,48 @@ def _files(scene: Scene | None, folder: Path) -> list[Row]:
             False,
         ),
         ("data", "read_file", data.read_file, lambda: {"path": path}, False),
+        (
+            "data",
+            "open_source",
+            lambda **k: data.learn_schema(data.open_source(**k)),
+            lambda: {"data": path, "likelihood": "gaussian"},
+            False,
+        ),
+        (
+            "data",
+            "given",
+            lambda **k: data.given(likelihood="gaussian", **k),
+            lambda: {"data": [[0.5, 1.0]]},
+            False,
+        ),
+        (
+            "data",
+            "given_splits",
+            lambda **k: data.given_splits(likelihood="gaussian", **k),
+            lambda: {"data": torch.rand(30, 2), "seed": 0},
+            False,
+        ),
+        (
+            "data",
+            "ReadingOptions",
+            data.ReadingOptions,
+            lambda: {"drop": ("a",), "label": "b", "levels": 255, "size": 8, "decimal": ","},
+            False,
+        ),
+        (
+            "data",
+            "schema_from_config",
+            data.schema_from_config,
+            lambda: {"config": data.learn_schema(data.open_source(path)).config()},
+            False,
+        ),
+        (
+            "codes",
+            "encode",
+            lambda **k: codes.encode(DiscreteVAE((3,), 2, 3), **k),
+            lambda: {"data": torch.zeros(3, 3)},
+            False,
+        ),
         (
             "data",
             "read_sentences",

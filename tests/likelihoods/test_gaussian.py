@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import pytest
 import torch
 from scipy import stats
 from scipy.integrate import quad
 
 from discretevae.likelihoods import GaussianLikelihood
+from discretevae.models import DiscreteVAE, from_pretrained
+from discretevae.networks import MLP
 
 
 @pytest.mark.parametrize("event_dims", [1, 2])
@@ -57,3 +61,41 @@ def test_values_that_are_not_finite_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="`x` must be finite, got values from"):
         GaussianLikelihood().check(torch.tensor([0.5, value]))
     GaussianLikelihood().check(torch.tensor([-1e6, 1e6]))
+
+
+def test_a_new_model_starts_at_the_data_and_no_other_does(tmp_path: Path) -> None:
+    x = 100 + 5 * torch.randn(50, 4) + torch.arange(4)
+    model = DiscreteVAE((4,), 2, 3, MLP((8,)), "gaussian")
+    model.start_at(x)
+    assert float(model.likelihood.log_scale.exp()) == pytest.approx(
+        float((x - x.mean(0)).square().mean().sqrt())
+    )
+    with torch.no_grad():
+        assert float((model.decode(torch.zeros(1, 2).long()).mean - x.mean(0)).abs().max()) < 2
+
+    model.save_pretrained(tmp_path / "model")
+    for other in (
+        model,
+        from_pretrained(tmp_path / "model"),
+        DiscreteVAE((4,), 2, 3, MLP((8,)), GaussianLikelihood(scale=1.0)),  # which was asked for
+        DiscreteVAE((4,), 2, 3, MLP((8,))),
+    ):
+        before = [p.clone() for p in other.parameters()]
+        other.start_at(x + 7)
+        assert all(map(torch.equal, before, other.parameters()))
+
+
+@pytest.mark.parametrize("network", ["image", "cnn", "report-cnn"])
+def test_convolutions_start_at_the_mean_of_each_channel(network: str) -> None:
+    x = torch.tensor([3.0, 50.0]).view(1, 2, 1, 1) + torch.randn(20, 2, 8, 8)
+    model = DiscreteVAE((2, 8, 8), 2, 3, network, "gaussian")
+    model.start_at(x)
+    with torch.no_grad():
+        mean = model.decode(torch.zeros(1, 2).long()).mean.mean((0, 2, 3))
+    assert float((mean - torch.tensor([3.0, 50.0])).abs().max()) < 3
+
+
+def test_observations_that_are_all_alike_have_a_scale() -> None:
+    likelihood = GaussianLikelihood()
+    likelihood.start(torch.full((5, 3), 2.0))
+    assert bool(likelihood.log_scale.isfinite())

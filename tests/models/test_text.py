@@ -162,7 +162,7 @@ def test_training_tells_sentences_apart_and_writes_them_back(tmp_path: Path) -> 
     assert interpolate(model, x[0], x[1]) == ["to be", "or not"]
     assert interpolate(model, x[0], x[0]) == ["to be"]
     elbo = model.elbo(x, 100).detach()
-    share = (found.splits.train.x == x[0]).all(-1).double().mean()
+    share = (found.splits.train.values() == x[0]).all(-1).double().mean()
     cost = -torch.stack([share, 1 - share]).log()
     assert 0.3 < share < 0.7
     assert ((elbo + cost).abs() < 0.1).all()
@@ -180,3 +180,60 @@ def test_the_codes_of_sentences_are_summed_over_only_where_they_are_few() -> Non
     assert (few.enumerable, many.enumerable) == (True, False)
     x = vocabulary.to_rows(["be"], 6)
     assert many.exact_log_likelihood(x).shape == (1,)  # where it is asked for
+
+
+def short_sentences() -> Tensor:
+    """Of at most two tokens, so that a position is padding in all of them."""
+    x = all_sentences()
+    return x[token_counts(x) < T]
+
+
+def figures(model: DiscreteVAE, x: Tensor) -> dict[str, Tensor]:
+    model.eval()
+    draws = torch.Generator().manual_seed(0)
+    return {
+        "elbo": model.elbo(x, 3, draws),
+        "importance-weighted": model.log_likelihood(x, 20, draws),
+        "exact": model.exact_log_likelihood(x),
+        "objective": model.objective(x, draws),
+        "codes": model.encode(x),
+        "posterior": model.posterior(x),
+        "tokens": model.likelihood.dimensions(x),
+    }
+
+
+@pytest.mark.parametrize("estimator", ["exact", "reinmax", "nvil", "vimco"])
+def test_figures_and_gradients_are_those_without_the_padding(name: str, estimator: str) -> None:
+    x, found = short_sentences(), []
+    for batch in (x, x[:, :-1]):
+        model = tiny(name, estimator)
+        values = figures(model, batch)
+        model.train()
+        model.objective(batch, torch.Generator().manual_seed(1)).sum().backward()
+        grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+        found.append((values, grads))
+    (one, grads), (two, others) = found
+    assert grads.keys() == others.keys()
+    for key, value in {**one, **grads}.items():
+        torch.testing.assert_close({**two, **others}[key], value)
+
+
+def test_word_dropout_is_that_of_the_padded_batch(name: str) -> None:
+    model, x = tiny(name, word_dropout=0.5).train(), short_sentences()
+    torch.testing.assert_close(model.objective(x[:, :-1]), model.objective(x))
+
+
+def test_figures_are_in_the_order_of_the_rows(name: str) -> None:
+    model, x = tiny(name), all_sentences()
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(
+        model.exact_log_likelihood(x[order]), model.exact_log_likelihood(x)[order]
+    )
+    alone = torch.cat([model.exact_log_likelihood(row[None]) for row in x])
+    torch.testing.assert_close(model.exact_log_likelihood(x), alone)
+
+
+def test_more_than_t_positions_are_refused(name: str) -> None:
+    model = tiny(name)
+    with pytest.raises(ValueError, match=r"`x` must end in shape \(4,\), got \(2, 5\)"):
+        model.elbo(torch.nn.functional.pad(all_sentences()[:2], (0, 1)))

@@ -36,4 +36,5 @@ def make_model() -> Callable[..., DiscreteVAE]:
 
 @pytest.fixture
 def options() -> TrainingOptions:
-    return TrainingOptions(epochs=3, batch_size=20, accelerator="cpu", progress_bar=False)
+    adam = {"optimizer": "adam", "learning_rate": 1e-3}
+    return TrainingOptions(epochs=3, batch_size=20, accelerator="cpu", progress_bar=False, **adam)

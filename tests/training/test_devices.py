@@ -16,7 +16,18 @@ OPTIONS = [
     *("--limit", "65", "--batch-size", "16", "--network", "mlp", "--widths", "16"),
     *("--num-latents", "2", "--num-categories", "3", "--importance-samples", "0"),
     *("--accelerator", "cpu", "--estimator", "reinmax", "--test-curve"),
-    *("--epochs", "8", "--learning-rate", "0.05", "--decay", "constant", "--patience", "2"),
+    *(
+        "--optimizer",
+        "adam",
+        "--epochs",
+        "8",
+        "--learning-rate",
+        "0.05",
+        "--decay",
+        "constant",
+        "--patience",
+        "2",
+    ),
 ]
 """A last batch of a single row, which leaves one process without, and an end before eight epochs:
 the rate is too high to go on getting better."""

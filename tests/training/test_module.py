@@ -11,7 +11,7 @@ from discretevae.data import Splits
 from discretevae.estimators import GumbelSoftmax
 from discretevae.models import DiscreteVAE, GaussianVAE
 from discretevae.networks import MLP
-from discretevae.training import TrainingOptions, module, train
+from discretevae.training import TrainingOptions, module, prepare, train
 
 Make = Callable[..., DiscreteVAE]
 
@@ -146,7 +146,7 @@ def test_weights_that_break_in_the_last_step_are_not_kept(
     assert not list(tmp_path.glob("checkpoints/*.ckpt"))
 
 
-def test_collapse_is_told_once_of_each_kind(
+def test_collapse_is_told_once_with_what_to_do(
     digits: Splits,
     make_model: Make,
     options: TrainingOptions,
@@ -157,8 +157,17 @@ def test_collapse_is_told_once_of_each_kind(
     train(make_model(), digits, replace(options, beta="100"))
     lines = [line for line in capsys.readouterr().err.splitlines() if "collapse" in line]
     assert len(lines) == 1
-    assert re.match(r"Warning, after epoch \d: \d of 2 latents carry almost no", lines[0])
-    assert "--beta" in lines[0]
+    assert re.match(r"Warning, after epoch 1: 2 of 2 latents carry almost no", lines[0])
+    assert lines[0].endswith("beta='1'")  # no command: Python has no configuration to start from
+
+
+def test_a_run_is_told_the_command_to_paste(
+    digits: Splits, make_model: Make, options: TrainingOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = Path("runs/mine/config.yaml")
+    prepare(make_model(), digits, replace(options, beta="100"), config=config).fit()
+    told = capsys.readouterr().err
+    assert "discretevae train --config runs/mine/config.yaml --beta 1\n" in told
 
 
 def test_a_gaussian_model_trains(digits: Splits, options: TrainingOptions) -> None:

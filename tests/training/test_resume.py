@@ -20,9 +20,9 @@ from discretevae.models import DiscreteVAE
 from discretevae.networks import MLP
 from discretevae.training import TrainingOptions, train
 
-RANDOM_KILLS = 4
+RANDOM_KILLS = 2
 """Kills at moments drawn evenly over the run, the same ones in each run of the suite."""
-WRITES = (1, 2, 3, 6, 8, 10, 13)
+WRITES = (1, 3, 8, 13)
 """Kills as the n-th file is written whole but has not got its name: configuration, checkpoints of
 the first and later epochs, weights, metrics, figures. A run of three epochs writes about 16."""
 

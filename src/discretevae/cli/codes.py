@@ -25,7 +25,7 @@ def encode(
     num_nodes: int = 1,
     output: str | None = None,
 ) -> None:
-    """Write the most probable code of every example; the data need not fit in memory.
+    """Write the most probable code of every example; a .npy file need not fit in memory.
 
     Args:
         run: Folder of the run.
@@ -143,18 +143,23 @@ def _data(run: "Run", data: str | None, model: "DiscreteVAE") -> _Data:
     """Opens data as `reconstruct` sees them; files of observations a block at a time."""
     from discretevae.cli.train import stored_recipe
     from discretevae.data import BINARIZERS, Keys, generator
+    from discretevae.data.array_schema import ArraySchema
     from discretevae.data.blocks import Blocks, open_blocks
     from discretevae.experiments.build_data import FORMATS, binarizer_of, is_named
     from discretevae.experiments.shown import shown_for
 
     recipe, schema = stored_recipe(run), run.read_schema()
+    draws = generator("file", recipe.seed)
+    if isinstance(schema, ArraySchema) and str(data).lower().endswith(".npy"):
+        blocks = open_blocks(str(data)).meant(schema)
+        return _Data(blocks, binarizer_of(recipe), draws, Keys.of_rows(blocks.count))
     named = data is None or is_named(data)
     if named or recipe.likelihood in FORMATS or schema is not None:
         look = shown_for(recipe, schema, data, model)
         keys = look.keys or Keys.of_rows(len(look.examples))
         blocks = Blocks.of(look.examples, data or recipe.data)
         return _Data(blocks, BINARIZERS["none"], None, keys)
-    blocks, draws = open_blocks(str(data)), generator("file", recipe.seed)
+    blocks = open_blocks(str(data))
     return _Data(blocks, binarizer_of(recipe), draws, Keys.of_rows(blocks.count))
 
 

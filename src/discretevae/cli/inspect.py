@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from discretevae.texts import say
+
 __all__ = ["inspect"]
 
 
@@ -70,9 +72,10 @@ def inspect(
         test=0.0,
         reading=ReadingOptions.from_options(options),
     )
-    print(as_terminal(splits_found))
+    for line in as_terminal(splits_found, likelihood).splitlines():
+        say(line)
     if html is not None:
         if Path(html).suffix != ".html":
             raise ValueError(f"`--html` must end in .html, got {html!r}.")
-        write_text(html, as_page(splits_found))
-        print(html)
+        write_text(html, as_page(splits_found, likelihood))
+        say(html)

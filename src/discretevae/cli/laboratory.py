@@ -85,11 +85,15 @@ def gradients(
 
 
 @shares(
-    *("data", "binarize", "limit", "num_latents", "num_categories", "activation"),
-    *("batch_size", "optimizer", "learning_rate", "decay", "precision", "importance_samples"),
+    *("data", "binarize", "limit", "activation", "decay", "precision", "importance_samples"),
     likelihood="bernoulli",
     network="tutorial",
+    num_latents=4,
+    num_categories=8,
     epochs=20,
+    batch_size=100,
+    optimizer="adam",
+    learning_rate=1e-3,
 )
 def compare(
     recipe: Recipe,
@@ -104,6 +108,11 @@ def compare(
     Args:
         estimators: Names with commas between them.
         seeds: How many seeds, from 0; more may be asked for later.
+        num_latents: D.
+        num_categories: K.
+        batch_size: Examples a step.
+        optimizer: adam, radam or muon.
+        learning_rate: Of the optimiser, at the start.
         epochs: The budget of each run.
         seconds: The budget in seconds of training, instead of epochs: a few epochs of each
             estimator are timed beforehand.

@@ -1,6 +1,5 @@
 """The commands for tables with missing cells and strange rows."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from discretevae.data.formats.raw import RawTable
     from discretevae.data.keys import Keys
     from discretevae.data.table_schema import TableSchema
-    from discretevae.likelihoods.base import Cells
+    from discretevae.likelihoods.likelihood import Cells
     from discretevae.models import VAE
 
 __all__ = ["impute", "score"]
@@ -39,14 +38,15 @@ def impute(run: str, data: str, *, seed: int = 0, output: str | None = None) -> 
 
     opened = _opened(run, data)
     x, path = opened.x, _output(run, output, "imputed.csv")
-    whole = fill(opened.model, x, generator=torch.Generator().manual_seed(seed))
+    draws = torch.Generator().manual_seed(seed)
+    whole = fill(opened.model, x, generator=draws, context=opened.context)
     if opened.table is None or opened.schema is None:
         write_text(path, as_csv(*as_text(whole, opened.model.likelihood)))
         say(f"{path}: {int(x.isnan().sum()):,} of {x.numel():,} cells filled")
         return
     columns, count = filled(opened.table, opened.schema, whole)
     dialect = {} if opened.table.dialect is None else {"dialect": opened.table.dialect}
-    write_rows(path, {}, columns, **dialect)
+    write_rows(path, columns, {}, **dialect)
     cells = opened.table.rows * len(opened.schema.fields)
     say(f"{path}: {count:,} of {cells:,} cells filled")
 
@@ -70,7 +70,8 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
 
     opened = _opened(run, data)
     path = _output(run, output, "scores.csv")
-    found = anomaly_scores(opened.model, opened.x, generator=torch.Generator().manual_seed(seed))
+    draws = torch.Generator().manual_seed(seed)
+    found = anomaly_scores(opened.model, opened.x, generator=draws, context=opened.context)
     totals: dict[str, list[Any]] = {"total (nats)": found.rows.tolist()}
     for column, values in zip(opened.cells.columns, found.cells.T.tolist(), strict=True):
         totals[f"{column.name} (nats)"] = [None if v != v else v for v in values]
@@ -86,6 +87,7 @@ class _Opened(NamedTuple):
     model: "VAE"
     cells: "Cells"
     x: "torch.Tensor"
+    context: "torch.Tensor | None"
     keys: "Keys"
     schema: "TableSchema | None"
     table: "RawTable | None"
@@ -93,25 +95,24 @@ class _Opened(NamedTuple):
 
 def _opened(run: str, data: str) -> _Opened:
     from discretevae.cli.saved import saved_model
+    from discretevae.cli.train import stored_recipe
     from discretevae.data import Keys, open_source
-    from discretevae.data.mixed_tables import read_rows
     from discretevae.data.table_schema import TableSchema
     from discretevae.experiments.folder import Run
+    from discretevae.experiments.shown import shown_for
 
     opened = Run.open(run)
-    model = saved_model(opened)
+    model, schema = saved_model(opened), opened.read_schema()
     cells = model.likelihood.table
     if cells is None:
         raise ValueError(f"`RUN` must be of a table (columns), got {model.likelihood.label}.")
-    schema: Any = opened.read_schema()
-    if not isinstance(schema, TableSchema):  # a run of version 0.1.0
-        x = read_rows(data, cells.columns).examples.values()
-        return _Opened(model, cells, x, Keys.of_rows(len(x)), None, None)
+    look = shown_for(stored_recipe(opened), schema, data, model)
+    x, context = look.examples.values(), look.examples.context
+    keys = look.keys or Keys.of_rows(len(x))
+    if not isinstance(schema, TableSchema):  # a run of version 0.1.0, or of an array
+        return _Opened(model, cells, x, context, keys, None, None)
     table: Any = open_source(data, likelihood="columns", schema=schema)
-    loaded = schema.read(table)
-    for note in loaded.notes:
-        say(f"{data}: {note}", file=sys.stderr)
-    return _Opened(model, cells, loaded.examples.values(), loaded.keys, schema, table)
+    return _Opened(model, cells, x, context, keys, schema, table)
 
 
 def _output(run: str, output: str | None, usual: str) -> Path:

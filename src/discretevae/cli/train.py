@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Output", "default_name", "resume", "stored_recipe", "train"]
 
+MEASURED_BEFORE = 1
+"""Epochs between two measurements of version 0.1.0, whose runs do not say so."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -57,12 +60,15 @@ def train(recipe: Recipe, *, output: Output) -> None:
 
 
 def _say(data: "Splits", recipe: Recipe) -> None:
-    """Says what the data were taken for; the last line is of the likelihood."""
-    if data.schema is not None:
-        *lines, likelihood = data.schema.lines()
-        asked = recipe.likelihood != data.schema.likelihood
-        last = f"likelihood: {recipe.likelihood}, as asked" if asked else likelihood
-        print("\n".join([*lines, last]), file=sys.stderr)
+    """Says what the data were taken for; the last lines are of the likelihood and the model."""
+    from discretevae.experiments.defaults import ModelDefaults
+
+    lines = [] if data.schema is None else data.schema.lines()
+    if data.schema is not None and recipe.likelihood != data.schema.likelihood:
+        lines[-1] = f"likelihood: {recipe.likelihood}, as asked"
+    sizes = recipe.num_latents or 0, recipe.num_categories or 0
+    for line in (*lines, ModelDefaults(*sizes, str(recipe.network))):
+        say(line, error=True)
 
 
 def resume(resume: str, **given: Any) -> None:
@@ -99,7 +105,8 @@ def stored_recipe(run: "Run") -> Recipe:
         stored = typed_options("train", train, run.options())
     except OptionsError as error:
         raise ValueError(f"`{run.config}` must hold the options of a run, got: {error}.") from None
-    return Recipe(**{one.name: stored[one.name] for one in fields(Recipe)})
+    found = Recipe(**{one.name: stored[one.name] for one in fields(Recipe)})
+    return replace(found, measured_every=found.measured_every or MEASURED_BEFORE)
 
 
 def default_name(data: "Splits", recipe: Recipe) -> str:

@@ -2,6 +2,7 @@
 
 from discretevae.codes.batches import batch_size
 from discretevae.codes.compression import compress_codes, compress_file, decompress_file
+from discretevae.codes.encode import encode
 from discretevae.codes.errors import CodesError
 from discretevae.codes.files import decode_file, encode_file
 from discretevae.codes.identity import model_identity
@@ -13,6 +14,7 @@ __all__ = [
     "compress_file",
     "decode_file",
     "decompress_file",
+    "encode",
     "encode_file",
     "model_identity",
 ]

@@ -7,12 +7,13 @@ from .binarize import BINARIZERS, Binarizer
 from .blocks import Blocks, open_blocks
 from .conditions import CONDITIONS, class_context, conditioned, num_classes, partly_labelled
 from .errors import DataError
-from .examples import Examples
+from .examples import Examples, as_values
 from .files import read_file
+from .given import BINARIZE_FOR, given, given_splits
 from .keys import Keys
 from .loading import binarized, is_local, load
 from .mixed_tables import MixedTable, load_table, read_rows, table_rows
-from .opening import learn_schema, open_source, read_by
+from .opening import FILE_FORMATS, learn_schema, open_source, read_by
 from .reading import ReadingOptions
 from .schema import Loaded, Schema, schema_from_config
 from .seeding import generator
@@ -23,8 +24,10 @@ from .text import TextSplits, load_text, read_sentences, text_examples
 
 __all__ = [
     "BINARIZERS",
+    "BINARIZE_FOR",
     "CONDITIONS",
     "DATASETS",
+    "FILE_FORMATS",
     "Augmentation",
     "Batch",
     "Batches",
@@ -42,11 +45,14 @@ __all__ = [
     "Stream",
     "TextSplits",
     "as_batch",
+    "as_values",
     "binarized",
     "class_context",
     "conditioned",
     "examples_from_arrays",
     "generator",
+    "given",
+    "given_splits",
     "in_memory",
     "is_available",
     "is_local",

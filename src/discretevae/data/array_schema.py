@@ -11,6 +11,7 @@ from torch import Tensor
 
 from discretevae.schema.columns import NumericColumn
 
+from .arrays import values_from_array
 from .errors import DataError
 from .examples import Examples, as_values
 from .formats.images import PictureRule
@@ -108,9 +109,11 @@ class ArraySchema(Schema):
         notes = [*array.notes]
         if array.pictures is None:
             notes += _of_layout(layout, x.shape[1:], reading)
-        gaps = x.dtype.kind == "f" and x.ndim == 2 and bool(np.isnan(x).any())
+        may = likelihood in (None, "columns") and x.dtype.kind == "f" and x.ndim == 2
+        gaps = may and bool(np.isnan(x).any())
         if x.dtype.kind == "f" and not gaps:
             _require_finite(x, where)
+        _require_different(x, where)
         low, high, whole = _range(x)
         one = float(reading.levels) if reading.levels else _one(x, low, high, whole)
         some = _some(x).astype(np.float32) / one
@@ -165,6 +168,8 @@ class ArraySchema(Schema):
                 f"{source.where} must have rows of shape {self.row_shape} as the run's data, "
                 f"got {tuple(source.x.shape[1:])}."
             )
+        if source.x.dtype.kind not in "biuf":
+            raise DataError(f"{source.where} must hold real numbers, got type {source.x.dtype}.")
         labels = None
         if self.labels is not None and source.labels is not None:
             labels = torch.from_numpy(self.labels.indices(source.labels))
@@ -193,7 +198,8 @@ class ArraySchema(Schema):
     ) -> Shaped[Tensor, "n *shape"]:
         """Gives stored rows as examples hold them: bytes where 255 is 1, else float32."""
         laid = self._laid_out(x)
-        if x.dtype == np.bool_ or (x.dtype == np.uint8 and self.one == 1):
+        bits = x.dtype == np.bool_ or (x.dtype == np.uint8 and self.one == 1)
+        if bits and not self.columns:
             if x.dtype == np.uint8 and x.max(initial=0) > 1:
                 raise DataError(f"{where} must hold 0 and 1 as the run's data, got {x.max()}.")
             return torch.from_numpy(np.array(laid, np.uint8, order="C") * np.uint8(255))
@@ -331,7 +337,7 @@ def channels_of(row_shape: tuple[int, ...]) -> str:
         ('channels-last', 'channels-first', 'channels-last')
     """
     a, b, c = row_shape
-    if (a == b) != (b == c) and (c < b if a == b else a < b):
+    if (a == b) != (b == c):
         return "channels-last" if a == b else "channels-first"
     if (a in (1, 3, 4)) != (c in (1, 3, 4)):
         return "channels-first" if a in (1, 3, 4) else "channels-last"
@@ -381,6 +387,14 @@ def _require_finite(x: np.ndarray, where: str) -> None:
         )
 
 
+def _require_different(x: np.ndarray, where: str) -> None:
+    known = x[~np.isnan(x)] if x.dtype.kind == "f" and np.isnan(x.flat[0]) else x
+    if not known.size:
+        raise DataError(f"{where} must hold numbers, got NaN alone.")
+    if bool((known == known.flat[0]).all()):
+        raise DataError(f"{where} must hold different values, got {known.flat[0]} alone.")
+
+
 def _some(x: np.ndarray) -> np.ndarray:
     few = max(1, SAMPLE // int(np.prod(x.shape[1:])))
     return x if len(x) <= few else x[:: -(-len(x) // few)]
@@ -420,6 +434,4 @@ def _columns(x: np.ndarray) -> list[NumericColumn]:
 def _context(array: np.ndarray, where: str) -> Tensor:
     if array.ndim < 2:
         raise DataError(f"{where}, `context` must have at least 2 dimensions, got {array.shape}.")
-    _require_finite(array, f"{where}, `context`")
-    rule = ArraySchema.learn(RawArray(f"{where}, `context`", "context", array))
-    return as_values(replace(rule, columns=(), location=(), scale=()).observations(array))
+    return as_values(values_from_array(array, f"{where}, `context`"))

@@ -81,6 +81,8 @@ class Binarizer:
 
     def prepare(self, examples: Examples, generator: Generator | None = None) -> Examples:
         """Returns the training examples as they are stored; raises DataError outside [0, 1]."""
+        if not self.binary:
+            return examples
         self._check(examples)
         return replace(examples, x=self.at_load(examples.x, generator))
 
@@ -88,6 +90,8 @@ class Binarizer:
         self, examples: Examples, generator: Generator | None = None
     ) -> Examples:
         """Returns examples on which figures are reproducible; raises DataError outside [0, 1]."""
+        if not self.binary:
+            return examples
         self._check(examples)
         return replace(examples, x=self.at_evaluation(examples.x, generator))
 
@@ -99,7 +103,7 @@ class Binarizer:
 
     def _check(self, examples: Examples) -> None:
         x = examples.x
-        if not self.binary or x.dtype == torch.uint8 or x.numel() == 0:
+        if x.dtype == torch.uint8 or x.numel() == 0:
             return
         low, high = x.min().item(), x.max().item()
         if not (low >= 0 and high <= 1):  # so that NaN is refused too

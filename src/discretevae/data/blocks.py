@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float32
 from torch import Generator, Tensor
 
+from .array_schema import ArraySchema
 from .arrays import _check_shape, _image_layout, examples_from_arrays
 from .binarize import BINARIZERS, Binarizer
 from .errors import DataError
@@ -32,6 +33,7 @@ from .tables import (
     _lines,
     unpacked,
 )
+from .token_rows import SentenceExamples
 
 __all__ = ["Blocks", "as_stored", "open_blocks"]
 
@@ -39,6 +41,8 @@ SCAN = 2**22
 """Bytes, about, that are looked at together to tell bits from levels."""
 PART = 2**22
 """Bytes, about, of a part of rows of one size."""
+SOME = 2**26
+"""Bytes, about, from which it is learned what rows mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +58,7 @@ class Blocks:
         ready: Whether rows are what :class:`Examples` hold, and not what a file may hold.
         parts: Rows of each part that can be read by itself; none where all must be read in order.
         read_part: Gives a part, (parts[i], *row_shape).
+        meaning: What the numbers of a row mean, where that was learned from others.
 
     Example:
         >>> blocks = Blocks.of(np.eye(5, dtype=np.uint8))
@@ -70,6 +75,7 @@ class Blocks:
     ready: bool = False
     parts: tuple[int, ...] = ()
     read_part: Callable[[int], np.ndarray] | None = None
+    meaning: ArraySchema | None = None
 
     @classmethod
     def of(cls, x: np.ndarray | Examples, where: str = "`x`") -> "Blocks":
@@ -78,6 +84,8 @@ class Blocks:
         Raises:
             DataError: If there are no rows, or the dimensions do not fit.
         """
+        if isinstance(x, SentenceExamples):
+            return cls._of_sentences(x, where)
         rows = x.x.numpy() if isinstance(x, Examples) else x
         _check_shape(rows, where)
 
@@ -91,9 +99,23 @@ class Blocks:
         ready, parts = isinstance(x, Examples), _parts(len(rows), size)
         return cls(where, len(rows), rows.shape[1:], rows.dtype, read, ready, parts, read_part)
 
+    @classmethod
+    def _of_sentences(cls, examples: SentenceExamples, where: str) -> "Blocks":
+        if not len(examples):
+            raise DataError(f"{where} must hold at least one sentence, got none.")
+
+        def read(size: int) -> Iterator[np.ndarray]:
+            starts = range(0, len(examples), size)
+            return (examples.values(slice(start, start + size)).numpy() for start in starts)
+
+        kind = np.dtype(np.float32)
+        return cls(where, len(examples), examples.shape, kind, read, ready=True)
+
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """The shape of one observation as a model sees it, channels first."""
+        if self.meaning is not None:
+            return self.meaning.shape
         return self.laid_out(np.empty((0, *self.row_shape))).shape[1:]
 
     @cached_property
@@ -145,7 +167,31 @@ class Blocks:
             raise DataError(f"{self.where} must not change while it is read, but it did.")
         return self._as_examples(rows, sum(self.parts[:index]))
 
+    def some(self) -> np.ndarray:
+        """Gives the rows, as they are stored, of parts all over the whole."""
+        assert self.read_part is not None
+        size = max(1, self.dtype.itemsize * int(np.prod(self.row_shape)))
+        most = max(1, SOME // (max(self.parts) * size))
+        step = -(-len(self.parts) // most)
+        return np.concatenate([self.read_part(i) for i in range(0, len(self.parts), step)])
+
+    def meant(self, schema: ArraySchema) -> "Blocks":
+        """Has rows read as others were.
+
+        Raises:
+            DataError: If rows have another shape.
+        """
+        if self.row_shape != schema.row_shape:
+            raise DataError(
+                f"{self.where} must have rows of shape {schema.row_shape} as the run's data, "
+                f"got {self.row_shape}."
+            )
+        return replace(self, meaning=schema)
+
     def _as_examples(self, rows: np.ndarray, start: int) -> Examples:
+        if self.meaning is not None:
+            where = f"{self.where}, rows from {start}"
+            return Examples(self.meaning.observations(np.asarray(rows), where))
         if self.ready or self.one == 255:
             return Examples(torch.from_numpy(np.array(self.laid_out(rows), order="C")))
         where = f"{self.where}, rows from {start}"

@@ -144,7 +144,7 @@ def _with_labels(splits: Splits, kept: Int64[Tensor, " k"]) -> Splits:
     context[kept, 0] = labels[kept].float()
     times = round(LABELLED_SHARE * len(labels) / len(kept))
     rows = torch.cat([torch.arange(len(labels)), kept.repeat(max(0, times - 1))])
-    train = replace(in_memory(splits.train), context=context).take(rows)
+    train = in_memory(splits.train).with_context(context).take(rows)
     hidden = (replace(e, context=torch.full((len(e), 1), UNKNOWN)) for e in _others(splits))
     validation, test, originals = hidden
     return replace(splits, train=train, validation=validation, test=test, originals=originals)
@@ -159,7 +159,7 @@ Give = Callable[[Examples], Examples]
 
 
 def _without(splits: Splits) -> Give:
-    return lambda examples: replace(examples, context=None)
+    return lambda examples: examples.with_context(None)
 
 
 def _classes(splits: Splits) -> Give:
@@ -174,7 +174,7 @@ def _classes(splits: Splits) -> Give:
                 f"labels must be at least 0 for `condition` labels, got -1, not known, in "
                 f"{unknown:,} rows; leave them out, or use --model semi-supervised."
             )
-        return replace(examples, context=class_context(examples.labels, classes))
+        return examples.with_context(class_context(examples.labels, classes))
 
     return give
 

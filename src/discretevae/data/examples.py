@@ -56,8 +56,11 @@ class Examples:
             raise DataError(f"`x` must be uint8 or float32, got {self.x.dtype}.")
         if self.x.ndim < 1:
             raise DataError("`x` must have one observation a row, got a single number.")
+        self._check_beside()
+
+    def _check_beside(self) -> None:
         if self.context is not None and (
-            self.context.dtype != torch.float32 or self.context.shape[:1] != self.x.shape[:1]
+            self.context.dtype != torch.float32 or self.context.shape[:1] != (len(self),)
         ):
             raise DataError(
                 f"`context` must be float32 of shape ({len(self)}, …), "
@@ -65,7 +68,7 @@ class Examples:
             )
         if self.labels is None:
             return
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.x.shape[:1]:
+        if self.labels.dtype != torch.int64 or self.labels.shape != (len(self),):
             raise DataError(
                 f"`labels` must be int64 of shape ({len(self)},), "
                 f"got {self.labels.dtype} of shape {tuple(self.labels.shape)}."
@@ -115,3 +118,7 @@ class Examples:
         labels = None if self.labels is None else self.labels.to(device)
         context = None if self.context is None else self.context.to(device)
         return replace(self, x=self.x.to(device), labels=labels, context=context)
+
+    def with_context(self, context: Shaped[Tensor, " _ *context_shape"] | None) -> "Examples":
+        """Returns the examples with another context, or without."""
+        return replace(self, context=context)

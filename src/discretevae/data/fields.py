@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from discretevae.schema.columns import (
     as_columns,
 )
 
-from .dates import ISO, PARTS, DateStyle
+from .dates import EPOCH, ISO, PARTS, DateStyle
 from .formats.raw import RawColumn
 from .missing import Marks
 from .numbers import POINT, NumberStyle
@@ -61,6 +62,10 @@ class Field(ABC):
     @abstractmethod
     def text(self, value: float) -> Any:
         """Writes a value of the first of the model's columns as the source writes it."""
+
+    def typed(self, value: float) -> Any:
+        """Gives a value as a data frame holds it."""
+        return self.text(value)
 
     @property
     def of_numbers(self) -> bool:
@@ -129,8 +134,16 @@ class NumberField(Field):
         return replace(self, style=_with_decimal(self.style, decimal))
 
     def text(self, value: float) -> Any:
+        return self.style.text(self.natural(value))
+
+    def natural(self, value: float) -> float:
+        """Gives a number as the source has it: a whole one where all are."""
         # The shortest number that is this one in float32: 0.1, not 0.10000000149.
-        return self.style.text(float(str(np.float32(value))) + self.origin)
+        number = float(str(np.float32(value))) + self.origin
+        return float(round(number)) if self.whole else number
+
+    def typed(self, value: float) -> Any:
+        return int(self.natural(value)) if self.whole else self.natural(value)
 
     def config(self) -> dict[str, Any]:
         style = {k: v for k, v in vars(self.style).items() if v != vars(NumberStyle())[k]}
@@ -184,6 +197,12 @@ class CategoryField(Field):
     def text(self, value: float) -> Any:
         return self.column.categories[int(value)]
 
+    def typed(self, value: float) -> Any:
+        name = self.text(value)
+        if set(self.column.categories) <= {"True", "False"}:
+            return name == "True"
+        return self.style.number(name) if self.of_numbers else name
+
     def config(self) -> dict[str, Any]:
         style = {k: v for k, v in vars(self.style).items() if v != vars(NumberStyle())[k]}
         return {
@@ -204,12 +223,14 @@ class DateField(Field):
         style: How dates are written.
         origin: Days from 1970 to the first date.
         parts: Names in `PARTS`; each is a column of categories.
+        whole: Whether all dates are whole days.
     """
 
     column: NumericColumn
     style: DateStyle = ISO
     origin: float = 0.0
     parts: tuple[str, ...] = ()
+    whole: bool = False
 
     kind: ClassVar[str] = "date"
     wanted: ClassVar[str] = "a date"
@@ -228,7 +249,15 @@ class DateField(Field):
         return (days - self.origin, *map(float, parts))
 
     def text(self, value: float) -> Any:
-        return self.style.text(float(value) + self.origin)
+        return self.style.text(self.natural(value))
+
+    def typed(self, value: float) -> datetime:
+        return EPOCH + np.timedelta64(round(self.natural(value) * 86400), "s").item()
+
+    def natural(self, value: float) -> float:
+        """Gives the days since 1970: whole ones where all are."""
+        days = float(value) + self.origin
+        return float(round(days)) if self.whole else days
 
     def config(self) -> dict[str, Any]:
         return {
@@ -238,6 +267,7 @@ class DateField(Field):
             "style": self.style.pattern,
             "origin": self.origin,
             "parts": list(self.parts),
+            "whole": self.whole,
         }
 
 
@@ -275,7 +305,9 @@ def _category(config: Mapping[str, Any], column: Any) -> Field:
 
 def _date(config: Mapping[str, Any], column: Any) -> Field:
     style = DateStyle(config["style"])
-    return DateField(config["name"], column, style, config["origin"], tuple(config["parts"]))
+    return DateField(
+        config["name"], column, style, config["origin"], tuple(config["parts"]), config["whole"]
+    )
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any], Any], Field]] = {

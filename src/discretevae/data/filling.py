@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from .dates import EPOCH
 from .fields import CategoryField, DateField, Field, NumberField, category_text
 from .formats.raw import RawColumn, RawTable
 from .missing import Marks
@@ -54,7 +53,9 @@ def _cell(field: Field, column: RawColumn, value: float, typed: bool) -> Any:
     if not typed:
         return field.text(value)
     if isinstance(field, NumberField):
-        return value + field.origin
+        number = field.natural(value)
+        of_ints = field.whole and all(isinstance(c, int) for c in column.values if c is not None)
+        return int(number) if of_ints else number
     if isinstance(field, CategoryField):
         text = field.text(value)
         return next((cell for cell in column.values if category_text(cell) == text), text)
@@ -62,6 +63,6 @@ def _cell(field: Field, column: RawColumn, value: float, typed: bool) -> Any:
         known = next(cell for cell in column.values if cell is not None)
         if isinstance(known, str):
             return field.text(value)
-        moment = EPOCH + np.timedelta64(round((value + field.origin) * 86400), "s").item()
+        moment = field.typed(value)
         return moment if hasattr(known, "hour") else moment.date()
     return field.text(value)

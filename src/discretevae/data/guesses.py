@@ -30,6 +30,8 @@ ID_NAMES = re.compile(
     r"(?:^|[_\s.-])(?:id|idx|index|key|uuid|guid|rowid|rownames?|row|no|nr)$|^(?:id|no|nr)[_\s.-]",
     re.IGNORECASE,
 )
+CODE = re.compile(r"0\d+")
+"""Digits that are no number: a postcode, a key."""
 CAMEL = re.compile(r"[a-z](?:Id|ID)$")
 
 
@@ -87,7 +89,9 @@ def field_of(
         return _dates(table, column, cells, often, marks, asked=True)
     if said is None and (found := _id(table, column, cells, often)):
         return found
-    if (style := _number_style(table, cells, marks, reading)) is not None or said == "numeric":
+    coded = said is None and any(isinstance(c, str) and CODE.fullmatch(c.strip()) for c in cells)
+    style = None if coded else _number_style(table, cells, marks, reading)
+    if style is not None or said == "numeric":
         return _numbers(table, column, cells, often, style or POINT, marks, said == "numeric")
     if find_date_style([c for c in cells if not marks.missing(c, in_numbers=True)]) is not None:
         return _dates(table, column, cells, often, marks, asked=False)
@@ -200,7 +204,8 @@ def _dates(
         return LeftOut(name, f"{_short(cells[0])} in every row", f"--date {name}")
     origin = float(np.floor(days.min()))
     parts = calendar_parts(np.repeat(days, weights.astype(int)))
-    return DateField(name, numeric_column(name, days - origin, weights), style, origin, parts)
+    column_of, whole = numeric_column(name, days - origin, weights), bool((days % 1 == 0).all())
+    return DateField(name, column_of, style, origin, parts, whole)
 
 
 def _texts(

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from .array_schema import ArraySchema
 from .binarize import BINARIZERS, Binarizer
 from .blocks import open_blocks
 from .conditions import conditioned, partly_labelled
@@ -16,7 +17,8 @@ from .errors import DataError, unknown_name
 from .examples import Examples
 from .files import READERS, read_file
 from .formats.raw import Note
-from .opening import ENDINGS, Source, learn_schema, open_source, source_parts
+from .formats.raw_array import RawArray
+from .opening import Source, endings, learn_schema, open_source, source_parts
 from .reading import GUESS, ReadingOptions
 from .schema import Schema
 from .seeding import generator
@@ -85,7 +87,7 @@ def load(
         raise DataError(f"`limit` must be at least 1, got {limit}.")
     if stream:
         _require_plain(data, limit=limit, condition=condition, labelled=labelled)
-        splits = _streamed(data, validation, test, seed)
+        splits = _streamed(data, validation, test, seed, likelihood, reading, schema)
         train = splits.train.prepared(BINARIZERS[binarize], seed)  # type: ignore[union-attr]
         return _prepared(splits, train, BINARIZERS[binarize], seed)
     if _is_name(data, reading, schema):
@@ -118,7 +120,7 @@ def _open(
     data: Any, reading: ReadingOptions, likelihood: str | None, schema: Schema | None
 ) -> Source:
     if isinstance(data, str) and not _is_path(data):
-        kinds = f"a {', '.join(ENDINGS)} file"
+        kinds = f"a {', '.join(endings())} file"
         raise unknown_name("data", data, [*DATASETS, kinds, "a folder of images"])
     source = open_source(data, reading, likelihood, schema)
     if isinstance(data, str) and data in DATASETS:
@@ -188,9 +190,28 @@ def _read(data: str | os.PathLike[str], validation: float, test: float, seed: in
     return split(examples, validation=validation, test=test, seed=seed, name=name, classes=classes)
 
 
-def _streamed(data: str | os.PathLike[str], validation: float, test: float, seed: int) -> Splits:
+def _streamed(
+    data: str | os.PathLike[str],
+    validation: float,
+    test: float,
+    seed: int,
+    likelihood: str | None,
+    reading: ReadingOptions,
+    schema: Schema | None,
+) -> Splits:
+    """Parts rows that stay on disk; what they mean is learned from parts all over the file."""
     blocks, name = open_blocks(data), Path(data).expanduser().resolve().stem
-    return stream_split(blocks, validation=validation, test=test, seed=seed, name=name)
+    if schema is None and reading.rules > 1 and blocks.parts:
+        some = RawArray(blocks.where, name, blocks.some())
+        learned = ArraySchema.learn(some, reading=reading, likelihood=likelihood)
+        schema = replace(learned, rows=blocks.count)
+    if isinstance(schema, ArraySchema):
+        blocks = blocks.meant(schema)
+    splits = stream_split(blocks, validation=validation, test=test, seed=seed, name=name)
+    if schema is None:
+        return splits
+    note = "; ".join(schema.lines())
+    return replace(splits, likelihood=schema.likelihood_config, note=note, schema=schema)
 
 
 def _require_plain(data: str | os.PathLike[str], **options: object) -> None:

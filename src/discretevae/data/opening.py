@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from discretevae.schema.columns import DiscreteColumn
+
 from .array_schema import ArraySchema
 from .errors import DataError, nearest, unknown_name
+from .fields import Field
 from .formats.delimited import looks_like_table, read_delimited
 from .formats.images import ENDINGS as IMAGES
 from .formats.images import ImageFolder, find_images, read_pictures
@@ -25,12 +28,14 @@ from .schema import Loaded, Rows, Schema
 from .sentence_schema import SentenceSchema
 from .table_schema import LABELS, TableSchema
 
-__all__ = ["ENDINGS", "Source", "learn_schema", "open_source", "read_by", "source_parts"]
+__all__ = ["FILE_FORMATS", "Source", "learn_schema", "open_source", "read_by", "source_parts"]
 
 Source = RawTable | RawArray | RawText
 
 TEXTS = ("text", "sentence")
 """What a column of sentences may be called, where none is named."""
+MOST_CLASSES = 20
+"""Values up to which the only column beside sentences is one of classes."""
 WORDS = 4
 """Words that a cell has on average in a column of sentences."""
 OF_NUMBERS = ("bernoulli", "bernoulli-grey", "continuous-bernoulli", "gaussian")
@@ -38,12 +43,12 @@ PIXELS = 64
 WIDE = 256
 """Columns of numbers beyond which a table is taken for an array."""
 
-_TABLES: dict[str, Callable[[Path, ReadingOptions], Source]] = {
+FILE_FORMATS: dict[str, Callable[[Path, ReadingOptions], Source]] = {
     **dict.fromkeys((".csv", ".tsv", ".tab", ".data", ".dat"), read_delimited),
     **dict.fromkeys((".parquet", ".pq"), lambda path, _: read_parquet_table(path)),
     **dict.fromkeys((".npy", ".npz"), lambda path, reading: read_arrays(path, reading.label)),
 }
-ENDINGS = (".txt", *_TABLES)
+"""Ending → what reads such a file; .txt is sentences or a table, and images are by themselves."""
 HINTS = {
     ".xlsx": "save the sheet as .csv",
     ".xls": "save the sheet as .csv",
@@ -56,6 +61,11 @@ HINTS = {
     ".feather": "write it as .parquet: pandas.read_feather(…).to_parquet(…)",
     ".zip": "unpack it",
 }
+
+
+def endings() -> tuple[str, ...]:
+    """Lists the endings of files that are read, but for images."""
+    return (".txt", *FILE_FORMATS)
 
 
 def open_source(
@@ -86,7 +96,8 @@ def open_source(
     else:
         source = read_object(data)
     if isinstance(source, RawTable) and _is_of_sentences(source, reading, likelihood, schema):
-        return text_of_table(source, _sentences_in(source, reading), _label_in(source, reading))
+        text = _sentences_in(source, reading)
+        return text_of_table(source, text, _label_beside(source, text, reading, schema))
     return source
 
 
@@ -154,8 +165,8 @@ def _opened(
         return _of_folder(path, reading, schema)
     _require_file(path)
     ending = _ending(path)
-    if ending in _TABLES:
-        return _TABLES[ending](path, reading)
+    if ending in FILE_FORMATS:
+        return FILE_FORMATS[ending](path, reading)
     if ending == ".txt":
         asked = likelihood or (schema.likelihood if schema is not None else None)
         table = looks_like_table(path) if asked is None else asked != "tokens"
@@ -165,10 +176,12 @@ def _opened(
 
 def _of_folder(path: Path, reading: ReadingOptions, schema: Schema | None) -> Source:
     """A folder of images, or of files of data called train, val and test."""
-    files = [p for p in sorted(path.iterdir()) if _ending(p) in _TABLES]
+    files = [p for p in sorted(path.iterdir()) if _ending(p) in FILE_FORMATS]
     parts = {part: p for p in files if (part := part_of(p.stem)) is not None}
     if len(parts) > 1 and 0 in parts:
-        return joined({part: _TABLES[_ending(p)](p, reading) for part, p in parts.items()}, path)
+        return joined(
+            {part: FILE_FORMATS[_ending(p)](p, reading) for part, p in parts.items()}, path
+        )
     return _of_images(find_images(path, reading), reading, schema)
 
 
@@ -229,10 +242,10 @@ def _require_file(path: Path) -> None:
     if path.stat().st_size == 0:
         raise DataError(f"{path} must hold data, got an empty file.")
     ending = _ending(path)
-    if ending not in ENDINGS and ending not in IMAGES:
+    if ending not in endings() and ending not in IMAGES:
         hint = f"; {HINTS[ending]}" if ending in HINTS else ""
         raise DataError(
-            f"{path} must end in {', '.join(ENDINGS)} or be a folder of images, "
+            f"{path} must end in {', '.join(endings())} or be a folder of images, "
             f"got {ending or 'no ending'}{hint}."
         )
 
@@ -257,7 +270,7 @@ def _is_of_sentences(
 
 
 def _only_text(table: RawTable, reading: ReadingOptions) -> str | None:
-    """The column of sentences, where a table has nothing else but ids and labels."""
+    """The column of sentences, where a table has nothing else but ids and a class."""
     label = _label_in(table, reading)
     texts = [name for name in table.columns if name != label and _is_prose(table.columns[name])]
     if len(texts) != 1:
@@ -269,7 +282,33 @@ def _only_text(table: RawTable, reading: ReadingOptions) -> str | None:
         schema = TableSchema.learn(table, None, reading)
     except DataError:  # nothing is left but ids
         return texts[0]
-    return texts[0] if all(field.name == texts[0] for field in schema.fields) else None
+    others = [field for field in schema.fields if field.name != texts[0]]
+    alone = len(others) == len(schema.fields)  # as texts that hardly recur: no categories
+    one_class = alone and label is None and len(others) == 1 and _is_class(others[0])
+    return texts[0] if not others or one_class else None
+
+
+def _is_class(field: Field) -> bool:
+    (column, *_) = field.columns
+    return isinstance(column, DiscreteColumn) and len(column.categories) <= MOST_CLASSES
+
+
+def _label_beside(
+    table: RawTable, text: str, reading: ReadingOptions, schema: Schema | None
+) -> str | None:
+    """The column of labels, also one that is the only other one and has few values."""
+    if schema is not None:
+        name = None if schema.labels is None else schema.labels.name
+        return name if name in table.columns else None
+    label = _label_in(table, reading)
+    if label is not None:
+        return label
+    try:
+        fields = TableSchema.learn(table, None, reading).fields
+    except DataError:
+        return None
+    others = [field for field in fields if field.name != text]
+    return others[0].name if len(others) == 1 and _is_class(others[0]) else None
 
 
 def _is_prose(column: RawColumn) -> bool:

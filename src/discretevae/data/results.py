@@ -1,6 +1,7 @@
 """Results with the keys of the rows that they belong to, as .csv, .parquet or .npz."""
 
 import csv
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from discretevae.files import atomic_path
+from discretevae.texts import for_csv
 
 from .errors import DataError
 from .formats.raw import Dialect
@@ -26,7 +28,9 @@ def write_rows(
 ) -> None:
     """Writes a table, the keys first; as a whole or not at all.
 
-    A column of results that is called as a key is gets `result` before its name.
+    Keys leave as they came, byte for byte. Texts among the results are marked in a .csv file
+    where a spreadsheet would run them. A column of results that is called as a key is gets
+    `result` before its name.
 
     Arguments:
         path: Ends in .csv, .parquet or .npz.
@@ -49,7 +53,10 @@ def write_rows(
     path = Path(path)
     if path.suffix not in ENDINGS:
         raise DataError(f"`--output` must end in {', '.join(ENDINGS)}, got {str(path)!r}.")
-    whole = dict(keys) | {f"result {n}" if n in keys else n: c for n, c in columns.items()}
+    found = {f"result {n}" if n in keys else n: c for n, c in columns.items()}
+    if path.suffix == ".csv":
+        found = {for_csv(name): [*map(_marked, cells)] for name, cells in found.items()}
+    whole = dict(keys) | found
     lengths = {name: len(cells) for name, cells in whole.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"`columns` must be of one length, got {lengths}.")
@@ -105,9 +112,14 @@ def _parquet(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect)
 
 
 def _npz(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect) -> None:
-    arrays = {name: as_array(cells) for name, cells in columns.items()}
-    with path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, cells in columns.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, as_array(cells), allow_pickle=False)
+
+
+def _marked(cell: Any) -> Any:
+    return for_csv(cell) if isinstance(cell, str) else cell
 
 
 def _plain(cell: Any) -> Any:

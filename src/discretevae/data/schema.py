@@ -19,7 +19,8 @@ from .reading import GUESS, ReadingOptions
 
 __all__ = ["Loaded", "Schema", "listed", "register", "schema_from_config"]
 
-MOST_LINES = 12
+MOST_LINES = 11
+"""The model has one more."""
 
 
 class Loaded(NamedTuple):

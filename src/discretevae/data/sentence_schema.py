@@ -1,5 +1,6 @@
 """What sentences are made of, and how long they may be."""
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +13,6 @@ from discretevae.schema.vocabulary import END, UNKNOWN, Vocabulary
 
 from .budget import require_memory
 from .errors import DataError
-from .examples import Examples
 from .formats.raw import Note
 from .formats.raw_text import RawText
 from .keys import Keys
@@ -20,6 +20,7 @@ from .labels import LabelRule
 from .missing import Marks
 from .reading import GUESS, ReadingOptions
 from .schema import Loaded, Rows, Schema, common_from_config, register
+from .token_rows import SentenceExamples, TokenRows
 
 __all__ = ["SentenceSchema"]
 
@@ -29,6 +30,8 @@ LONG = 2
 """Times as long as that share: longer sentences would only cost."""
 SHORT = 64
 """Tokens below which nothing is cut."""
+BYTES = 12
+"""That a token takes while sentences are read: twice as an integer, and stored."""
 
 
 @register
@@ -52,7 +55,7 @@ class SentenceSchema(Schema):
         tokens: 7 characters (--pieces)
         length: at most 6 tokens, 99 % have at most 5 (--sentence-length)
         likelihood: tokens (--likelihood)
-        >>> schema.vocabulary.to_sentences(schema.read(text).examples.x)
+        >>> schema.vocabulary.to_sentences(schema.read(text).examples.values())
         ['to be', 'or not']
     """
 
@@ -131,24 +134,21 @@ class SentenceSchema(Schema):
         """Refuses sentences whose tokens do not fit into memory.
 
         Raises:
-            DataError: Naming the length that would fit.
+            DataError: Naming what would cut them.
         """
-        remedy = (
-            f"; 99 % of its sentences have at most {self.usual:,} tokens: "
-            f"--sentence-length {self.usual} cuts the others"
-        )
-        require_memory(4 * text.rows * (self.most + 1), text.where, remedy)
+        tokens = sum(min(len(sentence), self.most) + 1 for sentence in text.texts)  # at most
+        remedy = f"; --limit takes fewer, --sentence-length {self.usual} cuts those beyond 99 %"
+        require_memory(BYTES * tokens, text.where, remedy)
 
     def read(self, source: RawText) -> Loaded:
         self.require_memory(source)
-        x = torch.zeros(source.rows, self.most + 1)
         cut = unknown = 0
-        for row, text in enumerate(source.texts):
+        rows = []
+        for text in source.texts:
             tokens = self.vocabulary.encode(text)
             cut += len(tokens) > self.most
-            tokens = [*tokens[: self.most], END]
-            unknown += UNKNOWN in tokens
-            x[row, : len(tokens)] = torch.tensor(tokens)
+            rows.append(array("i", (*tokens[: self.most], END)))
+            unknown += UNKNOWN in rows[-1]
         labels = None
         if self.labels is not None and source.labels is not None:
             labels = torch.from_numpy(self.labels.indices(source.labels))
@@ -157,7 +157,8 @@ class SentenceSchema(Schema):
             notes.append(Note(f"{cut:,} sentences cut at {self.most:,} tokens"))
         if unknown:
             notes.append(Note(f"{unknown:,} sentences with characters that training had not"))
-        examples = Examples(x, labels, rows=torch.arange(source.rows))
+        found = TokenRows.of(rows, self.most + 1)
+        examples = SentenceExamples(found, labels, rows=torch.arange(source.rows))
         return Loaded(examples, self.keys(source), tuple(notes))
 
     def keys(self, source: RawText) -> Keys:

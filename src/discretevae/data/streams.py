@@ -173,4 +173,5 @@ def in_memory(examples: Examples | Stream) -> Examples:
 def _bytes_a_row(blocks: Blocks) -> int:
     """Of a row as examples hold it: a byte or four a value."""
     values = int(np.prod(blocks.shape))
-    return values if blocks.dtype in (np.uint8, np.bool_) else 4 * values
+    stay = blocks.dtype in (np.uint8, np.bool_) and blocks.meaning is None
+    return values if stay else 4 * values

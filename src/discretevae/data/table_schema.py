@@ -187,6 +187,15 @@ class TableSchema(Schema):
             place += len(field.columns)
         return names, [list(row) for row in zip(*columns, strict=True)]
 
+    def typed(self, x: Float[Tensor, "n F"]) -> dict[str, list[Any]]:
+        """Gives rows as a data frame has them, column by column; a missing cell is None."""
+        columns, place = {}, 0
+        for field in self.fields:
+            values = x[:, place].tolist()
+            columns[field.name] = [None if v != v else field.typed(v) for v in values]
+            place += len(field.columns)
+        return columns
+
     def as_array(self, source: RawTable) -> RawArray:
         """Gives a table of numbers alone, complete, for a likelihood of numbers.
 

@@ -16,6 +16,7 @@ from .examples import Examples
 from .sizes import require_honest_size
 from .splits import Splits, split
 from .tables import read_arrow
+from .token_rows import SentenceExamples, TokenRows
 
 __all__ = ["Sentences", "TextCounts", "TextSplits", "load_text", "read_sentences", "text_examples"]
 
@@ -157,16 +158,16 @@ def text_examples(
         >>> sentences = Sentences("file.txt", ("to be", "or"), (1, 2))
         >>> vocabulary = Vocabulary.of_characters(["to be"])
         >>> examples, counts = text_examples(sentences, vocabulary, max_tokens=4, truncate=True)
-        >>> vocabulary.to_sentences(examples.x), str(counts)
+        >>> vocabulary.to_sentences(examples.values()), str(counts)
         (['to b', 'o�'], '2 sentences, 1 truncated, 1 with unknown characters')
     """
     if max_tokens < 1:
         raise DataError(f"`max_tokens` must be at least 1, got {max_tokens}.")
     letters = sum(map(len, sentences.texts))
     _require_room(sentences.where, len(sentences) * (max_tokens + 1), letters)
-    x = torch.zeros(len(sentences), max_tokens + 1)
+    rows = []
     truncated = unknown = 0
-    for row, text, line in zip(x, sentences.texts, sentences.lines, strict=True):
+    for text, line in zip(sentences.texts, sentences.lines, strict=True):
         tokens = vocabulary.encode(text)
         if len(tokens) > max_tokens:
             if not truncate:
@@ -177,8 +178,10 @@ def text_examples(
             truncated += 1
         tokens = [*tokens[:max_tokens], END]
         unknown += UNKNOWN in tokens
-        row[: len(tokens)] = torch.tensor(tokens)
-    return Examples(x), TextCounts(len(sentences), truncated, unknown)
+        rows.append(tokens)
+    return SentenceExamples(TokenRows.of(rows, max_tokens + 1)), TextCounts(
+        len(sentences), truncated, unknown
+    )
 
 
 def _require_room(where: str, numbers: int, letters: int) -> None:

@@ -9,7 +9,8 @@ from discretevae.evaluation.clustering import (
     label_silhouette,
     latent_metrics,
 )
-from discretevae.evaluation.code_health import CodeHealth, code_health, collapse_warnings
+from discretevae.evaluation.code_health import CodeHealth, code_health
+from discretevae.evaluation.diagnosis import Diagnosis, collapse_warnings, diagnose
 from discretevae.evaluation.embeddings import (
     NotInstalledError,
     cached_array,
@@ -20,6 +21,7 @@ from discretevae.evaluation.embeddings import (
 )
 from discretevae.evaluation.figure import Figure, mean_figure
 from discretevae.evaluation.imputation import AnomalyScores, anomaly_scores, impute
+from discretevae.evaluation.no_code import gain_in_words, log_prob_without_code
 from discretevae.evaluation.probes import knn_probe, linear_probe
 from discretevae.evaluation.record import evaluate
 from discretevae.evaluation.representations import representations
@@ -30,6 +32,7 @@ __all__ = [
     "Bounds",
     "Clustering",
     "CodeHealth",
+    "Diagnosis",
     "Figure",
     "NotInstalledError",
     "anomaly_scores",
@@ -38,9 +41,11 @@ __all__ = [
     "cluster_metrics",
     "code_health",
     "collapse_warnings",
+    "diagnose",
     "embedded_rows",
     "evaluate",
     "evaluate_bounds",
+    "gain_in_words",
     "impute",
     "interpolate",
     "kmeans_clustering",
@@ -49,6 +54,7 @@ __all__ = [
     "label_silhouette",
     "latent_metrics",
     "linear_probe",
+    "log_prob_without_code",
     "mean_figure",
     "perplexity",
     "representations",

@@ -12,7 +12,7 @@ from discretevae.evaluation.batches import batches_for
 from discretevae.latents import categorical, is_enumerable
 from discretevae.models import VAE
 
-__all__ = ["CodeHealth", "code_health", "collapse_warnings"]
+__all__ = ["CodeHealth", "code_health"]
 
 ACTIVE = 0.01
 """A latent is active when it carries at least this mutual information with x, in nats."""
@@ -128,29 +128,3 @@ def _code_shares(logits: Float[Tensor, "N D K"]) -> Float[Tensor, "N C"]:
     for q in others:
         first = (first[:, :, None] * q[:, None, :]).flatten(1)
     return first
-
-
-def collapse_warnings(health: CodeHealth) -> list[str]:
-    """Says in plain words what has collapsed, and what to change.
-
-    Example:
-        >>> ones = torch.ones(1)
-        >>> collapsed = CodeHealth(torch.tensor([[1.0, 0.0]]), ones, 0 * ones, 1, 100)
-        >>> len(collapse_warnings(collapsed))
-        2
-    """
-    latents, categories = health.usage.shape
-    warnings = []
-    if health.active_latents < latents:
-        warnings.append(
-            f"{latents - health.active_latents} of {latents} latents carry almost no information "
-            "about the data (posterior collapse). Train longer (--epochs), raise --learning-rate, "
-            "lower --beta, or use fewer latents (--num-latents)."
-        )
-    if health.dead_categories > latents * categories // 4:
-        warnings.append(
-            f"{health.dead_categories} of {latents * categories} categories are used by fewer "
-            "than 0.1 % of examples. Start with a larger --beta (such as 3:1), lower "
-            "--learning-rate, use fewer categories (--num-categories), or another --estimator."
-        )
-    return warnings

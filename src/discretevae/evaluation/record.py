@@ -8,10 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from discretevae.data import Batch, Batches, Examples, Splits, as_batch
+from discretevae.data import (
+    BINARIZE_FOR,
+    Batch,
+    Batches,
+    Examples,
+    Splits,
+    as_batch,
+    binarized,
+    given,
+)
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.code_health import CodeHealth, code_health
 from discretevae.evaluation.figure import NATS, Figure, mean_figure, ratio_figure
+from discretevae.evaluation.no_code import NO_CODE, log_prob_without_code
 from discretevae.likelihoods import Likelihood
 from discretevae.models import VAE
 
@@ -30,7 +40,7 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 def evaluate(
     model: VAE,
-    data: Splits,
+    data: Any,
     samples: int = 1000,
     seed: int = 0,
     progress: Progress = lambda batches, what: batches,
@@ -39,7 +49,8 @@ def evaluate(
 
     Arguments:
         model: Any VAE; its mode and weights are left as they are.
-        data: The splits; validation and test as they are, at most 10,000 training examples.
+        data: The splits; validation and test as they are, at most 10,000 training examples. Or
+            what `train` takes, of which every row is a test example.
         samples: S of the importance-weighted bound on the test examples; 0 leaves it out.
         seed: Of the samples and of the draws of training examples.
         progress: Wraps the batches of each step, for a progress bar.
@@ -47,7 +58,8 @@ def evaluate(
     Returns:
         split → name → {"value", "se", "unit"}: `elbo`, `reconstruction`, `kl`, `objective_gap`
         (trained surrogate − ELBO), `bits_per_dimension`, `log_likelihood` (importance-weighted,
-        test only), `exact_log_likelihood` (where K^D allows), and the health of the code.
+        test only), `exact_log_likelihood` (where K^D allows), the health of the code, and
+        `no_code`, log p(x) of a model without one.
 
     Bits per dimension are −Σ ELBO / ln 2 over all examples, divided by all dimensions that were
     observed in them: the tokens of sentences with their ends, the cells of a table that are there.
@@ -57,6 +69,7 @@ def evaluate(
     Raises:
         ValueError: If the data lie outside the support of the likelihood.
     """
+    data = _splits(data, model, seed)
     was_training = model.training
     model.eval()
     try:
@@ -65,13 +78,24 @@ def evaluate(
             examples: Examples = getattr(data, name)
             if len(examples):
                 batches = _Labelled(data, examples, name, seed, model, progress)
-                record[name] = {
-                    key: figure.as_dict()
-                    for key, figure in _figures(model, batches, name, samples, seed).items()
-                }
+                found = _figures(model, batches, name, samples, seed)
+                if len(data.train):
+                    found |= _without_code(model, data, batches)
+                record[name] = {key: figure.as_dict() for key, figure in found.items()}
         return record
     finally:
         model.train(was_training)
+
+
+def _splits(data: Any, model: VAE, seed: int) -> Splits:
+    """Takes all rows for test examples where data are not parted."""
+    if isinstance(data, Splits):
+        return data
+    described = model.likelihood.config()
+    examples = given(data, described).examples
+    none = examples.take(slice(0, 0))
+    whole = Splits("data", none, none, examples, originals=examples)
+    return binarized(whole, BINARIZE_FOR.get(model.likelihood.name, "none"), seed)
 
 
 class _Labelled:
@@ -118,6 +142,19 @@ def _figures(
     if model.categorical is not None:
         figures |= _health_figures(code_health(model, batches("usage of the code")))
     return {name: labelled(figure, model) for name, figure in figures.items()}
+
+
+def _without_code(model: VAE, data: Splits, batches: _Labelled) -> dict[str, Figure]:
+    """The same examples by a model that tells none from others, fitted to those to train on."""
+    seen = data.train.take(slice(0, MOST)).values()
+    seen = data.binarizer.draw(seen, torch.Generator(seen.device).manual_seed(0))
+    log_p = log_prob_without_code(
+        model.likelihood, seen.to(model.device, model.dtype), batches("without a code")
+    )
+    if log_p is None:
+        return {}
+    note = "without a code: independent dimensions, fitted to the training examples"
+    return {NO_CODE: labelled(mean_figure(log_p + batches.log_volume, note=note), model)}
 
 
 def _partition_figures(model: VAE) -> dict[str, Figure]:

@@ -65,22 +65,34 @@ def _nats_per_token(bound: Tensor, tokens: Tensor) -> float:
 
 
 @torch.no_grad()
-def interpolate(model: VAE, x: Float[Tensor, " T"], y: Float[Tensor, " T"]) -> list[str]:
+def interpolate(
+    model: VAE, x: Float[Tensor, " T"], y: Float[Tensor, " T"], context: Tensor | None = None
+) -> list[str]:
     """Writes the sentences between two, changing one latent of the code after the other.
 
     The first is the reconstruction of `x`, the last that of `y`; each between differs from the
     one before in one latent, the latents on which the codes agree left out.
+
+    Arguments:
+        model: Of sentences.
+        x: The first sentence.
+        y: The last one.
+        context: Of a conditional model, the same for both, (*context_shape).
 
     Raises:
         ValueError: If the model's likelihood does not write sentences.
     """
     if not model.likelihood.sequential:
         raise ValueError(f"`model` must write sentences (tokens), got {model.likelihood.label}.")
-    code, target = model.encode(torch.stack([x, y]))
+
+    def repeated(count: int) -> Tensor | None:
+        return None if context is None else context.expand(count, *context.shape)
+
+    code, target = model.encode(torch.stack([x, y]), context=repeated(2))
     steps = [code.clone()]
     for d in (code != target).nonzero()[:, 0].tolist():
         code = code.clone()
         code[d] = target[d]
         steps.append(code)
-    sentences = model.likelihood.point(model.decode(torch.stack(steps)))
+    sentences = model.likelihood.point(model.decode(torch.stack(steps), repeated(len(steps))))
     return [str(sentence) for (sentence,) in model.likelihood.written(sentences)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from discretevae.data import (
+    BINARIZE_FOR,
     BINARIZERS,
     DATASETS,
     Examples,
@@ -41,9 +42,6 @@ __all__ = [
     "read_alike",
     "resolve_binarize",
 ]
-
-BINARIZE_FOR = {"bernoulli": "fresh"}
-"""Likelihood → the binarisation it gets unless another is asked for."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +193,7 @@ FORMATS: dict[str, Format] = {
     "columns": Format(
         _load_table,
         _read_table,
-        {"columns": ColumnsNetwork},
+        {"columns": ColumnsNetwork, "mlp": ColumnsNetwork},
         _columns_network,
         takes=("hidden_cells",),
         describe=lambda recipe: {},

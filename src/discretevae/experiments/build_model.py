@@ -78,13 +78,13 @@ def _discrete(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
 
 
 def _gaussian(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
-    return GaussianVAE(**common, num_latents=recipe.num_latents)
+    return GaussianVAE(**common, num_latents=_sizes(recipe)[0])
 
 
 def _hierarchical(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
     if "context_shape" in common:
         raise ValueError("`condition` must be none with --model hierarchical.")
-    layers = [recipe.num_latents, *(recipe.upper_latents or ())]
+    layers = [_sizes(recipe)[0], *(recipe.upper_latents or ())]
     code = {**_code(recipe), "num_latents": layers}
     return HierarchicalVAE(**common, **code, **_given(recipe, "inference"))
 
@@ -134,7 +134,7 @@ def build_estimator(recipe: Recipe) -> GradientEstimator | None:
         return None
     if kind_of_model.layers and recipe.estimator == "auto" and not given:
         return None
-    sizes = recipe.num_latents, recipe.num_categories
+    sizes = _sizes(recipe)
     kind = estimator_kind(recipe.estimator, *sizes)
     for name in given.keys() - inspect.signature(kind).parameters.keys():
         takers = [n for n, k in KINDS.items() if name in inspect.signature(k).parameters]
@@ -165,6 +165,13 @@ def build_network(recipe: Recipe, likelihood: Mapping[str, Any] | None = None) -
     given = _given(recipe, "activation")
     found: Network = replace(network, **given)
     return found
+
+
+def _sizes(recipe: Recipe) -> tuple[int, int]:
+    """D and K of a recipe that is resolved."""
+    assert recipe.num_latents is not None
+    assert recipe.num_categories is not None
+    return recipe.num_latents, recipe.num_categories
 
 
 def _code(recipe: Recipe) -> dict[str, Any]:

@@ -22,8 +22,8 @@ class Data:
             argument.
         likelihood: bernoulli, continuous-bernoulli, gaussian, bernoulli-grey (cross-entropy on
             grey values, labelled as no likelihood), tokens (of sentences) or columns (of a table
-            of numbers, texts and missing cells); by default bernoulli for a named data set or with
-            --stream, else what suits the data, as `discretevae inspect` says.
+            of numbers, texts and missing cells); by default bernoulli for a named data set,
+            else what suits the data, as `discretevae inspect` says.
         binarize: fresh (a new Bernoulli draw each time), fixed (one draw), threshold, or none; by
             default fresh for the Bernoulli likelihood, none for the others.
         condition: What encoder, prior and decoder are told of each example: none, labels (its
@@ -92,13 +92,15 @@ class Model:
         model: discrete (D categorical latents), gaussian (the continuous baseline), hierarchical
             (layers of categorical latents), joint (categorical latents and Gaussian ones), or
             semi-supervised (a class beside the code, known for some examples).
-        num_latents: D, the number of latents; of the layer nearest to the data.
-        num_categories: K, the number of categories of each latent.
+        num_latents: D, the number of latents; of the layer nearest to the data. By default 4, or
+            16 of 1,000 images and more.
+        num_categories: K, the number of categories of each latent; by default 8.
         prior: p(z): uniform, learned (the probabilities of each latent), conditional (given
             --condition), autoregressive (each latent given those before), or boltzmann (a
             restricted Boltzmann machine between two halves of the latents).
         network: tutorial, report-mlp, report-cnn, image (normalised convolutions),
-            mlp or cnn (of the widths or channels given); gru or transformer for sentences.
+            mlp or cnn (of the widths or channels given); gru or transformer for sentences. By
+            default image for images from 16 × 16, else tutorial; gru for sentences.
         widths: Units of the hidden layers of --network mlp, or of that of tables, from the data
             inwards; or the units of gru and transformer.
         channels: Filters of the convolutions of --network cnn, from the image inwards.
@@ -113,8 +115,8 @@ class Model:
     """
 
     model: str = named("discrete", "experiments.build_model:MODELS")
-    num_latents: int = 4
-    num_categories: int = 8
+    num_latents: int | None = None
+    num_categories: int | None = None
     prior: str = named("uniform", "priors:PRIORS")
     network: str | None = None
     widths: list[int] | None = None

@@ -14,9 +14,11 @@ from discretevae.experiments.build_data import (
     resolve_binarize,
 )
 from discretevae.experiments.build_model import MODELS, build_estimator, build_network
+from discretevae.experiments.defaults import defaults_for, defaults_of
 from discretevae.experiments.recipe import Recipe
 from discretevae.models.coded import KINDS
 from discretevae.names import require_names, resolve
+from discretevae.training.defaults import by_rule
 from discretevae.training.module import require_unweighted
 
 __all__ = ["resolve_recipe", "resolve_with_data"]
@@ -29,7 +31,8 @@ def resolve_recipe(recipe: Recipe) -> Recipe:
     """Names what `auto` and options left out stand for; refuses what does not go together.
 
     Nothing is loaded, so that a mistake shows before a download. Where the likelihood is that of a
-    file not read yet, the recipe stays as it is, and what goes with no likelihood is refused.
+    file not read yet, the recipe stays as it is, and what goes with no likelihood is refused. The
+    budget of training stays open, which follows from the number of examples.
 
     Raises:
         ValueError: Naming the option, what it must be, and what was given.
@@ -49,12 +52,18 @@ def resolve_with_data(recipe: Recipe) -> tuple[Recipe, Splits]:
     Raises:
         ValueError: As `resolve_recipe`, or if the data cannot be used.
     """
-    recipe = resolve_recipe(recipe)
-    data = load_data(recipe)
-    if recipe.likelihood is not None or data.schema is None:
-        return recipe, data
-    recipe = resolve_recipe(replace(recipe, likelihood=data.schema.likelihood))
-    return recipe, completed(data, recipe)
+    known = resolve_recipe(recipe)
+    data = load_data(known)
+    likelihood = known.likelihood or (data.schema.likelihood if data.schema else "bernoulli")
+    found = _filled(replace(recipe, likelihood=likelihood), defaults_of(data, likelihood)._asdict())
+    found = by_rule(resolve_recipe(found), len(data.train))
+    return found, data if known.likelihood is not None else completed(data, found)
+
+
+def _filled(recipe: Recipe, defaults: Mapping[str, Any]) -> Recipe:
+    """Gives the options that are left open these values."""
+    left = {name: value for name, value in defaults.items() if getattr(recipe, name) is None}
+    return replace(recipe, **left)
 
 
 def _require_possible(recipe: Recipe) -> None:
@@ -80,7 +89,7 @@ def _require_read(recipe: Recipe) -> None:
 
 
 def _resolved(recipe: Recipe) -> Recipe:
-    recipe = replace(recipe, network=recipe.network or _usual_network(recipe))
+    recipe = _filled(recipe, defaults_for(str(recipe.likelihood))._asdict())
     _require_taken(recipe, "model", {name: kind.options for name, kind in MODELS.items()})
     _require_taken(recipe, "likelihood", {name: found.takes for name, found in FORMATS.items()})
     _require_needed(recipe)
@@ -108,16 +117,11 @@ def _likelihood(recipe: Recipe) -> str | None:
         return recipe.likelihood
     if recipe.binarize not in (None, "none"):
         return "bernoulli"
-    return _expected(recipe) if recipe.stream or is_named(recipe.data) else None
+    return _expected(recipe) if is_named(recipe.data) else None
 
 
 def _expected(recipe: Recipe) -> str:
     return "tokens" if str(recipe.data).lower().endswith(TEXT) else "bernoulli"
-
-
-def _usual_network(recipe: Recipe) -> str:
-    found = FORMATS.get(str(recipe.likelihood))
-    return next(iter(found.networks)) if found else "tutorial"
 
 
 def _activation(recipe: Recipe) -> str | None:
@@ -150,7 +154,7 @@ def _require_fits_format(recipe: Recipe) -> None:
     if recipe.likelihood not in FORMATS:
         return
     resolve("network", str(recipe.network), FORMATS[recipe.likelihood].networks)
-    for name in ("condition", "labelled", "activation", "stream"):
+    for name in ("activation", *(["stream"] if recipe.likelihood == "tokens" else [])):
         value: Any = getattr(recipe, name)
         if value != USUAL[name]:
             raise ValueError(

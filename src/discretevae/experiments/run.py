@@ -11,6 +11,7 @@ from discretevae.experiments.build_model import build_model
 from discretevae.experiments.folder import Run, held
 from discretevae.experiments.recipe import Recipe
 from discretevae.training import Prepared, prepare
+from discretevae.training.defaults import by_rule
 
 __all__ = ["build", "run_experiment"]
 
@@ -36,7 +37,8 @@ def build(
     """
     torch.manual_seed(recipe.seed)
     model = build_model(recipe, data)
-    return prepare(model, data, recipe.training(**changes), folder, resume)
+    config = None if folder is None else Run(folder).config
+    return prepare(model, data, recipe.training(**changes), folder, resume, config=config)
 
 
 def run_experiment(recipe: Recipe, data: Splits, run: Run) -> None:
@@ -47,6 +49,7 @@ def run_experiment(recipe: Recipe, data: Splits, run: Run) -> None:
     run.require_own_parts()
     if run.metrics.exists():
         return
+    recipe = by_rule(recipe, len(data.train))
     with held(run.folder):
         if not run.config.exists():
             Run.create(run.folder, recipe.as_dict(), overwrite=False)

@@ -1,6 +1,5 @@
 """Examples to look at, and conditions to sample under."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from discretevae.experiments.build_data import (
 from discretevae.experiments.recipe import Recipe
 from discretevae.models import VAE
 from discretevae.names import shorten
+from discretevae.texts import say
 
 __all__ = [
     "Contexts",
@@ -63,7 +63,7 @@ def shown_for(recipe: Recipe, schema: Schema | None, data: str | None, model: VA
         return shown(load_data(replace(recipe, data=data)))
     loaded = loaded_alike(data, recipe, schema, model)
     for note in loaded.notes:
-        print(f"{data}: {note}", file=sys.stderr)
+        say(f"{data}: {note}", error=True)
     originals = _conditioned_alike(loaded.examples, recipe, schema)
     stream = generator("file", recipe.seed)
     seen = binarizer_of(recipe).prepare_evaluation(originals, stream)
@@ -73,11 +73,11 @@ def shown_for(recipe: Recipe, schema: Schema | None, data: str | None, model: VA
 def _conditioned_alike(examples: Examples, recipe: Recipe, schema: Schema | None) -> Examples:
     """Gives the examples of a file the contexts that the run's data have."""
     if recipe.condition != "labels":
-        return examples if recipe.condition == "context" else replace(examples, context=None)
+        return examples if recipe.condition == "context" else examples.with_context(None)
     if examples.labels is None:
         raise ValueError("`data` must have labels for a model conditioned on them, got none.")
     classes = num_classes(load_again(recipe, schema))
-    return replace(examples, context=class_context(examples.labels, classes, "`data`: labels"))
+    return examples.with_context(class_context(examples.labels, classes, "`data`: labels"))
 
 
 class Contexts(NamedTuple):

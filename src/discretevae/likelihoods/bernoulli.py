@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent
 
-from discretevae.likelihoods.likelihood import LinearLikelihood, value_range
+from discretevae.likelihoods.likelihood import LinearLikelihood, smoothed_mean, value_range
 
 __all__ = ["BernoulliLikelihood"]
 
@@ -38,6 +38,9 @@ class BernoulliLikelihood(LinearLikelihood):
 
     def forward(self, h: Float[Tensor, "*B_and_event"]) -> Distribution:
         return Independent(Bernoulli(logits=h, validate_args=False), self.event_dims)
+
+    def start(self, x: Float[Tensor, "N *event"]) -> Float[Tensor, "*event"]:
+        return smoothed_mean(x).logit()
 
     def symbol_logits(self, p: Distribution) -> Float[Tensor, "*B_and_event 2"]:
         assert isinstance(p, Independent)

@@ -19,6 +19,8 @@ __all__ = ["ColumnsDistribution", "ColumnsLikelihood"]
 
 PAIRS = 2**24
 """Numbers of pairs of a code and a row that are looked at together."""
+SMALL = 1e-3
+"""What a scale without a code is above the least one, in units of that, where numbers repeat."""
 
 
 class ColumnsDistribution(Distribution):
@@ -202,6 +204,19 @@ class ColumnsLikelihood(Likelihood):
                 f"`shape` must be ({len(self.columns)},) for as many columns, got {tuple(shape)}."
             )
         return (2 * self.cells.num_numeric + self.cells.num_binary + sum(self.cells.sizes),)
+
+    def start(self, x: Float[Tensor, "N F"]) -> Float[Tensor, " P"]:
+        numbers, one_hot = self.cells.places(x), self.cells.one_hot(x)
+        there = self.cells.observed(x).sum(0).clamp_min(1)
+        mean = numbers.sum(0) / there
+        deviation = (numbers - mean).where(self.cells.observed(x), 0).square().sum(0) / there
+        scale, by_rank = deviation.sqrt() / self.cells.unit, self.cells.quantiles.by_rank
+        mean, scale = mean.masked_fill(by_rank, 0), scale.masked_fill(by_rank, 1)
+        above = (scale - self.least_scale).clamp_min(SMALL * self.least_scale)
+        counts = one_hot.sum(0) + 0.5
+        bits = 2 * self.cells.num_binary
+        logits = counts.log()
+        return torch.cat([mean, above.log(), logits[1:bits:2] - logits[:bits:2], logits[bits:]])
 
     def point(self, p: Distribution) -> Float[Tensor, "*B F"]:
         assert isinstance(p, ColumnsDistribution)

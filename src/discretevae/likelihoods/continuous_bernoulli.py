@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, Independent, constraints
 
-from discretevae.likelihoods.likelihood import LinearLikelihood, value_range
+from discretevae.likelihoods.likelihood import LinearLikelihood, smoothed_mean, value_range
 
 __all__ = ["ContinuousBernoulli", "ContinuousBernoulliLikelihood"]
 
@@ -22,6 +22,9 @@ SERIES = tuple(
     number / (2 * n * factorial(2 * n)) for n, number in enumerate(BERNOULLI_NUMBERS, start=1)
 )
 """Of log(sinh(h/2) / (h/2)) in powers of h²; at |h| = 1 its second derivative is off by 1e-16."""
+
+HALVINGS = 60
+"""Of the interval in which a logit is looked for."""
 
 
 class ContinuousBernoulli(Distribution):
@@ -139,6 +142,17 @@ class ContinuousBernoulliLikelihood(LinearLikelihood):
 
     def forward(self, h: Float[Tensor, "*B_and_event"]) -> Distribution:
         return Independent(ContinuousBernoulli(h), self.event_dims)
+
+    def start(self, x: Float[Tensor, "N *event"]) -> Float[Tensor, "*event"]:
+        # The mean rises with the logit: halve an interval that holds all logits of smoothed means.
+        mean = smoothed_mean(x).double()
+        high = torch.full_like(mean, 4.0 * (len(x) + 1))
+        low = -high
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            below = ContinuousBernoulli(middle).mean < mean
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return ((low + high) / 2).to(x.dtype)
 
     def check(self, x: Tensor) -> None:
         if not bool(((x >= 0) & (x <= 1)).all()):

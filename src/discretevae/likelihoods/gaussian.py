@@ -12,6 +12,9 @@ from discretevae.likelihoods.likelihood import Likelihood, value_range
 
 __all__ = ["GaussianLikelihood"]
 
+LEAST = 1e-6
+"""Part of the largest value below which no σ starts, where all observations are alike."""
+
 
 class GaussianLikelihood(Likelihood):
     r"""Observes the decoder's output :math:`h` through noise of one learned scale.
@@ -20,7 +23,9 @@ class GaussianLikelihood(Likelihood):
 
     Arguments:
         event_dims: How many trailing dimensions make one observation.
-        scale: The initial :math:`\sigma > 0`, in the units of :math:`x`.
+        scale: The initial :math:`\sigma > 0`, in the units of :math:`x`. By default training starts
+            at the spread of the data about their means, and the decoder at these means: from
+            another scale it may never come to use the code.
 
     Raises:
         ValueError: If `scale` is not positive.
@@ -34,11 +39,24 @@ class GaussianLikelihood(Likelihood):
     name: ClassVar[str] = "gaussian"
     standardised: ClassVar[bool] = True
 
-    def __init__(self, event_dims: int = 1, scale: float = 1.0) -> None:
+    def __init__(self, event_dims: int = 1, scale: float | None = None) -> None:
         super().__init__(event_dims)
-        if not scale > 0:
+        if scale is not None and not scale > 0:
             raise ValueError(f"`scale` must be positive, got {scale}.")
-        self.log_scale = nn.Parameter(torch.tensor(float(scale)).log())
+        self.given = scale is not None
+        self.log_scale = nn.Parameter(torch.tensor(float(scale or 1.0)).log())
+
+    @property
+    def untouched(self) -> bool:
+        """Whether σ is a new model's: 1, which nobody asked for and no training leaves exactly."""
+        return not self.given and self.log_scale.requires_grad and float(self.log_scale) == 0
+
+    @torch.no_grad()
+    def start(self, x: Float[Tensor, "N *event"]) -> Float[Tensor, "*event"]:
+        mean = x.mean(0)
+        spread = (x - mean).double().square().mean().sqrt()
+        self.log_scale.copy_(spread.clamp_min(LEAST * x.abs().max().clamp_min(LEAST)).log())
+        return mean
 
     def forward(self, h: Float[Tensor, "*B_and_event"]) -> Distribution:
         normal = Normal(h, self.log_scale.exp(), validate_args=False)

@@ -1,6 +1,8 @@
 """What a model asks of a likelihood."""
 
+import copy
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -11,7 +13,10 @@ from torch.distributions import Distribution
 from discretevae.latents import DEFAULT_BUDGET
 from discretevae.schema.columns import Cell, Cells
 
-__all__ = ["Learned", "Likelihood", "LinearLikelihood"]
+__all__ = ["Learned", "Likelihood", "LinearLikelihood", "LogProb"]
+
+
+LogProb = Callable[[Tensor], Tensor]
 
 
 class Learned(NamedTuple):
@@ -66,9 +71,36 @@ class Likelihood(nn.Module, ABC):
         """Gives the shape of what the decoder must say of an observation of this shape."""
         return shape
 
+    def suits(self, found: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+        """Whether an observation may be found in this shape by a model that is made for another."""
+        return found == shape
+
+    def whole(self, x: Float[Tensor, "*B_and_event"]) -> Float[Tensor, "*B_and_shape"]:
+        """Gives observations in the shape that the model is made for."""
+        return x
+
     def point(self, p: Distribution) -> Tensor:
         """Gives the one observation that stands for a distribution: its mean."""
         return p.mean
+
+    @torch.no_grad()
+    def draw(self, p: Distribution, generator: torch.Generator | None = None) -> Tensor:
+        """Draws one observation from a distribution.
+
+        Example:
+            >>> from discretevae.likelihoods import LIKELIHOODS
+            >>> likelihood = LIKELIHOODS["bernoulli"]()
+            >>> p = likelihood(torch.tensor([100.0, -100.0]))
+            >>> likelihood.draw(p, torch.Generator().manual_seed(0))
+            tensor([1., 0.])
+        """
+        if generator is None:
+            return p.sample()
+        device = generator.device
+        seed = int(torch.randint(2**62, (), generator=generator, device=device))
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)  # distributions take no generator
+            return p.sample()
 
     def dimensions(self, x: Float[Tensor, "*B_and_event"]) -> Int64[Tensor, "*B"]:
         """Counts the dimensions of each observation that were observed; by default all."""
@@ -123,6 +155,30 @@ class Likelihood(nn.Module, ABC):
         """
         return None
 
+    @property
+    def untouched(self) -> bool:
+        """Whether it has values of its own that training should start at those of the data."""
+        return False
+
+    @torch.no_grad()
+    def start(self, x: Float[Tensor, "N *event"]) -> Tensor | None:
+        """Takes the values, and gives the h, of the best p(x) that tells no example from others.
+
+        Returns:
+            h of one observation; None where p(x | h) has no such h.
+        """
+        return None
+
+    def without_code(self, seen: Float[Tensor, "N *event"]) -> LogProb | None:
+        """Gives log p(x) without any code: of independent dimensions, as `seen` has them.
+
+        Returns:
+            A function of observations, in nats each; None where there is no such distribution.
+        """
+        p = copy.deepcopy(self)
+        h = p.start(seen)
+        return None if h is None else p(h).log_prob
+
     @abstractmethod
     def log_prob_pairs(
         self, h: Float[Tensor, "S *event"], x: Float[Tensor, "*B_and_event"]
@@ -156,6 +212,16 @@ class LinearLikelihood(Likelihood):
         at_zero = self(h).log_prob(torch.zeros_like(h)).unsqueeze(1)
         h, x, batch = self._flatten(h, x)
         return (h @ x.T + at_zero).reshape(len(h), *batch)
+
+
+def smoothed_mean(x: Float[Tensor, "N *event"]) -> Float[Tensor, "*event"]:
+    """Gives the mean of each dimension in [0, 1], and half of an example more at either end.
+
+    Example:
+        >>> smoothed_mean(torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0]]))
+        tensor([0.8750, 0.3750])
+    """
+    return (x.sum(0) + 0.5) / (len(x) + 1)
 
 
 def value_range(x: Tensor) -> str:

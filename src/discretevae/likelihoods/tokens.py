@@ -11,9 +11,9 @@ from torch.distributions import Distribution
 from torch.nn.functional import cross_entropy
 
 from discretevae.latents.categorical import gumbel
-from discretevae.likelihoods.likelihood import Learned, Likelihood
+from discretevae.likelihoods.likelihood import Learned, Likelihood, LogProb
 from discretevae.names import resolve
-from discretevae.networks.text import WRITERS
+from discretevae.networks.text import ROWS, WRITERS, longest_first
 from discretevae.schema.columns import Cell
 from discretevae.schema.vocabulary import (
     END,
@@ -25,9 +25,6 @@ from discretevae.schema.vocabulary import (
 )
 
 __all__ = ["SentenceDistribution", "TokenLikelihood"]
-
-ROWS = 2**10
-"""Sentences that the network is given at a time."""
 
 LONGEST = 2**16
 """Tokens of a sentence, which are predicted one after the other."""
@@ -41,7 +38,7 @@ class TokenLikelihood(Likelihood):
     An observation has shape (T,): tokens, the end (id 1), padding (id 0). A sentence of T − 1
     tokens must end: the end at position T has probability 1, so that the sum over all sentences
     that fit is 1. Padding is never predicted and contributes exactly 0; whatever follows the end
-    is ignored.
+    is ignored. A batch may have fewer positions than T, and then none of its padding.
 
     The autoregressive network is part of the likelihood; the decoder need only say H numbers,
     what the sentence is about. Word dropout takes tokens from the network's input, never from
@@ -109,6 +106,12 @@ class TokenLikelihood(Likelihood):
             raise ValueError(f"`shape` must be ({self.length},), got {tuple(shape)}.")
         return (self.features,)
 
+    def suits(self, found: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+        return len(found) == 1 and 1 <= found[0] <= self.length
+
+    def whole(self, x: Float[Tensor, "*B n"]) -> Float[Tensor, "*B T"]:
+        return nn.functional.pad(x, (0, self.length - x.shape[-1]))
+
     def forward(self, h: Float[Tensor, "*SB H"]) -> "SentenceDistribution":
         return SentenceDistribution(self, h)
 
@@ -147,14 +150,26 @@ class TokenLikelihood(Likelihood):
         )
         return Learned({**self.config(), "vocabulary": kept.config()}, says, left_out)
 
+    def without_code(self, seen: Float[Tensor, "N T"]) -> LogProb:
+        """Draws tokens one by one, as often as `seen` has each; padding and a last end are sure."""
+        counts = seen[inside(seen)].long().bincount(minlength=self.vocabulary.size) + 0.5
+        log_p = counts.log() - counts[1:].sum().log()
+
+        def log_prob(x: Float[Tensor, "*B T"]) -> Float[Tensor, "*B"]:
+            predicted = inside(x)
+            predicted[..., -1] = False
+            return log_p[x.long()].where(predicted, 0).sum(-1)
+
+        return log_prob
+
     def log_prob_pairs(
         self, h: Float[Tensor, "S H"], x: Float[Tensor, "*B T"]
     ) -> Float[Tensor, "S *B"]:
         return self(h.view(len(h), *[1] * (x.ndim - 1), self.features)).log_prob(x)
 
     def check(self, x: Tensor) -> None:
-        if x.ndim < 1 or x.shape[-1] != self.length:
-            raise ValueError(f"`x` must end in T = {self.length}, got {tuple(x.shape)}.")
+        if x.ndim < 1 or not 1 <= x.shape[-1] <= self.length:
+            raise ValueError(f"`x` must end in at most T = {self.length}, got {tuple(x.shape)}.")
         known = (x >= 0) & (x < self.vocabulary.size) & (x == x.floor())
         if not bool(known.all()):
             raise ValueError(
@@ -171,7 +186,7 @@ class TokenLikelihood(Likelihood):
         logits = self.head(features)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
-    def inputs(self, x: Int64[Tensor, "*B T"]) -> Int64[Tensor, "*B n"]:
+    def inputs(self, x: Int64[Tensor, "*B n"]) -> Int64[Tensor, "*B m"]:
         """Gives the token before each, a start before the first; in training some are dropped."""
         tokens = x[..., : self.length - 2]
         if self.training and self.word_dropout:
@@ -182,7 +197,7 @@ class TokenLikelihood(Likelihood):
 
 
 class SentenceDistribution(Distribution):
-    """p(x | h) of sentences x, (*SB, T), given h, (*SB, H)."""
+    """p(x | h) of sentences x, (*SB, n) with n of at most T, given h, (*SB, H)."""
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
 
@@ -190,35 +205,39 @@ class SentenceDistribution(Distribution):
         super().__init__(h.shape[:-1], torch.Size((likelihood.length,)), validate_args=False)
         self.likelihood, self.h = likelihood, h
 
-    def log_prob(self, value: Float[Tensor, "*B T"]) -> Float[Tensor, "*SB"]:
+    def log_prob(self, value: Float[Tensor, "*B n"]) -> Float[Tensor, "*SB"]:
+        # The networks see no further than the longest sentence, the head no padding at all.
         scored = inside(value)
-        x = value.long().masked_fill(~scored, PADDING)
+        longest = int(scored.sum(-1).max()) if scored.numel() else 1
+        scored = scored[..., :longest]
+        x = value[..., :longest].long().masked_fill(~scored, PADDING)
         inputs = self.likelihood.inputs(x)
+        scored = scored[..., : inputs.shape[-1]]  # the end at position T is certain
         shape = torch.broadcast_shapes(self.batch_shape, x.shape[:-1])
         of_h, of_x = (_rows(batch, shape, x.device) for batch in (self.batch_shape, x.shape[:-1]))
         h, x, scored, inputs = (t.reshape(-1, t.shape[-1]) for t in (self.h, x, scored, inputs))
-        parts = [
-            self._log_prob(h[i], x[j], scored[j], inputs[j])
-            for i, j in zip(of_h.split(ROWS), of_x.split(ROWS), strict=True)
+        lengths = scored.sum(-1)
+        parts = longest_first(lengths[of_x])
+        terms = [
+            self._log_prob(h[of_h[i]], *(t[of_x[i]] for t in (x, scored, inputs, lengths)))
+            for i in parts
         ]
-        return torch.cat(parts).view(shape)
+        return torch.cat(terms)[torch.cat(parts).argsort()].view(shape)
 
     def _log_prob(
         self,
         h: Float[Tensor, "N H"],
         x: Int64[Tensor, "N T"],
-        scored: Bool[Tensor, "N T"],
+        scored: Bool[Tensor, "N n"],
         inputs: Int64[Tensor, "N n"],
+        lengths: Int64[Tensor, " N"],
     ) -> Float[Tensor, " N"]:
-        # The network sees no further than the longest sentence, the head no padding at all; the
-        # end at position T is certain.
-        scored = scored[:, : inputs.shape[1]]
-        longest = max(1, int(scored.any(0).sum()))
+        """Scores sentences of which the longest is the first."""
+        longest = int(lengths[0]) if len(lengths) else 1
         x, scored, inputs = (t[:, :longest] for t in (x, scored, inputs))
-        features, _ = self.likelihood.writer(h, inputs)
-        logits = self.likelihood.next_logits(features[scored])
-        terms = -cross_entropy(logits, x[scored] - 1, reduction="none")
-        return terms.new_zeros(x.shape).masked_scatter(scored, terms).sum(-1)
+        logits = self.likelihood.next_logits(self.likelihood.writer.along(h, inputs, scored))
+        terms = -cross_entropy(logits, x.T[scored.T] - 1, reduction="none")
+        return terms.new_zeros(x.T.shape).masked_scatter(scored.T, terms).sum(0)
 
     @torch.no_grad()
     def sample(

@@ -232,15 +232,11 @@ class Chain:
             name: _without(value, batch, self.named(name).event_dims)
             for name, value in known.values.items()
         }
-        h = self.decode(Known(known.features, None, alone))
-        rows = h.shape[: h.ndim - len(self.likelihood.output_shape(self.shape(x)))]
+        known = Known(known.features, None, alone)
+        h, rows = self.decode(known), torch.broadcast_shapes(*self._rows(known))
         with float32_island(h.device):
             pairs = self.likelihood.log_prob_pairs(h.flatten(0, len(rows) - 1), x)
         return pairs.unflatten(0, rows) if len(rows) > 1 else pairs
-
-    def shape(self, x: Tensor) -> tuple[int, ...]:
-        """Gives the shape of one observation."""
-        return tuple(x.shape[x.ndim - self.likelihood.event_dims :])
 
     def observe(self, known: Known) -> Distribution:
         """Gives p(x | v)."""
@@ -427,7 +423,7 @@ class Inside(CodeFunction):
     def context(self) -> Float[Tensor, "*SB F"]:
         """The data, flat: what a learned baseline may see; 0 where a cell is missing."""
         chain, x = self.expectation.chain, self.expectation.x
-        flat = x.flatten(x.ndim - chain.likelihood.event_dims).nan_to_num()
+        flat = chain.likelihood.whole(x).flatten(len(chain.batch(x))).nan_to_num()
         rows = torch.broadcast_shapes(chain.batch(x), *chain._rows(self.known))
         return flat.expand(*rows, -1)
 

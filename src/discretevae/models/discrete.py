@@ -27,7 +27,8 @@ class DiscreteVAE(CodedVAE):
         shape: The shape of one observation, such as (784,) or (1, 28, 28).
         num_latents: D ≥ 1.
         num_categories: K ≥ 2.
-        network: A name in `NETWORKS` or a :class:`~discretevae.networks.Network`.
+        network: A name in `NETWORKS`, a :class:`~discretevae.networks.Network`, or "auto": what
+            suits the likelihood.
         likelihood: A name in `LIKELIHOODS` or a :class:`~discretevae.likelihoods.Likelihood`.
         estimator: A name in `ESTIMATORS`, an :class:`~discretevae.estimators.Estimator`, or
             "auto": exact while the enumeration is cheap, else the best default measured. One of
@@ -70,7 +71,7 @@ class DiscreteVAE(CodedVAE):
         shape: Sequence[int],
         num_latents: int = 4,
         num_categories: int = 8,
-        network: str | Network = "mlp",
+        network: str | Network = "auto",
         likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
         estimator: str | GradientEstimator = "auto",
         prior: str | Prior = "uniform",

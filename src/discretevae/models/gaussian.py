@@ -26,7 +26,8 @@ class GaussianVAE(VAE):
     Arguments:
         shape: The shape of one observation, such as (784,) or (1, 28, 28).
         num_latents: L ≥ 1.
-        network: A name in `NETWORKS` or a :class:`~discretevae.networks.Network`.
+        network: A name in `NETWORKS`, a :class:`~discretevae.networks.Network`, or "auto": what
+            suits the likelihood.
         likelihood: A name in `LIKELIHOODS` or a :class:`~discretevae.likelihoods.Likelihood`.
         beta: The weight of the KL in `objective`; never in `elbo`.
         context_shape: Of what p(x|c) depends on; none for p(x).
@@ -53,7 +54,7 @@ class GaussianVAE(VAE):
         self,
         shape: Sequence[int],
         num_latents: int = 10,
-        network: str | Network = "mlp",
+        network: str | Network = "auto",
         likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
         beta: float = 1.0,
         context_shape: Sequence[int] | None = None,

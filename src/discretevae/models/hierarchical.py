@@ -62,7 +62,8 @@ class HierarchicalVAE(VAE):
         shape: The shape of one observation, such as (784,) or (1, 28, 28).
         num_latents: D of each layer, listed from the data (z_1) to the top (z_L).
         num_categories: K of each layer in the same order, or one K for all.
-        network: A name in `NETWORKS` or a :class:`~discretevae.networks.Network`.
+        network: A name in `NETWORKS`, a :class:`~discretevae.networks.Network`, or "auto": what
+            suits the likelihood.
         likelihood: A name in `LIKELIHOODS` or a :class:`~discretevae.likelihoods.Likelihood`.
         estimator: A name in `ESTIMATORS` or an :class:`~discretevae.estimators.Estimator`, of which
             every layer gets its own copy, or "auto": the best default for the size of each layer.
@@ -101,7 +102,7 @@ class HierarchicalVAE(VAE):
         shape: Sequence[int],
         num_latents: Sequence[int] = (20, 10),
         num_categories: Sequence[int] | int = 10,
-        network: str | Network = "mlp",
+        network: str | Network = "auto",
         likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
         estimator: str | Estimator = "auto",
         prior: str | Prior = "uniform",

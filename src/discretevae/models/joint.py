@@ -42,7 +42,8 @@ class JointVAE(CodedVAE):
         num_latents: D ≥ 1.
         num_categories: K ≥ 2.
         num_continuous: L ≥ 1.
-        network: A name in `NETWORKS` or a :class:`~discretevae.networks.Network`.
+        network: A name in `NETWORKS`, a :class:`~discretevae.networks.Network`, or "auto": what
+            suits the likelihood.
         likelihood: A name in `LIKELIHOODS` or a :class:`~discretevae.likelihoods.Likelihood`.
         estimator: Of the gradient for z, as in :class:`DiscreteVAE`. A bound of S samples shares
             one sample of u.
@@ -82,7 +83,7 @@ class JointVAE(CodedVAE):
         num_latents: int = 4,
         num_categories: int = 8,
         num_continuous: int = 2,
-        network: str | Network = "mlp",
+        network: str | Network = "auto",
         likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
         estimator: str | GradientEstimator = "auto",
         prior: str | Prior = "uniform",

@@ -123,7 +123,7 @@ class SemiSupervisedVAE(VAE):
         num_classes: int = 10,
         num_latents: int = 4,
         num_categories: int = 8,
-        network: str | Network = "mlp",
+        network: str | Network = "auto",
         classifier: str | Network | None = None,
         likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
         estimator: str | GradientEstimator = "auto",

@@ -18,9 +18,10 @@ from discretevae.latents import DEFAULT_BUDGET
 from discretevae.latents.variables import Known, Variable, beside
 from discretevae.likelihoods import Likelihood, likelihood_from_config
 from discretevae.models.chain import ROWS, Chain
-from discretevae.names import require_count, resolve
+from discretevae.names import require_count
 from discretevae.networks import NETWORKS, Network, OwnNetwork, network_from_config
 from discretevae.networks.conditioned import ConditionedEncoder, context_network
+from discretevae.networks.suited import suited
 from discretevae.objectives import ELBO, importance_weighted_bound
 from discretevae.priors.log_partition import LogPartition
 
@@ -78,12 +79,12 @@ class VAE(nn.Module, ABC):
         self._encoded: tuple[Tensor, Tensor | None, Known] | None = None
         if network is None:  # a model that is made of others has no networks of its own
             return
-        self.network = resolve("network", network, NETWORKS)
-        if encoder is not None or decoder is not None:
-            self.network = OwnNetwork(self.network.of_contexts, encoder, decoder)
         if not isinstance(likelihood, Likelihood):
             likelihood = likelihood_from_config(likelihood, len(self.shape))
         self.likelihood = likelihood
+        self.network = suited(network, likelihood.config(), NETWORKS)
+        if encoder is not None or decoder is not None:
+            self.network = OwnNetwork(self.network.of_contexts, encoder, decoder)
         if self.context_shape is None:
             self.encoder = self.network.encoder(self.shape, encoder_features)
         else:
@@ -146,6 +147,31 @@ class VAE(nn.Module, ABC):
     @abstractmethod
     def architecture(self) -> dict[str, Any]:
         """Describes in plain types all that rebuilds the model around its weights."""
+
+    @torch.no_grad()
+    def start_at(self, x: Data) -> None:
+        """Starts a new model where data are without a code, if its likelihood asks for it.
+
+        Of a Gaussian likelihood: σ at their spread about the means of the dimensions, the last
+        bias of the decoder at these means. Nothing happens to a model that is trained or loaded,
+        or whose σ was given.
+
+        Arguments:
+            x: Some training examples.
+
+        Example:
+            >>> from discretevae.models import DiscreteVAE
+            >>> model = DiscreteVAE((3,), 2, 4, likelihood="gaussian")
+            >>> model.start_at(torch.tensor([[5.0, 7.0, 9.0], [6.0, 8.0, 10.0]]))
+            >>> float(model.likelihood.log_scale.exp()), model.decoder[-2].bias.tolist()
+            (0.5, [5.5, 7.5, 9.5])
+        """
+        if not self.likelihood.untouched:
+            return
+        h, decoder = self.likelihood.start(x), getattr(self, "decoder", None)
+        bias = None if decoder is None else self.network.last_bias(decoder)
+        if h is not None and bias is not None:
+            bias.copy_(h.reshape(len(bias), -1).mean(1))
 
     def weights(self) -> dict[str, Tensor]:
         """Gives the state that makes the model, without that of the estimators that train it."""
@@ -380,20 +406,27 @@ class VAE(nn.Module, ABC):
         return self.likelihood.point(self.decode(self.encode(x, context=context), context))
 
     def sample(
-        self, count: int, generator: Draws = None, context: Context = None
+        self,
+        count: int,
+        generator: Draws = None,
+        context: Context = None,
+        *,
+        mean: bool = False,
     ) -> Float[Tensor, "count *shape"]:
-        """Draws codes from the prior and gives what stands for p(x | z) of each.
+        """Draws observations from p(x): a code from the prior, then x from p(x | z).
 
         Arguments:
             count: How many.
             generator: Of the draws.
             context: Of a conditional model: one for all, (*context_shape), or one each.
+            mean: Give what stands for p(x | z) of each code, its mean or such like, not a draw.
         """
         require_count("count", count, 0)
         if context is not None and tuple(context.shape) == self.context_shape:
             context = context.expand(count, *context.shape)
         codes = self.sample_codes(count, generator, context)
-        return self.likelihood.point(self.decode(codes, context))
+        p = self.decode(codes, context)
+        return self.likelihood.point(p) if mean else self.likelihood.draw(p, generator)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes `config.json` and `model.safetensors`; a folder there before stays whole."""
@@ -469,7 +502,12 @@ class VAE(nn.Module, ABC):
         return tuple(x.shape[: x.ndim - len(self.shape)])
 
     def _require_shape(self, x: Tensor) -> None:
-        if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
+        if not isinstance(x, Tensor):
+            raise ValueError(
+                f"`x` must be a tensor, got {type(x).__name__}; `discretevae.encode`, `train` and "
+                "`evaluate` take arrays and data frames too."
+            )
+        if not self.likelihood.suits(tuple(x.shape[x.ndim - len(self.shape) :]), self.shape):
             raise ValueError(f"`x` must end in shape {self.shape}, got {tuple(x.shape)}.")
         if x.dtype != self.dtype:
             raise ValueError(f"`x` must be {self.dtype}, as the model is, got {x.dtype}.")

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -62,3 +62,6 @@ class CNN(Network):
         for fan_in, fan_out in pairwise((*reversed(self.channels), image[0])):
             layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1), activation()]
         return ImageDecoder(head, nn.Sequential(*layers[:-1]), maps, image)
+
+    def last_bias(self, decoder: Any) -> nn.Parameter:
+        return decoder.body[-1].bias

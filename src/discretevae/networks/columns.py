@@ -52,6 +52,7 @@ class ColumnsNetwork(Network):
     hidden: float = 0.0
 
     kind: ClassVar[str] = "columns"
+    takes_gaps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", as_columns(self.columns))
@@ -79,7 +80,7 @@ class ColumnsNetwork(Network):
         return super().config() | {"columns": columns}
 
     def describe(self) -> str:
-        return f"{self.kind.upper()} {list(self.widths)}"
+        return f"{self.kind.upper()} {'-'.join(map(str, self.widths))}"
 
 
 class RowFeatures(nn.Module):

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -75,6 +75,9 @@ class GroupNormCNN(Network):
             convolution = nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1)
             layers += [_group_norm(fan_in), activation(), convolution]
         return ImageDecoder(head, nn.Sequential(*layers), maps, image)
+
+    def last_bias(self, decoder: Any) -> nn.Parameter:
+        return decoder.body[-1].bias
 
     def _hidden(self, fan_in: int, fan_out: int) -> nn.Sequential:
         return nn.Sequential(

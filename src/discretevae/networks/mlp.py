@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -63,3 +63,6 @@ class MLP(Network):
     def decoder(self, features: int, shape: tuple[int, ...]) -> nn.Sequential:
         sizes = [features, *reversed(self.widths), math.prod(shape)]
         return nn.Sequential(*perceptron(sizes, ACTIVATIONS[self.activation]), Unflatten(shape))
+
+    def last_bias(self, decoder: Any) -> nn.Parameter:
+        return decoder[-2].bias  # the last layer, before the shape

@@ -24,6 +24,8 @@ class Network(ABC):
     """
 
     kind: ClassVar[str]
+    takes_gaps: ClassVar[bool] = False
+    """Whether numbers of an observation may be missing: NaN."""
 
     @abstractmethod
     def encoder(self, shape: tuple[int, ...], features: int) -> nn.Module:
@@ -32,6 +34,11 @@ class Network(ABC):
     @abstractmethod
     def decoder(self, features: int, shape: tuple[int, ...]) -> nn.Module:
         """Builds the network from `features` numbers to the parameters of an observation."""
+
+    def last_bias(self, decoder: nn.Module) -> nn.Parameter | None:
+        """Finds what a decoder of this network adds at the very end: a number for each that it
+        gives, or for each channel; None where it is not known."""
+        return None
 
     @property
     def of_contexts(self) -> "Network":
@@ -57,7 +64,9 @@ class Network(ABC):
     def describe(self) -> str:
         """Names the kind and its first sizes; of the data nothing."""
         _, *options = self.config().values()
-        return " ".join([self.kind.upper(), *map(str, options[:1])])
+        first = options[0] if options else ""
+        sizes = "-".join(map(str, first)) if isinstance(first, list) else str(first)
+        return f"{self.kind.upper()} {sizes}".rstrip()
 
 
 def require_widths(name: str, widths: tuple[int, ...]) -> None:

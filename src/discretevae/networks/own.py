@@ -44,6 +44,7 @@ class OwnNetwork(Network):
     own_encoder: nn.Module | None = None
     own_decoder: nn.Module | None = None
 
+    takes_gaps: ClassVar[bool] = True  # its own affair
     kind: ClassVar[str] = "own"
 
     def encoder(self, shape: tuple[int, ...], features: int) -> nn.Module:

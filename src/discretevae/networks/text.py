@@ -14,9 +14,24 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from discretevae.names import resolve
 from discretevae.networks.mlp import perceptron
 from discretevae.networks.network import Network, Unflatten, require_widths
+from discretevae.networks.recurrent import Packing, layer_states
 from discretevae.schema.vocabulary import PADDING, SPECIAL, inside
 
-__all__ = ["READERS", "WRITERS", "Reader", "TextNetwork", "TransformerBlock", "Writer"]
+__all__ = [
+    "READERS",
+    "ROWS",
+    "WRITERS",
+    "Reader",
+    "TextNetwork",
+    "TransformerBlock",
+    "Writer",
+    "longest_first",
+]
+
+ROWS = 2**10
+"""Sentences that a network is given at a time."""
+PLACES = 2**14
+"""Tokens, their padding counted, that a network is given at a time; one sentence may have more."""
 
 Past = tuple[Tensor, Tensor]
 """Keys and values of the positions before, (N, heads, P, width / heads)."""
@@ -65,14 +80,35 @@ class Reader(nn.Module, ABC):
 
     def forward(self, x: Float[Tensor, "*B T"]) -> Float[Tensor, "*B F"]:
         seen = inside(x).reshape(-1, x.shape[-1])
-        longest = max(1, int(seen.any(0).sum()))
         tokens = x.long().reshape(seen.shape).masked_fill(~seen, PADDING)
-        features = self.read(tokens[:, :longest], seen[:, :longest])
+        lengths = seen.sum(-1)
+        parts = longest_first(lengths)
+        found = [self._read(tokens[rows], seen[rows], lengths[rows]) for rows in parts]
+        features = torch.cat(found)[torch.cat(parts).argsort()]
         return features.reshape(*x.shape[:-1], features.shape[-1])
+
+    def _read(self, tokens: Tensor, seen: Tensor, lengths: Tensor) -> Tensor:
+        longest = int(lengths[0]) if len(lengths) else 1
+        return self.read(tokens[:, :longest], seen[:, :longest])
 
     @abstractmethod
     def read(self, tokens: Int64[Tensor, "N n"], seen: Bool[Tensor, "N n"]) -> Tensor:
-        """Maps the tokens of each row that are to be seen to features, (N, F)."""
+        """Maps the tokens that are to be seen of each row, the longest first, to features."""
+
+
+def longest_first(lengths: Int64[Tensor, " N"]) -> list[Int64[Tensor, " n"]]:
+    """Parts sentences into such as are about equally long, the longest first.
+
+    Example:
+        >>> [rows.tolist() for rows in longest_first(torch.tensor([3, 2**16, 4]))]
+        [[1], [2, 0]]
+    """
+    order = lengths.argsort(descending=True, stable=True)
+    ordered, sizes, start = lengths[order].tolist(), [], 0
+    while start < len(ordered):
+        sizes.append(min(max(1, PLACES // max(1, ordered[start])), ROWS, len(ordered) - start))
+        start += sizes[-1]
+    return list(order.split(sizes)) if sizes else [order]
 
 
 def mean_of_seen(x: Float[Tensor, "N n W"], seen: Bool[Tensor, "N n"]) -> Float[Tensor, "N W"]:
@@ -89,6 +125,21 @@ def embeddings(tokens: int, length: int, width: int) -> tuple[nn.Embedding, nn.E
     return both
 
 
+def table(
+    embed: nn.Embedding, tokens: Int64[Tensor, " n"]
+) -> tuple[Float[Tensor, "M W"], Int64[Tensor, " n"]]:
+    """Gives vectors of tokens, and which of them each token has; no more than there are tokens."""
+    if embed.num_embeddings <= len(tokens):
+        return embed.weight, tokens
+    found, index = tokens.unique(return_inverse=True)
+    return embed(found), index
+
+
+def on_cpu(x: Tensor) -> bool:
+    """Whether the steps of a GRU are better taken one by one, over packed sentences."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 class GRUReader(Reader):
     """A bidirectional GRU; its last states and the mean of all of them become features."""
 
@@ -103,6 +154,8 @@ class GRUReader(Reader):
     def read(self, tokens: Int64[Tensor, "N n"], seen: Bool[Tensor, "N n"]) -> Tensor:
         if not len(tokens):
             return self.head.weight.new_zeros(0, self.head.out_features)
+        if on_cpu(tokens):
+            return self._read_packed(tokens, seen)
         packed = pack_padded_sequence(
             self.embed(tokens), seen.sum(-1).cpu(), batch_first=True, enforce_sorted=False
         )
@@ -110,6 +163,19 @@ class GRUReader(Reader):
         states, _ = pad_packed_sequence(outputs, batch_first=True)
         mean = mean_of_seen(states, seen)
         return self.head(torch.cat([last[-2], last[-1], mean], -1))
+
+    def _read_packed(self, tokens: Int64[Tensor, "N n"], seen: Bool[Tensor, "N n"]) -> Tensor:
+        packing = Packing.of(seen)
+        inputs, index = table(self.embed, packing.pack(tokens))
+        for layer in range(self.gru.num_layers):
+            there = layer_states(self.gru, f"l{layer}", inputs, index, packing.sizes)
+            backwards = f"l{layer}_reverse", inputs, index[packing.reverse]
+            back = layer_states(self.gru, *backwards, packing.sizes)
+            inputs = torch.cat([there, back[packing.reverse]], -1)
+            index = torch.arange(len(index))
+        total = inputs.new_zeros(len(seen), inputs.shape[-1]).index_add(0, packing.rows, inputs)
+        mean = total / seen.sum(-1, keepdim=True)
+        return self.head(torch.cat([there[packing.last], back[packing.last], mean], -1))
 
 
 class TransformerReader(Reader):
@@ -152,6 +218,19 @@ class Writer(nn.Module, ABC):
             state: What an earlier call gave.
         """
 
+    def along(
+        self, h: Float[Tensor, "N H"], tokens: Int64[Tensor, "N n"], seen: Bool[Tensor, "N n"]
+    ) -> Float[Tensor, "tokens W"]:
+        """Gives features of the next token after each that is seen, those of each step together.
+
+        Arguments:
+            h: What each sentence is about, the longest first.
+            tokens: Of each sentence.
+            seen: Which of them there are, those of a sentence without a gap.
+        """
+        features, _ = self(h, tokens)
+        return features.transpose(0, 1)[seen.T]
+
 
 class GRUWriter(Writer):
     """A GRU that h starts and that sees it beside each token."""
@@ -167,11 +246,26 @@ class GRUWriter(Writer):
     def forward(
         self, h: Float[Tensor, "N H"], tokens: Int64[Tensor, "N n"], state: Tensor | None = None
     ) -> tuple[Float[Tensor, "N n W"], Tensor]:
-        if state is None:
-            state = self.start(h).tanh().unflatten(-1, (self.gru.num_layers, -1)).transpose(0, 1)
         x = self.embed(tokens)
+        state = self._start(h).to(x.dtype) if state is None else state.to(x.dtype)
         x = torch.cat([x, h.to(x.dtype)[:, None].expand(-1, tokens.shape[1], -1)], -1)
-        return self.gru(x, state.to(x.dtype).contiguous())
+        return self.gru(x, state.contiguous())
+
+    def along(
+        self, h: Float[Tensor, "N H"], tokens: Int64[Tensor, "N n"], seen: Bool[Tensor, "N n"]
+    ) -> Float[Tensor, "tokens W"]:
+        if not (len(h) and on_cpu(tokens)):
+            return super().along(h, tokens, seen)
+        packing = Packing.of(seen)
+        inputs, index = table(self.embed, packing.pack(tokens))
+        about: Tensor | None = h.to(inputs.dtype)
+        for layer, start in enumerate(self._start(h).to(inputs.dtype)):
+            inputs = layer_states(self.gru, f"l{layer}", inputs, index, packing.sizes, start, about)
+            index, about = torch.arange(len(index)), None
+        return inputs
+
+    def _start(self, h: Float[Tensor, "N H"]) -> Float[Tensor, "L N W"]:
+        return self.start(h).tanh().unflatten(-1, (self.gru.num_layers, -1)).transpose(0, 1)
 
 
 class TransformerWriter(Writer):

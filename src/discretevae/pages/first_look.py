@@ -10,6 +10,7 @@ from torch import Tensor
 
 from discretevae.data import Splits
 from discretevae.data.streams import in_memory
+from discretevae.experiments.defaults import defaults_of
 
 __all__ = ["as_page", "as_terminal"]
 
@@ -25,9 +26,14 @@ STYLE = (
 )
 
 
-def as_terminal(data: Splits) -> str:
-    """Says what data mean, and shows the first rows or images in characters."""
-    lines = _lines(data)
+def as_terminal(data: Splits, likelihood: str | None = None) -> str:
+    """Says what data mean, and shows the first rows or images in characters.
+
+    Arguments:
+        data: All in one part.
+        likelihood: That is asked for; by default what suits the data.
+    """
+    lines = _lines(data, likelihood)
     if len(data.shape) == 3:
         return "\n".join([*lines, "", *_drawn(data)])
     header, rows = _rows(data)
@@ -40,9 +46,9 @@ def as_terminal(data: Splits) -> str:
     return "\n".join([*lines, "", *(line[:WIDTH].rstrip() for line in table)])
 
 
-def as_page(data: Splits) -> str:
+def as_page(data: Splits, likelihood: str | None = None) -> str:
     """Gives a page of the same, which needs no other file."""
-    lines = "".join(f"<p>{escape(line)}</p>" for line in _lines(data))
+    lines = "".join(f"<p>{escape(line)}</p>" for line in _lines(data, likelihood))
     shown = _pictures(data) if len(data.shape) == 3 else _html_table(*_rows(data))
     title = escape(data.name)
     return (
@@ -51,7 +57,12 @@ def as_page(data: Splits) -> str:
     )
 
 
-def _lines(data: Splits) -> list[str]:
+def _lines(data: Splits, likelihood: str | None) -> list[str]:
+    """What is said of the data, and last of the model that they get."""
+    return [*_said(data), str(defaults_of(data, likelihood))]
+
+
+def _said(data: Splits) -> list[str]:
     if data.schema is not None:
         return data.schema.lines()
     shape = "×".join(map(str, data.shape))

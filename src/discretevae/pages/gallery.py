@@ -60,17 +60,19 @@ def write_tables(model: VAE, data: Splits, seed: int) -> list[ReportTable]:
 
 
 def _sentences(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
-    x = examples.values(slice(0, SHOWN))
+    x, context = examples.values(slice(0, SHOWN)), _context(examples, slice(0, SHOWN), model)
+    draws = torch.Generator().manual_seed(seed)
     given, written, drawn = (
         as_cells(some, model.likelihood).rows
         for some in (
             x,
-            model.reconstruct(x),
-            model.sample(SHOWN, torch.Generator().manual_seed(seed)),
+            model.reconstruct(x, context),
+            model.sample(len(x), draws, context, mean=True),
         )
     )
     pairs = [(*sentence, *again) for sentence, again in zip(given, written, strict=True)]
-    between = interpolate(model, x[0], x[-1])
+    first = None if context is None else context[0]
+    between = interpolate(model, x[0], x[-1], first)
     return [
         ReportTable(
             "Reconstructions",
@@ -94,14 +96,19 @@ def _sentences(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
 
 
 def _rows(model: VAE, examples: Examples, seed: int) -> list[ReportTable]:
-    x = examples.values(slice(0, SHOWN))
-    drawn = model.sample(SHOWN, torch.Generator().manual_seed(seed))
+    x, context = examples.values(slice(0, SHOWN)), _context(examples, slice(0, SHOWN), model)
+    drawn = model.sample(len(x), torch.Generator().manual_seed(seed), context)
+    again = model.reconstruct(x, context)
     return [
         ReportTable(title, caption, *as_cells(rows, model.likelihood))
         for title, caption, rows in (
             ("Rows", "Rows not trained on; – where a cell is missing.", x),
-            ("Reconstructions", "The same rows, from their code alone.", model.reconstruct(x)),
-            ("Samples from the prior", "Codes drawn from the prior, and the row of each.", drawn),
+            ("Reconstructions", "The same rows, from their code alone.", again),
+            (
+                "Samples from the prior",
+                "A code of the prior each, and a row from p(x | z).",
+                drawn,
+            ),
         )
     ]
 
@@ -205,7 +212,7 @@ def _samples(path: Path, model: VAE, data: Splits, seed: int) -> ReportFigure:
     generator = torch.Generator(model.device).manual_seed(seed)
     if model.context_shape is not None:
         return _conditional_samples(path, model, data, generator)
-    draw_samples(path, model.sample(SAMPLES, generator)[None], model)
+    draw_samples(path, model.sample(SAMPLES, generator, mean=True)[None], model)
     caption = "Codes drawn from the prior, decoded to the mean of p(x | z)."
     return ReportFigure("Samples from the prior", caption, path)
 
@@ -215,7 +222,7 @@ def _conditional_samples(
 ) -> ReportFigure:
     contexts = contexts_of(shown(data).examples, data.classes)
     values = [None if c is None else c.to(model.device) for c in contexts.values[:MAX_TILES]]
-    images = torch.stack([model.sample(COLUMNS, generator, c) for c in values])
+    images = torch.stack([model.sample(COLUMNS, generator, c, mean=True) for c in values])
     draw_samples(path, images, model, contexts.names[:MAX_TILES])
     caption = (
         "Each row has one condition: codes drawn from the prior given it, decoded to the mean of "

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from discretevae.data import Batch, Splits
-from discretevae.evaluation import code_health, collapse_warnings, evaluate
+from discretevae.evaluation import code_health, diagnose, evaluate, gain_in_words
 from discretevae.experiments.folder import Run, command_line, versions
 from discretevae.experiments.recipe import Recipe
 from discretevae.experiments.shown import shown
@@ -17,6 +17,8 @@ from discretevae.pages.progress import track
 from discretevae.pages.report import format_value, write_report
 from discretevae.pages.terminal import print_table, table_of
 from discretevae.texts import say
+from discretevae.training.defaults import by_rule
+from discretevae.training.schedules import parse_schedule
 
 __all__ = ["describe", "publish"]
 
@@ -26,34 +28,48 @@ def publish(run: Run, model: VAE, data: Splits, recipe: Recipe) -> None:
     metrics = evaluate(model, data, recipe.importance_samples, recipe.seed, track)
     run.write_metrics(metrics)
     figures = draw_gallery(run, model, data, recipe.seed)
+    gain = _gain(model, metrics)
+    warnings = _warnings(run, model, data, recipe)
     write_report(
         run.report,
         title=run.folder.resolve().name,
-        summary=[describe(model, data)],
+        summary=[describe(model, data), *gain],
         metrics=metrics,
         config={**recipe.as_dict(), "versions": versions(), "command": command_line()},
         figures=figures,
         tables=write_tables(model, data, recipe.seed),
         explorer=precompute(model, data, recipe.seed),
         notes=[data.note] if data.note else [],
-        warnings=_warnings(model, data),
+        warnings=warnings,
     )
     _print_metrics(metrics)
+    for line in (*gain, *(f"Warning: {warning}" for warning in warnings)):
+        say(line)
     say(f"report: {run.report}")
 
 
 def describe(model: VAE, data: Splits) -> str:
     """Says in a sentence what was trained on which data."""
     shape = "×".join(map(str, model.shape))
+    binarised = [f"binarised: {data.binarizer.name}"] * data.binarizer.binary
+    about = [shape, *binarised]
     what = [model.describe(), model.network.describe(), f"{model.likelihood.label} likelihood"]
     return (
         f"{', '.join(what)}, on {data.name} "
-        f"({shape}, {data.binarizer.name}): {len(data.train):,} training, "
+        f"({', '.join(about)}): {len(data.train):,} training, "
         f"{len(data.validation):,} validation and {len(data.test):,} test examples."
     )
 
 
-def _warnings(model: VAE, data: Splits) -> list[str]:
+def _gain(model: VAE, metrics: Mapping[str, Any]) -> list[str]:
+    """How much better than no code at all, in a sentence, on examples that were held out."""
+    part = next((name for name in ("test", "validation", "train") if name in metrics), None)
+    p = model.likelihood
+    said = part and gain_in_words(metrics[part], discrete=p.lossless or p.sequential)
+    return [said] if said else []
+
+
+def _warnings(run: Run, model: VAE, data: Splits, recipe: Recipe) -> list[str]:
     found = []
     if not model.likelihood.normalised:
         found.append(
@@ -62,7 +78,13 @@ def _warnings(model: VAE, data: Splits) -> list[str]:
         )
     if model.categorical is not None:
         some = shown(data).examples.take(slice(0, 5000))
-        found += collapse_warnings(code_health(model, [Batch(some.values(), some.context)]))
+        health = code_health(model, [Batch(some.values(), some.context)])
+        budget = by_rule(recipe, len(data.train))
+        steps = (budget.epochs or 1) * -(-len(data.train) // (budget.batch_size or 1))
+        beta = parse_schedule("beta", recipe.beta, steps)(steps)
+        diagnosis = diagnose(health, beta=beta, epochs=budget.epochs, steps=steps)
+        if diagnosis is not None:
+            found.append(f"{diagnosis.says} {diagnosis.advice(run.config)}")
     return found
 
 

@@ -341,7 +341,23 @@ class Cells(nn.Module):
         standardised = self.numbers(x)
         if not self.quantiles.any:
             return standardised
-        found = self.quantiles.score(self.natural(x), self.scale) / LOGISTIC_SCALE
+        found = self.quantiles.score(self.natural(x), self.scale)
+        return (
+            found.where(self.observed(x), 0).where(self.quantiles.known, standardised) / self.unit
+        )
+
+    @property
+    def unit(self) -> Float[Tensor, " N"]:
+        """The standard deviation of numbers of which h says that their scale is 1."""
+        logistic = torch.full_like(self.scale, LOGISTIC_SCALE)
+        return logistic.where(self.quantiles.known, torch.ones_like(logistic))
+
+    def places(self, x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B N"]:
+        """Gives the numeric cells on the scale on which h has them; 0 where one is missing."""
+        standardised = self.numbers(x)
+        if not self.quantiles.any:
+            return standardised
+        found = self.quantiles.place(self.natural(x), self.scale)
         return found.where(self.observed(x), 0).where(self.quantiles.known, standardised)
 
     def one_hot(self, x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B Q"]:

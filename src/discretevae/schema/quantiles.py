@@ -71,6 +71,7 @@ class Quantiles(nn.Module):
         found = [_tables(rule, scale, most) for rule, scale in zip(rules, scales, strict=True)]
         stacked = [np.stack(part) for part in zip(*found, strict=True)]
         self.known: Tensor
+        self.by_rank: Tensor
         self.edges: Tensor
         self.scores: Tensor
         self.centres: Tensor
@@ -81,6 +82,7 @@ class Quantiles(nn.Module):
         shape = len(rules), most
         for name, values, dtype in (
             ("known", [b is not None for b in bins], torch.bool),
+            ("by_rank", [b is not None and _by_rank(b) for b in bins], torch.bool),
             ("size", [len(rule.edges) for rule in rules], torch.int64),
             ("grid", [0.0 if r.digits is None else 10.0**r.digits for r in rules], None),  # 0: any
             ("edges", stacked[0] if found else np.zeros(shape), None),
@@ -127,6 +129,12 @@ class Quantiles(nn.Module):
         low = at.lower.sigmoid().masked_fill(at.first, 0)
         high = at.upper.sigmoid().masked_fill(at.last, 1)
         return (low + at.position * (high - low)).clamp(1e-4, 1 - 1e-4).logit()
+
+    def place(self, x: Float[Tensor, "*B N"], scale: Float[Tensor, " N"]) -> Float[Tensor, "*B N"]:
+        """Gives numbers on the scale of the edges; of one beyond them, about where it is."""
+        at = self.places(x, scale)
+        between = at.lower + at.position * (at.upper - at.lower)
+        return between + at.last.to(x.dtype) - at.first.to(x.dtype)
 
     def number(
         self, bins: Tensor, position: Float[Tensor, "*B N"], scale: Float[Tensor, " N"]
@@ -175,8 +183,12 @@ def _scores(rule: Bins, scale: float, log_odds: np.ndarray) -> np.ndarray:
     Those of numbers that repeat are the log-odds alone, as of ordered categories. Others take as
     much from the numbers themselves, so that what is linear in them nearly stays so.
     """
-    shares = np.array(rule.shares)
-    if shares[np.array(rule.atoms)].sum() > 0.5:
+    if _by_rank(rule):
         return log_odds
-    standardised = (np.array(rule.edges, np.float32) - shares @ rule.centres) / scale
+    standardised = (np.array(rule.edges, np.float32) - rule.shares @ np.array(rule.centres)) / scale
     return (log_odds + LOGISTIC_SCALE * standardised) / 2
+
+
+def _by_rank(rule: Bins) -> bool:
+    """Whether most rows have numbers that repeat."""
+    return float(np.array(rule.shares)[np.array(rule.atoms)].sum()) > 0.5

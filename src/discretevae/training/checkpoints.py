@@ -64,7 +64,9 @@ class BestAndLast(ModelCheckpoint):
         )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves the last one after every epoch, not only after those that were the best so far."""
+        """Saves the last one whenever it is measured, not only where it is the best so far."""
+        if not pl_module.measured:
+            return
         super().on_train_epoch_end(trainer, pl_module)
         if self._last_global_step_saved != trainer.global_step:
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))

@@ -23,7 +23,7 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from discretevae.data import Splits
+from discretevae.data import Splits, given_splits
 from discretevae.files import atomic_path
 from discretevae.models import VAE
 from discretevae.models.pretrained import require_savable
@@ -35,6 +35,7 @@ from discretevae.training.checkpoints import (
     read_checkpoint,
 )
 from discretevae.training.correlation import correlate
+from discretevae.training.defaults import by_rule
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
 from discretevae.training.prior import improve_prior
@@ -44,6 +45,8 @@ __all__ = ["Prepared", "TrainingError", "best_row", "prepare", "train"]
 
 CHUNK = 1000
 """Examples that are checked at a time."""
+STARTED_ON = 5000
+"""Training examples, the first of the set, by which a new model is started."""
 
 
 class TrainingError(ValueError):
@@ -52,7 +55,7 @@ class TrainingError(ValueError):
 
 def train(
     model: VAE,
-    data: Splits,
+    data: Any,
     options: TrainingOptions | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
@@ -68,8 +71,10 @@ def train(
 
     Arguments:
         model: The model.
-        data: The splits; validation decides when to stop and which weights to keep.
-        options: How to train.
+        data: The splits; validation decides when to stop and which weights to keep. Or an array,
+            a tensor, a data frame with the columns of the model, sentences or a DataLoader, which
+            are parted by seed and taken as the model sees them.
+        options: How to train; what they leave out follows from the data.
         folder: Where `metrics.csv`, `checkpoints/` and `tensorboard/` go; nowhere if None.
         resume: Go on from `checkpoints/last.ckpt`, where there is one; with the same terms.
         terms: What is maximised besides the ELBO, never reported with it: name of the weight →
@@ -79,8 +84,9 @@ def train(
         logger: Of Lightning, instead of TensorBoard's in the folder.
 
     Returns:
-        One row an epoch: `train_objective` (the surrogate), the terms, `train_elbo`,
-        `validation_elbo` (true bounds, nats per example), seconds and the scheduled values.
+        One row an epoch that is measured: `train_objective` (the surrogate), the terms,
+        `train_elbo`, `validation_elbo` (true bounds, nats per example), seconds and the scheduled
+        values.
 
     Raises:
         ValueError: If the data do not suit the likelihood, a checkpoint is damaged, or an option
@@ -96,10 +102,11 @@ def train(
         >>> history[0]["spread"]
         2.0
     """
+    options = options or TrainingOptions()
     prepared = prepare(
         model,
-        data,
-        options or TrainingOptions(),
+        given_splits(data, model.likelihood.config(), options.seed),
+        options,
         folder,
         resume,
         terms=terms,
@@ -134,7 +141,7 @@ class Prepared:
     kept: bool
 
     def fit(self) -> list[dict[str, float]]:
-        """Trains; gives one row an epoch."""
+        """Trains; gives one row an epoch that is measured."""
         try:
             return self._fit()
         finally:
@@ -143,6 +150,8 @@ class Prepared:
 
     def _fit(self) -> list[dict[str, float]]:
         module, model = self.module, self.model
+        if self.start is None:
+            _start(model, self.data)
         with _quiet(), _interruptible(), _restoring(self.start, self.begun):
             self.trainer.fit(module, ckpt_path=self.start, weights_only=True)
         if not self.trainer.is_global_zero:
@@ -169,8 +178,11 @@ def prepare(
     terms: Mapping[str, WeightedTerm] | None = None,
     callbacks: Sequence[Callback] = (),
     logger: Logger | Sequence[Logger] | None = None,
+    config: Path | None = None,
 ) -> Prepared:
     """Refuses what does not go together, before anything is written; arguments as for `train`.
+
+    `config` is the file of a run's options, from which advice can start.
 
     Raises:
         ValueError: Saying what does not fit.
@@ -190,12 +202,20 @@ def prepare(
     else:
         place, log = Path(folder), logger or _tensorboard(Path(folder))
     begun = Stepped()
+    options = by_rule(options, len(data.train))
     trainer = _trainer(data, options, place, log, [begun, *callbacks])
-    module = TrainingModule(model, data, options, terms)
+    module = TrainingModule(model, data, options, terms, config)
     if options.processes > 1:
         _require_terms_apart(module, options)
     start = _checked_start(module, place) if resume else None
     return Prepared(model, data, module, trainer, place, start, begun, kept=folder is not None)
+
+
+def _start(model: VAE, data: Splits) -> None:
+    """Starts a new model where its likelihood asks for it; the same in every process."""
+    some = data.train.take(slice(0, STARTED_ON)).values()
+    some = data.binarizer.draw(some, torch.Generator(some.device).manual_seed(0))
+    model.start_at(some.to(model.device, model.dtype))
 
 
 class Stepped(Callback):
@@ -236,13 +256,13 @@ def _checked_start(module: TrainingModule, folder: Path) -> Path | None:
     best = path.with_name("best.ckpt")
     if best.exists():  # needed at the end, and refused now
         _require_fits(read_checkpoint(best), module.model, best)
-    history, epochs = checkpoint["history"], module.options.epochs
-    done = len(history)
+    history, epochs = checkpoint["history"], module.budget.epochs
+    done = int(history[-1]["epoch"]) if history else 0
     if _epochs_completed(checkpoint) not in (done - 1, done):  # saved before the last is counted
         raise CheckpointError(f"`{path}` must be of the {done} epochs that its history has.")
     if done > epochs:
         raise TrainingError(
-            f"`epochs` must be at least the {len(history)} that the run has done, got {epochs}."
+            f"`epochs` must be at least the {done} that the run has done, got {epochs}."
         )
     if history:
         _require_same_terms(module, history[-1])
@@ -309,7 +329,7 @@ def _callbacks(data: Splits, options: TrainingOptions, folder: Path) -> Iterator
     yield MetricsCSV(folder / "metrics.csv")
     yield BestAndLast(folder / "checkpoints", monitor)
     if monitor and options.patience:
-        yield Stopping(monitor, options.patience)
+        yield Stopping(monitor, -(-options.patience // (options.measured_every or 1)))
     if options.progress_bar:
         yield ProgressBar(refresh_rate=50)
 
@@ -343,7 +363,7 @@ class ProgressBar(TQDMProgressBar):
 
 
 class Stopping(EarlyStopping):
-    """Stops once the validation ELBO has not improved for `patience` epochs."""
+    """Stops once the validation ELBO has not improved for `patience` measurements."""
 
     def __init__(self, monitor: str, patience: int) -> None:
         super().__init__(
@@ -353,6 +373,10 @@ class Stopping(EarlyStopping):
             check_on_train_epoch_end=True,
             check_finite=False,
         )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if pl_module.measured:
+            super().on_train_epoch_end(trainer, pl_module)
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Leaves a run alone that had stopped when it was interrupted."""
@@ -400,6 +424,11 @@ def _require_support(model: VAE, data: Splits) -> None:
     for examples in (data.train, data.validation, data.test):
         for x, _ in examples.in_order(CHUNK):
             model.likelihood.check(data.binarizer.draw(x, draws))
+            if not model.network.takes_gaps and bool(x.isnan().any()):
+                raise TrainingError(
+                    '`network` must take missing cells, as "auto" does for a table, '
+                    f"got {model.network.describe()}."
+                )
             if data.binarizer.binary:  # all alike
                 break
 

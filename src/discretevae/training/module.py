@@ -1,11 +1,11 @@
 """The Lightning module: one step of the objective, one true ELBO an epoch."""
 
 import math
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
@@ -15,9 +15,11 @@ from torch import Tensor
 from discretevae.data import Batch, Batches, Examples, Splits, Stream, as_batch, share_of
 from discretevae.data.seeding import generator
 from discretevae.estimators.gradient_estimator import GradientEstimator
-from discretevae.evaluation.code_health import code_health, collapse_warnings
+from discretevae.evaluation.code_health import code_health
+from discretevae.evaluation.diagnosis import diagnose
 from discretevae.latents.draws import SharedGenerator
 from discretevae.models import VAE
+from discretevae.training.defaults import budget
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import TrainingOptions
 from discretevae.training.schedules import DECAYS, Schedule, parse_schedule
@@ -27,8 +29,8 @@ __all__ = ["NonFiniteError", "TrainingModule", "require_unweighted"]
 
 CHECK_EVERY = 100
 """Steps between two looks for values that are not finite; each waits for the device."""
-GRACE = 1_000
-"""Steps before the code is looked at for collapse."""
+GRACE, SETTLED = 0.1, 0.5
+"""Parts of the budget before which a code may lie idle, and before which some latents may."""
 TRIED = 100
 """Examples on which added terms are tried before the run."""
 MEASURED = 1_000
@@ -42,13 +44,22 @@ class NonFiniteError(FloatingPointError, ValueError):
 
 
 class TrainingModule(LightningModule):
-    """Trains a VAE on its objective and measures the true ELBO after every epoch.
+    """Trains a VAE on its objective and measures the true ELBO from time to time.
 
     All that is random is a function of (seed, epoch), all that is scheduled of the global step:
     a run resumed from the checkpoint of an epoch repeats the next one exactly.
 
+    Arguments:
+        model: The model.
+        data: The splits.
+        options: How to train.
+        terms: What is added to the ELBO.
+        config: Of the run, from which a command that repeats it can start.
+
     Attributes:
-        history: One row an epoch, as `metrics.csv` has it; part of every checkpoint.
+        budget: What the options leave open, by the rule.
+        history: One row an epoch that is measured, as `metrics.csv` has it; part of every
+            checkpoint.
         terms: Name of the weight → what is added to the ELBO.
     """
 
@@ -58,18 +69,21 @@ class TrainingModule(LightningModule):
         data: Splits,
         options: TrainingOptions,
         terms: Mapping[str, WeightedTerm] | None = None,
+        config: Path | None = None,
     ) -> None:
         super().__init__()
         self.model, self.data, self.options = model, data, options
+        self.budget = budget(options, len(data.train))
         self.history: list[dict[str, float]] = []
         self.warned: list[str] = []
         self.generator: torch.Generator | None = None
         self._objective = torch.tensor(0.0)
         self._sums: dict[str, Tensor] = {}
         self._seconds, self._started = 0.0, 0.0
-        steps = options.epochs * -(-len(data.train) // options.batch_size)
+        steps = self.budget.epochs * -(-len(data.train) // self.budget.batch_size)
+        self.steps, self.config = steps, config
         self.schedules: dict[str, Schedule] = {
-            "learning_rate": DECAYS[options.decay](options.learning_rate, steps),
+            "learning_rate": DECAYS[options.decay](self.budget.learning_rate, steps),
             "beta": parse_schedule("beta", options.beta, steps),
         }
         weighted = weighted_terms(model, options, terms or {})
@@ -92,14 +106,19 @@ class TrainingModule(LightningModule):
         else:
             super().__setattr__(name, value)
 
+    @property
+    def measured(self) -> bool:
+        """Whether the ELBO after the epoch that has just ended is in the history."""
+        return bool(self.history) and self.history[-1]["epoch"] == self.current_epoch + 1
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        make = OPTIMIZERS[self.options.optimizer]
+        make = OPTIMIZERS[self.budget.optimizer]
         trained = [p for p in self.model.parameters() if p.requires_grad]  # not an estimator's own
-        return make(trained, self.options.learning_rate)
+        return make(trained, self.budget.learning_rate)
 
     def train_dataloader(self) -> Batches:
         """Makes this epoch's batches; called anew each epoch."""
-        return self._batches(self.data.train, self.options.batch_size, self.current_epoch, True)
+        return self._batches(self.data.train, self.budget.batch_size, self.current_epoch, True)
 
     def on_train_epoch_start(self) -> None:
         self.generator = self._stream("estimator", self.current_epoch)
@@ -120,7 +139,7 @@ class TrainingModule(LightningModule):
 
     def training_step(self, batch: Tensor | Batch, batch_idx: int) -> Tensor:
         x, context = as_batch(batch)
-        size = self.options.batch_size
+        size = self.budget.batch_size
         total = min(size, len(self.data.train) - batch_idx * size)
         counted, draws = self._mine(self.generator, total)
         with self.model.encoded_once(x, context) if self.terms else nullcontext():
@@ -140,6 +159,9 @@ class TrainingModule(LightningModule):
     def on_train_epoch_end(self) -> None:
         self._require_finite(int(self.trainer.num_training_batches) - 1)
         self._seconds += time.perf_counter() - self._started
+        epoch = self.current_epoch + 1
+        if epoch % self.budget.measured_every and epoch < self.budget.epochs:
+            return
         row = {
             "epoch": self.current_epoch + 1,
             "step": self.global_step,
@@ -249,8 +271,8 @@ class TrainingModule(LightningModule):
         )
 
     def _warn_of_collapse(self) -> None:
-        """Warns once of each kind of collapse; not in the first steps, where no code is used."""
-        if self.model.categorical is None or self.global_step < GRACE:
+        """Warns once, as soon as a part of the code is seen to be out of use."""
+        if self.model.categorical is None or self.global_step < GRACE * self.steps or self.warned:
             return
         examples = self.data.validation if len(self.data.validation) else self.data.train
         batches = Batches(
@@ -261,13 +283,17 @@ class TrainingModule(LightningModule):
             shuffle=False,
             device=self.device,
         )
-        for message in collapse_warnings(code_health(self.model, batches)):
-            kind = re.sub(r"\d+", "", message)
-            if kind not in self.warned:
-                self.warned.append(kind)
-                self.print(
-                    f"Warning, after epoch {self.current_epoch + 1}: {message}", file=sys.stderr
-                )
+        found = diagnose(
+            code_health(self.model, batches),
+            beta=self.schedules["beta"](self.steps),
+            epochs=self.budget.epochs,
+            steps=self.steps,
+        )
+        if found is None or not (found.total or self.global_step >= SETTLED * self.steps):
+            return
+        self.warned.append(found.says)
+        text = f"Warning, after epoch {self.current_epoch + 1}: {found.says}"
+        self.print(f"{text} {found.advice(self.config)}", file=sys.stderr)
 
     def _require_finite(self, batch_idx: int) -> None:
         objective = self._summed(self._objective)

@@ -14,16 +14,20 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 @dataclass(frozen=True)
 class Loop:
-    """Steps, epochs and the machine.
+    """Steps, epochs and the machine; what is left out follows from the data, by one rule.
 
     Arguments:
-        epochs: Most passes over the training examples.
-        batch_size: Examples a step.
+        epochs: Most passes over the training examples; by default some 2,000 steps, 30 to 500
+            passes, or 20,000 steps of many examples.
+        batch_size: Examples a step; by default 100, or 200 of 10,000 examples and more.
         optimizer: adam, radam (Adam with its first steps rectified), or muon (Adam for what is no
-            matrix; best with batches of some hundred and 5 to 10 times the rate).
-        learning_rate: Of the optimiser, at the start.
+            matrix), the default.
+        learning_rate: Of the optimiser, at the start; by default 1e-2 of muon, 1e-3 of the others.
         decay: How the learning rate falls to the end: constant, linear or cosine.
-        patience: Epochs without a better validation ELBO before training stops; 0 never stops.
+        patience: Epochs without a better validation ELBO before training stops, 0 never stops; by
+            default a quarter of all, 10 at least.
+        measured_every: Epochs between two measurements of the ELBO, of which the best keeps its
+            weights; by default those of some 50 steps, but 20 measurements at least.
         test_curve: Also record the test ELBO of every epoch; nothing is decided by it.
         seed: Of everything random.
         accelerator: auto, cpu, gpu, …, as Lightning has it.
@@ -33,12 +37,13 @@ class Loop:
         precision: 32-true, bf16-mixed or 16-mixed.
     """
 
-    epochs: int = 100
-    batch_size: int = 100
-    optimizer: str = named("adam", "training.optimizers:OPTIMIZERS")
-    learning_rate: float = 1e-3
+    epochs: int | None = None
+    batch_size: int | None = None
+    optimizer: str | None = named(None, "training.optimizers:OPTIMIZERS")
+    learning_rate: float | None = None
     decay: str = named("cosine", "training.schedules:DECAYS")
-    patience: int = 20
+    patience: int | None = None
+    measured_every: int | None = None
     test_curve: bool = False
     seed: int = 0
     accelerator: str = "auto"
@@ -90,27 +95,30 @@ class TrainingOptions(Aim, Loop):
         ValueError: If a number is out of range or a name unknown.
 
     Example:
-        >>> TrainingOptions(epochs=30, beta="0:1").batch_size
-        100
+        >>> TrainingOptions(epochs=30, beta="0:1").epochs
+        30
     """
 
     progress_bar: bool = True
 
     def __post_init__(self) -> None:
-        for name, least in {"epochs": 1, "batch_size": 1, "patience": 0}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"`{name}` must be at least {least}, got {getattr(self, name)}.")
+        least = {"epochs": 1, "batch_size": 1, "patience": 0, "measured_every": 1}
+        for name, lowest in least.items():
+            value = getattr(self, name)
+            if value is not None and value < lowest:
+                raise ValueError(f"`{name}` must be at least {lowest}, got {value}.")
         require_processes(self.devices, self.num_nodes)
         require_seed(self.seed)
-        if self.processes > self.batch_size:
+        if self.batch_size is not None and self.processes > self.batch_size:
             raise ValueError(
                 f"`batch_size` must be at least {self.processes}, a row for each process, "
                 f"got {self.batch_size}."
             )
         require_names(self)
         for name in ("learning_rate", "contrastive_temperature"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"`{name}` must be positive, got {value}.")
         for name in ("beta", "contrastive", "balance"):
             require_range(name, getattr(self, name), positive=False)
         if self.temperature is not None:

@@ -142,7 +142,7 @@ def test_a_folder_of_something_else_is_left_alone(
 def test_too_few_examples_are_refused_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    np.save(tmp_path / "rows.npy", np.zeros((20, 3), np.float32))
+    np.save(tmp_path / "rows.npy", np.eye(20, 3, dtype=np.float32))
     with pytest.raises(SystemExit):
         main(["study", str(tmp_path / "rows.npy"), "--output", str(tmp_path / "study")])
     assert "at least 10 test examples for a study, got 4" in capsys.readouterr().err

@@ -149,7 +149,7 @@ def test_refusals_leave_nothing_behind(
 
 def test_another_comparison_is_not_mixed_in(recipe: Recipe, tmp_path: Path) -> None:
     compare_estimators(recipe, ["rloo"], [0], tmp_path / "c")
-    with pytest.raises(ValueError, match=r"`learning_rate` must stay as .* \(0.001\), got 0.1"):
+    with pytest.raises(ValueError, match=r"`learning_rate` must stay as .* \(None\), got 0.1"):
         compare_estimators(replace(recipe, learning_rate=0.1), ["rloo"], [0], tmp_path / "c")
     (tmp_path / "c" / "plan.json").write_text("{")
     with pytest.raises(ValueError, match="must hold a comparison's plan"):

@@ -94,7 +94,10 @@ def looks_like_table(path: Path) -> bool:
         return False
     if any(_fit(lines, sign) == 2 for sign in "\t;|"):
         return True
-    return any(_fit(lines, sign) == 2 and _mostly_numbers(lines, sign) for sign in (",", " "))
+    spaced = [line.replace("\t", " ") for line in lines]
+    return (_fit(lines, ",") == 2 and _mostly_numbers(lines, ",")) or (
+        _fit(spaced, " ") == 2 and _mostly_numbers(spaced)
+    )
 
 
 def find_dialect(lines: Sequence[str], path: Path, reading: ReadingOptions) -> Dialect:
@@ -119,11 +122,21 @@ def find_dialect(lines: Sequence[str], path: Path, reading: ReadingOptions) -> D
 def _delimiter(lines: Sequence[str], path: Path) -> str:
     """The sign that gives most lines one and the same number of cells, the first one too."""
     usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    if _is_spaced(lines):
+        return " "
     scores = {sign: _fit(lines, sign) for sign in SIGNS}
     best = max(scores.values())
     if best <= 0:
         return " " if _fit(lines, " ") > 0.99 and _mostly_numbers(lines) else usual
     return next(sign for sign, score in scores.items() if score > best - 0.05)
+
+
+def _is_spaced(lines: Sequence[str]) -> bool:
+    """Whether cells stand in columns with spaces between them, and perhaps a tab."""
+    spaced = [line.replace("\t", " ") for line in lines]
+    cells = [cell for line in lines for cell in line.split("\t")]
+    within = sum(len(cell.split()) > 2 for cell in cells) > 0.4 * len(cells)
+    return within and _fit(spaced, " ") == 2 and _mostly_numbers(spaced)
 
 
 def _fit(lines: Sequence[str], sign: str) -> float:
@@ -132,8 +145,8 @@ def _fit(lines: Sequence[str], sign: str) -> float:
     if not widths:
         return 0.0
     width, count = Counter(widths).most_common(1)[0]
-    named = widths[0] == width or (widths[0] == width - 1 and width > 2)
-    return 0.0 if width == 1 else count / len(widths) + named
+    short = widths[0] == width - 1 and width > 2  # of rows that have names, as R writes them
+    return 0.0 if width == 1 else (count + short) / len(widths) + (short or widths[0] == width)
 
 
 def _mostly_numbers(lines: Sequence[str], sign: str = " ") -> bool:
@@ -152,6 +165,8 @@ def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str:
 
 
 def _split(lines: Sequence[str], delimiter: str) -> Iterator[list[str]]:
+    if delimiter == " ":
+        lines = [line.replace("\t", " ") for line in lines]
     for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter == " "):
         yield row[:-1] if delimiter == " " and row and row[-1] == "" else row
 
@@ -160,7 +175,8 @@ def _rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not empty, with their lines; without comments before the first."""
     spaces = dialect.delimiter == " "
     with open_text(path, dialect.encoding) as file:
-        reader = csv.reader(file, delimiter=dialect.delimiter, skipinitialspace=spaces)
+        lines = (line.replace("\t", " ") for line in file) if spaces else file
+        reader = csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=spaces)
         started = False
         for row in reader:
             if not started and row and row[0].lower().startswith("sep="):
@@ -183,12 +199,17 @@ def _preamble(rows: Sequence[Sequence[str]]) -> int:
     width, count = widths.most_common(1)[0]
     if count < 0.5 * len(rows) or width == 1:
         return 0
-    first = next(i for i, row in enumerate(rows) if len(row) == width)
+    first = next(i for i, row in enumerate(rows) if len(row) == width and not _is_title(row))
     if first and width > 2 and len(rows[first - 1]) == width - 1:
         first -= not any(map(is_number, rows[first - 1]))
     # A line of the table itself that is odd stays, to be counted or refused as one.
     titles = all(sum(map(bool, map(str.strip, r))) <= 1 or r[0][:1] == "#" for r in rows[:first])
     return first if titles and len(rows) > first + 1 else 0
+
+
+def _is_title(row: Sequence[str]) -> bool:
+    """Whether a line has one cell at most, with place for three: a spreadsheet's title."""
+    return len(row) > 2 and sum(map(bool, map(str.strip, row))) <= 1
 
 
 def _header(

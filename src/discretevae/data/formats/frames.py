@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DataError
 from .raw import Note, RawColumn, RawTable, with_names_of_their_own
 
-__all__ = ["is_frame", "read_frame"]
+__all__ = ["is_frame", "is_mixed", "read_frame"]
 
 
 def is_frame(data: object) -> bool:
@@ -22,6 +22,20 @@ def is_frame(data: object) -> bool:
         (True, False)
     """
     return hasattr(data, "__dataframe__") or hasattr(data, "__arrow_c_stream__")
+
+
+def is_mixed(data: object) -> bool:
+    """Tells whether an object is a data frame in which not every cell is a number.
+
+    Example:
+        >>> import pandas
+        >>> is_mixed(pandas.DataFrame({"a": [1, 2]})), is_mixed(pandas.DataFrame({"a": [1, None]}))
+        (False, True)
+    """
+    if not is_frame(data):
+        return False
+    columns = read_frame(data).columns.values()
+    return any(not isinstance(cell, (int, float)) for c in columns for cell in c.values)
 
 
 def read_frame(frame: Any) -> RawTable:

@@ -137,6 +137,8 @@ def _describe(pixels: np.ndarray) -> str:
 SIMPLER = {"I;16B": "I;16", "I;16L": "I;16", "I": "I;16", "LAB": "RGB", "HSV": "RGB"}
 MOST_BROKEN = 0.5
 """The share of files that cannot be read beyond which a folder is refused."""
+LARGE = 64
+"""The side that larger images of several sizes are scaled to."""
 ONE_SIZE = 0.9
 """The share of images of one size from which the others are left out."""
 CHANNELS = {"1": (), "L": (), "I;16": (), "F": (), "RGB": (3,), "RGBA": (4,)}
@@ -240,11 +242,21 @@ class ImageFolder:
             return PictureRule(mode, reading.size, reading.size, fit=True), notes
         if most < ONE_SIZE * len(known):
             others = ", ".join(f"{w}×{h}" for (w, h), _ in sizes.most_common(3))
-            raise DataError(
-                f"{self.folder} must hold images of one size, got {len(sizes):,} sizes ({others}, "
-                f"…); scale and cut them to a square by --size {min(64, width, height)}."
-            )
+            if reading.strict:
+                raise DataError(
+                    f"{self.folder} must hold images of one size, got {len(sizes):,} ({others}, …)."
+                )
+            side = _side([min(head[:2]) for head in known])
+            found = f"images of {len(sizes):,} sizes ({others}, …)"
+            notes.append(Note(f"{found} are scaled and cut to {side}×{side}", "--size"))
+            return PictureRule(mode, side, side, fit=True), notes
         return PictureRule(mode, width, height), notes
+
+
+def _side(shortest: list[int]) -> int:
+    """The side of the squares that images of several sizes become: half are at least as large."""
+    side = min(LARGE, sorted(shortest)[(len(shortest) - 1) // 2])
+    return side - side % 4 if side >= 16 else side
 
 
 def find_images(folder: Path, reading: ReadingOptions = GUESS) -> ImageFolder:
@@ -271,7 +283,7 @@ def find_images(folder: Path, reading: ReadingOptions = GUESS) -> ImageFolder:
     notes = []
     if passed:
         kinds = ", ".join(f"{ending} {count:,}" for ending, count in passed.most_common(4))
-        notes.append(Note(f"{passed.total():,} files are no images, passed over: {kinds}"))
+        notes.append(Note(f"files that are no images passed over: {kinds}"))
     if hidden:
         notes.append(Note(f"{hidden:,} hidden files passed over"))
     parts, inner = _parts_of(files, reading)

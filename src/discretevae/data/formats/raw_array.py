@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from ..errors import DataError
 from .raw import Note, RawColumn
 
 __all__ = ["RawArray"]
@@ -30,13 +31,17 @@ class RawArray:
 
     where: str
     name: str
-    x: Shaped[np.ndarray, "n *row"]
+    x: Shaped[np.ndarray, "..."]
     labels: RawColumn | None = None
     context: Shaped[np.ndarray, "..."] | None = None
     beside: Mapping[str, RawColumn] = field(default_factory=dict)
     parts: Int[np.ndarray, " _"] | None = None
     notes: tuple[Note, ...] = ()
     pictures: Any = None
+
+    def __post_init__(self) -> None:
+        if self.x.ndim == 0:
+            raise DataError(f"{self.where} must have rows, got a single value.")
 
     @property
     def rows(self) -> int:

@@ -12,6 +12,7 @@ import torch
 from discretevae.data import Splits
 from discretevae.evaluation import umap_installed
 from discretevae.experiments.build_data import load_data
+from discretevae.experiments.defaults import USUAL
 from discretevae.experiments.folder import Run, require_no_links
 from discretevae.experiments.recipe import Recipe
 from discretevae.experiments.resolve import resolve_recipe
@@ -29,6 +30,8 @@ LEAST = 10
 """The fewest examples to train and to test on."""
 FEW = 10_000
 """Training examples below which a data set is small."""
+ADAM = {"optimizer": "adam", "learning_rate": 1e-3, "patience": 20}
+"""What all experiments have that ask for nothing else."""
 SMALL, LARGE = {"epochs": 30, "batch_size": 50}, {"epochs": 200, "batch_size": 250}
 """The protocol for small data sets, and the report's for all others."""
 IMAGE = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 100}
@@ -98,7 +101,7 @@ def collect(
     return Study(
         data=work.name,
         num_latents=num_latents,
-        num_categories=work.plan.base.num_categories,
+        num_categories=work.num_categories,
         samples=samples,
         sweep=sweep,
         models=[work.bound(e, samples) for e in progress(models, "bounds")],
@@ -133,13 +136,16 @@ class Work:
         self.name, self.labels = raw.name, raw.test.labels
         small = len(raw.train) < FEW
         given = {k: v for k, v in (protocol or {}).items() if v is not None}
-        usual: dict[str, Any] = {**(SMALL if small else LARGE), **given}
-        base = replace(recipe, **usual, importance_samples=0, test_curve=True)
-        steps = math.ceil(len(raw.train) / max(1, base.batch_size))
-        third = {"epochs": max(1, base.epochs // 3)}
+        usual: dict[str, Any] = {**ADAM, **(SMALL if small else LARGE), **given}
+        self.num_categories = recipe.num_categories or USUAL.num_categories
+        usual |= {"num_categories": self.num_categories, "importance_samples": 0}
+        base = replace(recipe, **usual, test_curve=True)
+        epochs, size = int(usual["epochs"]), int(usual["batch_size"])
+        steps = math.ceil(len(raw.train) / max(1, size))
+        third = {"epochs": max(1, epochs // 3)}
 
         def short(least: int) -> int:
-            return max(base.epochs // 10, math.ceil(least / steps))
+            return max(epochs // 10, math.ceil(least / steps))
 
         self.plan = Plan(
             base,
@@ -151,7 +157,7 @@ class Work:
             image={} if small else IMAGE | third,
             contrastive=contrastive,
         )
-        clusters = recipe.num_categories if self.labels is None else len(self.labels.unique())
+        clusters = self.num_categories if self.labels is None else len(self.labels.unique())
         self.analyst = Analyst(folder / "notes", range(max(2, seeds)), clusters)
 
     def claim_folder(self, asked: dict[str, Any]) -> None:
@@ -204,6 +210,7 @@ class Work:
         for experiment in experiments:
             row = best_row(self.run(experiment).read_history("epoch", "train_elbo"))
             latents = experiment.recipe.num_latents
+            assert latents is not None
             found[latents] = row.get("validation_elbo", row["train_elbo"])
         return found
 

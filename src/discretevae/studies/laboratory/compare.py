@@ -18,12 +18,14 @@ from discretevae.experiments.resolve import resolve_recipe, resolve_with_data
 from discretevae.experiments.run import build, run_experiment
 from discretevae.files import read_text, write_text
 from discretevae.names import require_count
+from discretevae.training.defaults import budget
 
 __all__ = ["Comparison", "ComparisonRow", "MeanOfSeeds", "compare_estimators"]
 
 CONFIDENCE = 0.95
 PILOT_EPOCHS = 3
 """Epochs that are timed to turn seconds into epochs; the first, which warms up, is left out."""
+FROM_DATA = ("likelihood", "num_latents", "num_categories", "network")
 NOT_COMPARED = ("estimator", "seed", "epochs")
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
@@ -99,8 +101,8 @@ def compare_estimators(
     settings = {name: _settings(recipe, name) for name in estimators}
     plan = _Plan.open(Path(folder), recipe, seconds)
     first, data = resolve_with_data(next(iter(settings.values())))
-    likelihood = first.likelihood
-    settings = {n: resolve_recipe(replace(r, likelihood=likelihood)) for n, r in settings.items()}
+    known = {name: getattr(first, name) for name in FROM_DATA}
+    settings = {name: resolve_recipe(replace(r, **known)) for name, r in settings.items()}
     for resolved in settings.values():
         build(resolved, data)  # whatever is wrong shows before anything is trained
     plan.write()
@@ -187,8 +189,9 @@ def _settings(recipe: Recipe, estimator: str) -> Recipe:
 def _epochs(recipe: Recipe, data: Splits, seconds: float | None) -> int:
     """Turns seconds into epochs, by the time of a few; at least one."""
     if seconds is None:
-        return recipe.epochs
-    history = build(recipe, data, epochs=PILOT_EPOCHS, progress_bar=False).fit()
+        return budget(recipe, len(data.train)).epochs
+    pilot = replace(recipe, epochs=PILOT_EPOCHS, measured_every=1)
+    history = build(pilot, data, progress_bar=False).fit()
     each = (history[-1]["seconds"] - history[0]["seconds"]) / (PILOT_EPOCHS - 1)
     return max(1, round(seconds / max(each, 1e-3)))
 
