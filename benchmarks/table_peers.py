@@ -39,7 +39,6 @@ HIDDEN = 0.2
 """The share of the cells that are hidden, to be filled."""
 CORRUPTED = 2
 """Cells of a row that come from other rows, where it is an anomaly."""
-STEPS = 1500
 DRAWN = 5000
 """Most rows that are drawn, and compared with as many real ones."""
 PEERS_ROWS = 4000
@@ -95,21 +94,15 @@ def is_named(cells: pd.Series) -> bool:
 # Ours.
 
 
-def fitted(frame: Frame, seed: int, steps: int) -> tuple[DiscreteVAE, Splits]:
-    """Trains a model with the settings that the library has for every table."""
+def fitted(frame: Frame, seed: int, epochs: int | None) -> tuple[DiscreteVAE, Splits]:
+    """Trains a model with the library's defaults."""
     data = load(frame, likelihood="columns", test=0.0, seed=seed)
     assert data.likelihood is not None
     torch.manual_seed(seed)
     columns = data.likelihood["columns"]
-    network = ColumnsNetwork(columns)
-    model = DiscreteVAE(data.shape, network=network, likelihood=ColumnsLikelihood(columns))
-    batch = 100 if len(data.train) < 10_000 else 200
-    an_epoch = -(-len(data.train) // batch)
-    epochs = min(500, max(30, -(-steps // an_epoch)))
-    options = TrainingOptions(
-        epochs=epochs, batch_size=batch, optimizer="muon", learning_rate=1e-2,
-        patience=max(1, epochs // 4), seed=seed, accelerator="cpu", progress_bar=False,
-    )  # fmt: skip
+    network, likelihood = ColumnsNetwork(columns), ColumnsLikelihood(columns)
+    model = DiscreteVAE(data.shape, network=network, likelihood=likelihood)
+    options = TrainingOptions(seed=seed, epochs=epochs, accelerator="cpu", progress_bar=False)
     train(model, data, options)
     return model, data
 
@@ -134,8 +127,8 @@ def as_frame(data: Splits, x: torch.Tensor, frame: Frame) -> Frame:
     return found[list(frame)]
 
 
-def ours_fill(holes: Frame, seed: int, steps: int = STEPS) -> Frame:
-    model, data = fitted(holes, seed, steps)
+def ours_fill(holes: Frame, seed: int, epochs: int | None = None) -> Frame:
+    model, data = fitted(holes, seed, epochs)
     x = impute(model, rows_of(data, holes), generator=torch.Generator().manual_seed(seed))
     return holes.where(holes.notna(), as_frame(data, x, holes).set_axis(holes.index))
 
@@ -257,10 +250,10 @@ def errors(frame: Frame, filled: Frame, gone: np.ndarray) -> dict[str, list[floa
     return found
 
 
-def filling(frame: Frame, seed: int, steps: int) -> dict[str, Any]:
+def filling(frame: Frame, seed: int, epochs: int | None) -> dict[str, Any]:
     holes, gone = with_holes(frame, seed)
     found = {}
-    ours: Callable[[Frame, int], Frame] = partial(ours_fill, steps=steps)
+    ours: Callable[[Frame, int], Frame] = partial(ours_fill, epochs=epochs)
     for name, fill in {**FILLERS, "discretevae": ours}.items():
         started = time.perf_counter()
         filled = fill(holes, seed)
@@ -321,12 +314,12 @@ def draw_of_peer(kind: str, known: Frame, count: int, seconds: float, seed: int)
     return model.sample(count)
 
 
-def drawing(frame: Frame, seed: int, steps: int) -> dict[str, dict[str, Any]]:
+def drawing(frame: Frame, seed: int, epochs: int | None) -> dict[str, dict[str, Any]]:
     """Drawing and anomalies: both by one model of the rows known."""
     known, new = parted(frame, seed)
     count = min(DRAWN, len(known))
     started = time.perf_counter()
-    model, data = fitted(known, seed, steps)
+    model, data = fitted(known, seed, epochs)
     seconds = time.perf_counter() - started
     real = known.sample(count, random_state=seed)
     ours = quality(real, draw_of_model(model, data, count, seed, known))
@@ -486,10 +479,9 @@ def page(record: dict[str, Any]) -> str:
             "# Tables beside peers",
             f"`{record['command']}`; seeds {_listed(record['seeds'])} for gaps, "
             f"{_listed(record['drawing_seeds'])} "
-            f"for drawn rows and anomalies; {v['machine']}, torch {v['torch']}, two cores, shared with "
-            "other work, no GPU, one thread: seconds are those of a busy machine. Tables: "
-            f"{sizes}. Our side has the same settings everywhere: 4 × 8 latents, what `train` does "
-            f"for tables, Muon at 0.01, {record['steps']} steps.",
+            f"for drawn rows and anomalies; {v['machine']}, torch {v['torch']}, two cores, shared "
+            "with other work, no GPU, one thread: seconds are those of a busy machine. Tables: "
+            f"{sizes}. Our side is the library's defaults everywhere, with 4 × 8 latents.",
             "\n".join(short),
             "## Filling gaps",
             "A fifth of all cells is hidden at random; every method learns from the table with "
@@ -504,14 +496,14 @@ def page(record: dict[str, Any]) -> str:
             "Learned from four fifths of the rows; as many rows are drawn, 5,000 at most, and "
             "compared with them by sdmetrics' QualityReport: more is better. TVAE and CTGAN have "
             "their own settings and as many epochs as last as long as our training does; the "
-            "seconds of peers include two short runs that measure an epoch. Column shapes and pairs of "
-            f"columns, mean over tables: {alike}. The other rows are the fifth kept apart: what "
+            "seconds of peers include two short runs that measure an epoch. Column shapes and "
+            f"pairs of columns, mean over tables: {alike}. The other rows are the fifth kept apart: what "
             "real rows reach, fewer in number.",
             texts["Drawing rows"],
             "## Anomalies",
             f"New rows beside the same with {CORRUPTED} cells of other rows; area under the ROC "
-            "curve. IsolationForest has 500 trees and one-hot categories. The seconds are of scoring; for "
-            "the forest of training too.",
+            "curve. IsolationForest has 500 trees and one-hot categories. The seconds are of "
+            "scoring; for the forest of training too.",
             texts["Anomalies"],
         ]
     )
@@ -530,15 +522,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--seeds", type=int, default=3, help="for filling gaps")
     parser.add_argument("--drawing-seeds", type=int, default=1, help="for drawing and anomalies")
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--quick", action="store_true", help="two tables, 200 steps, no files")
+    parser.add_argument("--quick", action="store_true", help="two tables, 20 epochs, no files")
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    names, steps = (QUICK, 200) if args.quick else (tuple(TABLES), args.steps)
+    names, epochs = (QUICK, 20) if args.quick else (tuple(TABLES), None)
     seeds = list(range(args.seed, args.seed + (1 if args.quick else args.seeds)))
     record: dict[str, Any] = {
-        "command": "python benchmarks/table_peers.py", "versions": versions(), "steps": steps,
+        "command": "python benchmarks/table_peers.py", "versions": versions(),
         "seeds": [], "drawing_seeds": seeds[: args.drawing_seeds], "tables": {},
     }  # fmt: skip
     frames = {name: TABLES[name]() for name in names}
@@ -547,10 +538,10 @@ def main() -> None:
     for seed in seeds:
         for name, frame in frames.items():
             found = record["tables"][name]
-            found["filling"].append(filling(frame, seed, steps))
+            found["filling"].append(filling(frame, seed, epochs))
             print(name, seed, relative(found["filling"][-1]), flush=True)
             if seed in record["drawing_seeds"]:
-                found["drawing"].append(drawing(frame, seed, steps))
+                found["drawing"].append(drawing(frame, seed, epochs))
                 print(name, seed, found["drawing"][-1], flush=True)
         record["seeds"].append(seed)
         if not args.quick:  # what a broken run leaves is of whole seeds

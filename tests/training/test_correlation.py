@@ -1,5 +1,7 @@
 """Against closed forms of a Gaussian, and exact bounds of small models."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -125,3 +127,13 @@ def test_a_prior_that_was_asked_for_stays() -> None:
     model = model_of(data, prior="learned")
     assert not improve_prior(model, data)
     assert model.prior.kind == "learned"
+
+
+def test_without_validation_rows_numbers_are_correlated_and_the_prior_stays() -> None:
+    data = table()
+    empty = data.validation.take(slice(0))
+    data = replace(data, validation=empty)
+    model = model_of(data)
+    train(model, data, OPTIONS)
+    assert model.likelihood.correlation is not None
+    assert model.prior.kind == "uniform"

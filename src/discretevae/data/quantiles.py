@@ -3,7 +3,7 @@
 import itertools
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Float64, Shaped
 
 from discretevae.schema.columns import NumericColumn, QuantileColumn
 from discretevae.schema.quantiles import Bins
@@ -23,7 +23,7 @@ DIGITS = 6
 
 
 def numeric_column(
-    name: str, values: Float64[np.ndarray, " n"], counts: Int[np.ndarray, " n"]
+    name: str, values: Float64[np.ndarray, " n"], counts: Shaped[np.ndarray, " n"]
 ) -> NumericColumn:
     """Learns mean, scale and, from 20 rows, the quantiles of numbers.
 

@@ -112,7 +112,8 @@ def improve_prior(model: VAE, data: Splits, seed: int = 0) -> bool:
 
     Arguments:
         model: That has been trained; one of another kind, or with another prior, stays as it is.
-        data: On what; the prior stays if the ELBO of the validation examples rises.
+        data: On what; the prior stays if the ELBO of the validation examples rises, and without
+            any it is not fitted.
         seed: Of the draws.
 
     Returns:
@@ -121,6 +122,8 @@ def improve_prior(model: VAE, data: Splits, seed: int = 0) -> bool:
     if not isinstance(model, DiscreteVAE) or model.context_shape is not None:
         return False
     if model.prior.kind != UniformPrior.kind or not model.codes_are_classes:
+        return False
+    if not len(data.validation):
         return False
     before, uniform = validation_bound(model, data, seed), model.prior
     with torch.random.fork_rng():
