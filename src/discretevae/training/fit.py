@@ -35,9 +35,11 @@ from discretevae.training.checkpoints import (
     CheckpointError,
     read_checkpoint,
 )
+from discretevae.training.correlation import correlate
 from discretevae.training.defaults import by_rule
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
+from discretevae.training.prior import improve_prior
 from discretevae.training.terms import WeightedTerm
 
 __all__ = ["Prepared", "TrainingError", "best_row", "prepare", "train"]
@@ -64,6 +66,9 @@ def train(
     logger: Logger | Sequence[Logger] | None = None,
 ) -> list[dict[str, float]]:
     """Trains a model in place and leaves it with the weights of the best validation ELBO.
+
+    A model of a table is then completed, by what raises that bound: numbers are correlated given
+    the code, and a uniform prior becomes an autoregressive one.
 
     Arguments:
         model: The model.
@@ -158,6 +163,9 @@ class Prepared:
             load_weights(model, read_checkpoint(best))
         module.set_scheduled(int(best_row(module.history)["step"]))
         model.to("cpu").eval()
+        if model.likelihood.table is not None:  # cheap there, and worth it
+            correlate(model, self.data, module.options.seed)
+            improve_prior(model, self.data, module.options.seed)
         return module.history
 
 
