@@ -497,7 +497,7 @@ def page(record: dict[str, Any]) -> str:
             "compared with them by sdmetrics' QualityReport: more is better. TVAE and CTGAN have "
             "their own settings and as many epochs as last as long as our training does; the "
             "seconds of peers include two short runs that measure an epoch. Column shapes and "
-            f"pairs of columns, mean over tables: {alike}. The other rows are the fifth kept apart: "
+            f"pairs of columns, mean over tables: {alike}. The other rows are the fifth apart: "
             "what real rows reach, fewer in number.",
             texts["Drawing rows"],
             "## Anomalies",
