@@ -33,6 +33,7 @@ from discretevae.likelihoods import ColumnsLikelihood
 from discretevae.models import DiscreteVAE
 from discretevae.networks import ColumnsNetwork
 from discretevae.training import TrainingOptions, train
+from discretevae.training.prior import improve_prior
 
 RESULTS = Path(__file__).parent.parent / "results"
 HIDDEN = 0.2
@@ -104,6 +105,7 @@ def fitted(frame: Frame, seed: int, epochs: int | None) -> tuple[DiscreteVAE, Sp
     model = DiscreteVAE(data.shape, network=network, likelihood=likelihood)
     options = TrainingOptions(seed=seed, epochs=epochs, accelerator="cpu", progress_bar=False)
     train(model, data, options)
+    improve_prior(model, data)  # as the command does
     return model, data
 
 

@@ -67,8 +67,7 @@ def train(
 ) -> list[dict[str, float]]:
     """Trains a model in place and leaves it with the weights of the best validation ELBO.
 
-    A model of a table is then completed, by what raises that bound: numbers are correlated given
-    the code, and a uniform prior becomes an autoregressive one.
+    The numbers of a table are then correlated given the code, where that raises the bound.
 
     Arguments:
         model: The model.
@@ -130,6 +129,7 @@ class Prepared:
         start: The checkpoint to go on from, if any.
         begun: Whether a step has been made.
         kept: Whether the folder stays.
+        fit_prior: Whether a table's model gets a better prior afterwards.
     """
 
     model: VAE
@@ -140,6 +140,7 @@ class Prepared:
     start: Path | None
     begun: "Stepped"
     kept: bool
+    fit_prior: bool = False
 
     def fit(self) -> list[dict[str, float]]:
         """Trains; gives one row an epoch that is measured."""
@@ -165,7 +166,8 @@ class Prepared:
         model.to("cpu").eval()
         if model.likelihood.table is not None:  # cheap there, and worth it
             correlate(model, self.data, module.options.seed)
-            improve_prior(model, self.data, module.options.seed)
+            if self.fit_prior:
+                improve_prior(model, self.data, module.options.seed)
         return module.history
 
 
@@ -180,10 +182,12 @@ def prepare(
     callbacks: Sequence[Callback] = (),
     logger: Logger | Sequence[Logger] | None = None,
     config: Path | None = None,
+    fit_prior: bool = False,
 ) -> Prepared:
     """Refuses what does not go together, before anything is written; arguments as for `train`.
 
-    `config` is the file of a run's options, from which advice can start.
+    `config` is the file of a run's options, from which advice can start; with `fit_prior` the
+    model of a table gets an autoregressive prior afterwards, where that helps.
 
     Raises:
         ValueError: Saying what does not fit.
@@ -209,7 +213,8 @@ def prepare(
     if options.processes > 1:
         _require_terms_apart(module, options)
     start = _checked_start(module, place) if resume else None
-    return Prepared(model, data, module, trainer, place, start, begun, kept=folder is not None)
+    kept = folder is not None
+    return Prepared(model, data, module, trainer, place, start, begun, kept, fit_prior)
 
 
 def _start(model: VAE, data: Splits) -> None:
