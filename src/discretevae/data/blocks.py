@@ -268,6 +268,8 @@ def _mapped(path: Path) -> np.ndarray:
             raise DataError(f"{path} must be a NumPy array file, got other content.")
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
+    except MemoryError:
+        raise
     except Exception as error:  # a damaged header raises whatever its reader met
         if "Python objects" in str(error):
             raise DataError(

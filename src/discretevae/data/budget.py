@@ -5,10 +5,16 @@ from pathlib import Path
 
 from .errors import DataError
 
-__all__ = ["free_memory", "require_memory"]
+__all__ = ["CELL", "PICTURE", "TEXT", "free_memory", "of_values", "require_memory"]
 
 SHARE = 0.8
 """Of the free memory that data may take."""
+TEXT = 16
+"""Bytes at most, as measured, that a byte of text takes while its cells or sentences are read."""
+CELL = 16
+"""That a cell takes beside."""
+PICTURE = 5
+"""Copies of the pixels of a folder, at most, while they are read and parted."""
 
 
 def free_memory() -> int | None:
@@ -35,6 +41,16 @@ def require_memory(needed: int, where: str, remedy: str = "") -> None:
             f"{where} must fit into memory, got {_size(needed)} where {_size(free)} are free"
             f"{remedy}."
         )
+
+
+def of_values(count: int, size: int) -> int:
+    """Gives the bytes that values of some bytes each take while they are read and parted.
+
+    Example:
+        >>> of_values(10, 1), of_values(10, 8)
+        (50, 240)
+    """
+    return count * (size + 4 * min(size, 4))  # once as they are, and as numbers for a network
 
 
 def _of_machine() -> int | None:

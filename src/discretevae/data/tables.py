@@ -12,6 +12,7 @@ import numpy as np
 from discretevae.names import shorten
 
 from .arrays import Contents, examples_from_arrays
+from .budget import CELL, TEXT, require_memory
 from .errors import DataError
 from .sizes import require_honest_size
 
@@ -52,11 +53,18 @@ def read_parquet(path: Path) -> Contents:
     return examples_from_arrays(_columns(features, len(table)), labels, where=str(path))
 
 
-def read_arrow(path: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":
+def read_arrow(
+    path: Path, columns: Sequence[str] | None = None, measured: bool = False
+) -> "pyarrow.Table":
     """Reads a Parquet file, or some of its columns, unless it claims to be what it cannot be.
 
+    Arguments:
+        path: The file.
+        columns: Some of its columns; by default all.
+        measured: Whether its cells must fit into memory one by one.
+
     Raises:
-        DataError: If it is damaged, or unpacks to more than is honest.
+        DataError: If it is damaged, unpacks to more than is honest, or does not fit.
     """
     try:
         import pyarrow
@@ -67,16 +75,29 @@ def read_arrow(path: Path, columns: Sequence[str] | None = None) -> "pyarrow.Tab
         metadata = pyarrow.parquet.read_metadata(path)
         groups = range(metadata.num_row_groups)
         require_honest_size(path, sum(map(partial(unpacked, metadata), groups)), _size(path))
+        if measured:
+            _require_memory(path, metadata)
         texts = [f.name for f in pyarrow.parquet.read_schema(path) if _is_text(f.type)]
         # As dictionaries: a text that is there a million times is held once, and measured.
         table = pyarrow.parquet.read_table(
             path, columns=columns, partitioning=None, read_dictionary=texts
         )
         require_honest_size(path, sum(map(_letters, table.columns)), _size(path))
+    except MemoryError:
+        raise
     except (pyarrow.ArrowException, OSError):
         raise DataError(f"{path} must be a whole Parquet file, got one damaged.") from None
     plain = [f.with_type(pyarrow.string()) if f.name in texts else f for f in table.schema]
     return table.cast(pyarrow.schema(plain))
+
+
+def _require_memory(path: Path, metadata: Any) -> None:
+    """Refuses a file whose cells do not fit into memory, before any is read."""
+    rows = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    columns = [group.column(i) for group in rows for i in range(group.num_columns)]
+    cells = sum(c.num_values for c in columns)
+    packed = sum(c.total_uncompressed_size for c in columns)  # few where cells recur
+    require_memory(CELL * cells + TEXT * packed, str(path), "; leave it on disk by --stream")
 
 
 def unpacked(metadata: Any, group: int) -> int:

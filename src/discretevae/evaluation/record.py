@@ -24,6 +24,7 @@ from discretevae.evaluation.figure import NATS, Figure, mean_figure, ratio_figur
 from discretevae.evaluation.no_code import NO_CODE, log_prob_without_code
 from discretevae.likelihoods import Likelihood
 from discretevae.models import VAE
+from discretevae.models.chain import rows_at_once
 
 __all__ = ["evaluate", "labelled"]
 
@@ -112,8 +113,9 @@ class _Labelled:
     ) -> None:
         kept = examples.take(slice(0, MOST)) if name == "train" else examples
         self.batches = Batches(
-            kept, BATCH, data.binarizer, seed=seed, epoch=0, shuffle=False, device=model.device
-        )
+            kept, rows_at_once(kept.shape, BATCH), data.binarizer, seed=seed, epoch=0,
+            shuffle=False, device=model.device,
+        )  # fmt: skip
         self.name, self.progress, self.labels = name, progress, kept.labels
         self.log_volume = data.log_volume
 

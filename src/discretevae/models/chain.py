@@ -1,5 +1,6 @@
 """A chain of latent variables, inferred one after the other: what is trained and reported of it."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,10 +16,22 @@ from discretevae.latents.variables import Known, Variable
 from discretevae.likelihoods import Likelihood
 from discretevae.objectives import ELBO, free_bits, importance_weighted_bound
 
-__all__ = ["ROWS", "Chain", "float32_island"]
+__all__ = ["ROWS", "Chain", "float32_island", "rows_at_once"]
 
 ROWS = 2**13
 """Rows of the decoder in one chunk of an evaluation."""
+VALUES = 2**23
+"""Numbers of an evaluation's chunk of large observations."""
+
+
+def rows_at_once(shape: tuple[int, ...], most: int = ROWS) -> int:
+    """Gives how many observations are evaluated together: fewer of large ones.
+
+    Example:
+        >>> rows_at_once((784,)), rows_at_once((3, 1000, 1000)), rows_at_once((784,), 250)
+        (8192, 2, 250)
+    """
+    return max(1, min(most, VALUES // max(1, math.prod(shape))))
 
 
 def float32_island(device: torch.device) -> torch.autocast:
@@ -218,7 +231,8 @@ class Chain:
         self, x: Tensor, known: Known, samples: int, generator: torch.Generator | None
     ) -> Float[Tensor, "*B"]:
         """Bounds log p(x) by S weights, so many at a time as memory holds."""
-        chunk = max(1, ROWS // max(1, torch.Size(self.batch(x)).numel()))
+        rows = rows_at_once(tuple(x.shape[len(self.batch(x)) :]))
+        chunk = max(1, rows // max(1, torch.Size(self.batch(x)).numel()))
         sizes = [min(chunk, samples - start) for start in range(0, samples, chunk)]
         parts = [self.log_weights(x, known, size, generator) for size in sizes]
         return importance_weighted_bound(torch.cat(parts))
@@ -286,7 +300,8 @@ class Chain:
             )
         batch, shared = self.batch(x), known.context is None
         rows = 1 if shared else max(1, torch.Size(batch).numel())
-        chunks = code_chunks_of(self.classes, max(1, ROWS // rows), budget, x.device)
+        most = rows_at_once(tuple(x.shape[len(batch) :]))
+        chunks = code_chunks_of(self.classes, max(1, most // rows), budget, x.device)
         total: Tensor | None = None
         for codes in chunks:
             every = self._everywhere(codes, batch, known, x.dtype)

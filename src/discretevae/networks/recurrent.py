@@ -11,6 +11,9 @@ from torch.nn.functional import linear
 
 __all__ = ["Packing", "gru_states", "layer_states"]
 
+BLOCK = 2**11
+"""Tokens of which the gradient of the weights is one product."""
+
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 
@@ -102,7 +105,7 @@ def gru_states(
         h' = n + u (h - n)
 
     where the inputs :math:`i` of a token are a row of the table and what the sentence adds. The
-    gradient of the weights is one product over all tokens, not one a step.
+    gradient of the weights is a product over some thousand tokens, not one of each step.
 
     Arguments:
         table: Products of inputs and weights.
@@ -122,7 +125,7 @@ def gru_states(
 
 
 class _GRU(torch.autograd.Function):
-    """Steps that write into place; what the gradient needs is kept in three arrays."""
+    """Steps that write into place, and keep what the gradient needs."""
 
     @staticmethod
     def forward(
@@ -136,66 +139,77 @@ class _GRU(torch.autograd.Function):
         sizes: list[int],
         keep: bool,
     ) -> Tensor:
-        width = weight.shape[1]
+        width, first = weight.shape[1], sizes[0]
+        rows = len(index) if keep else first
         states = table.new_empty(len(index), width)
-        rows = len(index) if keep else sizes[0]
-        gates, inner = table.new_empty(rows, 3 * width), table.new_empty(rows, width)
-        products = table.new_empty(sizes[0], 3 * width)
+        gates, fresh, inner = (table.new_empty(rows, k * width) for k in (2, 1, 1))
+        # Of the gates (r, u) and of what is new (n), apart.
+        both, new = 2 * width, slice(2 * width, None)
+        table_ru, table_n = table[:, :both] + bias[:both], table[:, new].contiguous()
+        weight_ru, weight_n, bias_n = weight[:both].T, weight[new].T, bias[new]
         h, begin = start, 0
         for size in sizes:
             end = begin + size
-            own = slice(begin, end) if keep else slice(size)
-            i, w_n = gates[own], inner[own]
-            torch.index_select(table, 0, index[begin:end], out=i)
+            own, tokens = slice(begin, end) if keep else slice(size), index[begin:end]
+            ru, n, w_n = gates[own], fresh[own], inner[own]
+            torch.index_select(table_ru, 0, tokens, out=ru)
+            torch.index_select(table_n, 0, tokens, out=n)
             if about is not None:
-                i += about[:size]
-            of_h = torch.addmm(bias, h[:size], weight.T, out=products[:size])
-            both, n = i[:, : 2 * width], i[:, 2 * width :]
-            both.add_(of_h[:, : 2 * width]).sigmoid_()
-            w_n.copy_(of_h[:, 2 * width :])
-            n.addcmul_(both[:, :width], w_n)
+                ru += about[:size, :both]
+                n += about[:size, new]
+            h = h[:size]
+            ru.addmm_(h, weight_ru).sigmoid_()
+            torch.addmm(bias_n, h, weight_n, out=w_n)
+            n.addcmul_(ru[:, :width], w_n)
             n.mul_(2).sigmoid_().mul_(2).sub_(1)  # tanh, in a third of the time of torch's
-            h = torch.lerp(n, h[:size], both[:, width:], out=states[begin:end])
+            h = torch.lerp(n, h, ru[:, width:], out=states[begin:end])
             begin = end
         if keep:
-            ctx.save_for_backward(table, index, weight, bias, start, about, states, gates, inner)
+            saved = index, weight, start, states, gates, fresh, inner
+            ctx.save_for_backward(table, bias, about, *saved)
             ctx.sizes = sizes
         return states
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        given = ctx.saved_tensors[:6]
+        table, bias, about, index, weight, start, states, *kept = ctx.saved_tensors
         if torch.is_grad_enabled():  # to be differentiated once more
+            given = table, index, weight, bias, start, about
             return _differentiable_backward(ctx, given, gradient)
-        table, index, weight, _, start, about, states, gates, inner = ctx.saved_tensors
+        gates, fresh, inner = kept
         width, sizes = weight.shape[1], ctx.sizes
-        of_table = torch.zeros_like(table)
+        of_table, of_weight, of_bias = map(torch.zeros_like, (table, weight, bias))
         of_about = None if about is None else torch.zeros_like(about)
-        of_products = torch.empty_like(gates)
-        before = torch.empty_like(states)
-        dh, scratch = torch.zeros_like(start), table.new_empty(sizes[0], width)
+        dh, some = torch.zeros_like(start), torch.empty_like(start)
+        # Products with the state, and the state, of some steps: their product is one.
+        most = max(sizes[0], BLOCK)
+        block, before, filled = table.new_empty(most, 3 * width), table.new_empty(most, width), 0
         end = len(index)
         for step in reversed(range(len(sizes))):
             size = sizes[step]
             begin = end - size
+            own, own_of_block = slice(begin, end), slice(filled, filled + size)
             last = states[begin - sizes[step - 1] :][:size] if step else start[:size]
-            own = slice(begin, end)
-            h = before[own].copy_(last)
-            r, u, n = gates[own].split(width, -1)
-            d, some = dh[:size].add_(gradient[own]), scratch[:size]
-            products = of_products[own]
+            h = before[own_of_block].copy_(last)
+            r, u, n = gates[own, :width], gates[own, width:], fresh[own]
+            products, d, scratch = block[own_of_block], dh[:size], some[:size]
             d_r, d_u, d_n = products.split(width, -1)
-            torch.addcmul(d, d, u, value=-1, out=some)
-            _tanh_backward(some, n, grad_input=d_n)
-            _sigmoid_backward(torch.sub(h, n, out=some).mul_(d), u, grad_input=d_u)
-            _sigmoid_backward(torch.mul(d_n, inner[own], out=some), r, grad_input=d_r)
+            d += gradient[own]
+            torch.addcmul(d, d, u, value=-1, out=scratch)
+            _tanh_backward(scratch, n, grad_input=d_n)
+            _sigmoid_backward(torch.sub(h, n, out=scratch).mul_(d), u, grad_input=d_u)
+            _sigmoid_backward(torch.mul(d_n, inner[own], out=scratch), r, grad_input=d_r)
             of_table.index_add_(0, index[own], products)
             if of_about is not None:
                 of_about[:size] += products
-            d_n.mul_(r)
+            d_n *= r
             d.mul_(u).addmm_(products, weight)
-            end = begin
-        of_weight, of_bias = of_products.T @ before, of_products.sum(0)
+            filled, end = filled + size, begin
+            if not step or filled + sizes[step - 1] > most:
+                of_weight.addmm_(block[:filled].T, before[:filled])
+                of_bias[2 * width :] += block[:filled, 2 * width :].sum(0)
+                filled = 0
+        of_bias[: 2 * width] = of_table[:, : 2 * width].sum(0)
         return of_table, None, of_weight, of_bias, dh, of_about, None, None
 
 

@@ -19,6 +19,7 @@ from discretevae.evaluation.code_health import code_health
 from discretevae.evaluation.diagnosis import diagnose
 from discretevae.latents.draws import SharedGenerator
 from discretevae.models import VAE
+from discretevae.models.chain import rows_at_once
 from discretevae.training.defaults import budget
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import TrainingOptions
@@ -221,9 +222,10 @@ class TrainingModule(LightningModule):
     @torch.no_grad()
     def _mean_elbo(self, examples: Examples) -> float:
         draws, sum_ = self._stream("curve", 0), torch.zeros((), device=self.device)
-        for i, batch in enumerate(self._batches(examples, MEASURED, 0, False)):
+        size = rows_at_once(examples.shape, MEASURED)
+        for i, batch in enumerate(self._batches(examples, size, 0, False)):
             x, context = as_batch(batch)
-            counted, mine = self._mine(draws, min(MEASURED, len(examples) - i * MEASURED))
+            counted, mine = self._mine(draws, min(size, len(examples) - i * size))
             sum_ += self.model.elbo_terms(x, 1, mine, context).elbo[:counted].sum()
         return self._summed(sum_) / len(examples)
 
@@ -277,7 +279,7 @@ class TrainingModule(LightningModule):
         examples = self.data.validation if len(self.data.validation) else self.data.train
         batches = Batches(
             examples.take(slice(0, CURVE_EXAMPLES)),
-            MEASURED,
+            rows_at_once(examples.shape, MEASURED),
             self.data.binarizer,
             self.options.seed,
             shuffle=False,

@@ -36,7 +36,7 @@ def read_delimited(path: Path, reading: ReadingOptions | None = None) -> RawTabl
         DataError: If it is no text, holds no row, or many lines have another number of cells.
     """
     reading = reading or ReadingOptions()
-    encoding, notes = encoding_of(path)
+    encoding, notes = encoding_of(path, "; write it as .parquet for --stream, or take some lines")
     try:
         return _read(path, reading, encoding, notes)
     except csv.Error as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..arrays import Contents, examples_from_arrays
-from ..budget import require_memory
+from ..budget import PICTURE, require_memory
 from ..errors import DataError
 from ..reading import GUESS, ReadingOptions
 from ..sizes import require_honest_size
@@ -91,6 +91,8 @@ def _pixels(path: Path) -> np.ndarray:
                 raise ValueError("a bomb")
             frames = _count_frames(image)
             pixels = np.asarray(_plain(image))
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow's decoders raise whatever they meet
         raise DataError(f"{path} must be a whole image, got one damaged or unknown.") from error
     if frames > 1:
@@ -190,6 +192,8 @@ class PictureRule:
                         return None
                     plain = fit(plain, (self.width, self.height))
                 return np.asarray(plain, self.dtype)
+        except MemoryError:
+            raise
         except Exception as error:  # Pillow's decoders raise whatever they meet
             raise DataError(f"{path} must be a whole image, got one damaged or unknown.") from error
 
@@ -309,10 +313,10 @@ def read_pictures(
             `reading.strict` says so, one cannot.
     """
     needed = len(images.files) * int(np.prod(rule.shape)) * rule.dtype.itemsize
-    remedy = "; take some by --limit, scale them by --size, or leave them on disk by --stream"
+    remedy = "; scale them by --size, or leave them on disk by --stream"
     packed = sum((images.folder / file).stat().st_size for file in images.files)
     require_honest_size(images.folder, needed, packed)
-    require_memory(needed, str(images.folder), remedy)
+    require_memory(PICTURE * needed, str(images.folder), remedy)
     x = np.empty((len(images.files), *rule.shape), rule.dtype)
     kept: list[int] = []
     broken: list[str] = []
@@ -404,6 +408,8 @@ def _head(path: Path) -> tuple[int, int, str, bool, bool] | None:
                 mode = "RGBA"
         with path.open("rb") as file:
             start = file.read(26)
+    except MemoryError:
+        raise
     except Exception:  # Pillow's decoders raise whatever they meet
         return None
     deep = start[:4] == b"\x89PNG" and start[24] == 16 and start[25] in (2, 6)

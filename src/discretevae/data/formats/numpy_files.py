@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..arrays import Contents, examples_from_arrays, values_from_array
-from ..budget import require_memory
+from ..budget import of_values, require_memory
 from ..errors import DataError
 from ..examples import as_values
 from ..sizes import require_honest_size
@@ -23,6 +23,8 @@ __all__ = ["read_array", "read_arrays", "read_npy", "read_npz"]
 
 LABELS = ("labels", "label", "y")
 CONTEXT = "context"
+STREAM = "; leave it on disk by --stream"
+ARCHIVE = "; save its array as .npy, and leave it on disk by --stream"
 OBSERVATIONS = ("x", "images", "data", "features")
 
 
@@ -43,12 +45,19 @@ def read_arrays(path: Path, label: str | None = None) -> RawArray:
     if path.suffix.lower() == ".npy":
         if start != b"\x93NUMPY":
             raise DataError(f"{path} must be a NumPy array file, got other content.")
-        require_memory(path.stat().st_size, str(path))
+        require_memory(_taken(path), str(path), STREAM)
         return RawArray(str(path), path.stem, read_array(path))
     if not start.startswith(b"PK"):
         raise DataError(f"{path} must be a NumPy archive, got other content.")
-    require_memory(_unpacked(path), str(path))
+    require_memory(of_values(_unpacked(path) // 4, 4), str(path), ARCHIVE)
     return _from_arrays(_load(path), path, label)
+
+
+def _taken(path: Path) -> int:
+    """Bytes that the array of a file takes while it is read; no more than the file says."""
+    with path.open("rb") as file, _reading(path):
+        _, _, dtype = HEADERS[np.lib.format.read_magic(file)](file)
+        return of_values(path.stat().st_size // max(1, dtype.itemsize), dtype.itemsize)
 
 
 def _unpacked(path: Path) -> int:
@@ -221,7 +230,7 @@ HEADERS: dict[tuple[int, int], Callable[[Any], Any]] = {
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except Exception as error:  # a damaged archive raises whatever its decoder met
         if "allow_pickle" in str(error):

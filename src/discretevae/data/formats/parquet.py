@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import DataError
+from ..tables import read_arrow
 from .raw import Note, RawColumn, RawTable, with_names_of_their_own
 
 if TYPE_CHECKING:
@@ -21,18 +22,10 @@ def read_parquet_table(path: Path) -> RawTable:
     """Returns the table in a Parquet file, each cell in its type.
 
     Raises:
-        DataError: If it is damaged or holds no row, or pyarrow is not installed.
+        DataError: If it is damaged, holds no row or does not fit into memory, or pyarrow is not
+            installed.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise DataError(f"{path}: to read Parquet, install discretevae[tables].") from None
-    try:
-        table = pyarrow.parquet.read_table(path, partitioning=None)
-    except (pyarrow.ArrowException, OSError):
-        raise DataError(f"{path} must be a whole Parquet file, got one damaged.") from None
-    return table_of_arrow(table, str(path), path.stem)
+    return table_of_arrow(read_arrow(path, measured=True), str(path), path.stem)
 
 
 def table_of_arrow(table: "pyarrow.Table", where: str, name: str) -> RawTable:

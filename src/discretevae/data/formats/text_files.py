@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..budget import TEXT, require_memory
 from ..errors import DataError
 from ..sizes import require_honest_size
 from .raw import Note
@@ -20,12 +21,17 @@ MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 CONTROLS = bytes({*range(32)} - {*b"\t\n\r\f\x1a"}) + b"\x7f"
 
 
-def encoding_of(path: Path) -> tuple[str, list[Note]]:
+def encoding_of(path: Path, remedy: str = "; take some of its lines") -> tuple[str, list[Note]]:
     """Finds the encoding of a file: UTF-8, UTF-16 with its mark, else Windows-1252.
 
+    Arguments:
+        path: The file.
+        remedy: What to do where it is too large.
+
     Raises:
-        DataError: If it is no text.
+        DataError: If it is no text, or does not fit into memory.
     """
+    require_memory(TEXT * path.stat().st_size, str(path), remedy)
     with _open(path) as file:
         mark = file.read(2)
     if mark in MARKS:
@@ -36,6 +42,8 @@ def encoding_of(path: Path) -> tuple[str, list[Note]]:
         while block := file.read(BLOCK):
             total += len(block)
             require_honest_size(path, total, packed)
+            if total > packed:
+                require_memory(TEXT * total, f"{path}, unpacked,", remedy)
             controls += len(block) - len(block.translate(None, CONTROLS))
             try:
                 utf8 and decoder.decode(block)
