@@ -495,7 +495,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
         model: DiscreteVAE,
         optimizer: Optimizer,
         rows: "Rows",
-        parts: Sequence[Int[Tensor, " n"]],
+        parts: Sequence[Int[Tensor, " _"]],
         draws: torch.Generator,
     ) -> float:
         """Makes a step on each part of these rows; gives the mean objective."""
@@ -564,7 +564,7 @@ def _require_whole(name: str, value: Any, least: int) -> None:
         raise ValueError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
 
 
-def _whole(value: int | None) -> int | None:
+def _whole(value: Any) -> int | None:
     """Makes Python's number of one of numpy's."""
     return None if value is None else int(value)
 

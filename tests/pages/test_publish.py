@@ -76,7 +76,7 @@ def digits() -> Splits:
 
 
 def test_a_model_of_ones_own_is_named_by_its_kind(digits: Splits) -> None:
-    assert describe(Plain(), digits).startswith("a Plain, MLP [8], bernoulli likelihood, on digits")
+    assert describe(Plain(), digits).startswith("a Plain, MLP 8, bernoulli likelihood, on digits")
 
 
 def test_a_model_that_is_nearly_one_of_ours_is_described_as_that(digits: Splits) -> None:

@@ -28,6 +28,8 @@ spreads of the same size are no promise, so that a change of the draws may need 
 
 RECOUNTED = ("hierarchical-nvil", "table", "text")
 """Runs whose bits are now for each dimension that was observed, not for all."""
+REORDERED = {"text"}
+"""Sentences of like length go together now: a further epoch has other batches."""
 FORGOTTEN = {"semi-supervised", "text"}
 """Runs whose α or free bits no saved model holds: what is trained differs, no true bound does."""
 
@@ -113,6 +115,9 @@ def test_a_run_evaluates_to_the_same_figures_and_goes_on(name: str, tmp_path: Pa
     rows = history(run)
     assert rows[:2] == before
     assert len(rows) == 3
+    if name in REORDERED:
+        said["resumed"].pop("train_objective")
+        rows[-1].pop("train_objective")
     assert unlike(rows[-1], said["resumed"]) == []
     assert discretevae.from_pretrained(run / "model").kind == kind_of(TRAINED / name)
 

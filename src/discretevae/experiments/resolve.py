@@ -23,6 +23,8 @@ from discretevae.training.module import require_unweighted
 
 __all__ = ["resolve_recipe", "resolve_with_data"]
 
+FORMER = {"prior": "uniform"}
+"""What runs of version 0.1.0 have where nothing was asked for."""
 TEXT = ".txt"
 USUAL = {field.name: field.default for field in fields(Recipe)}
 
@@ -137,7 +139,7 @@ def _require_taken(recipe: Recipe, by: str, takes: Mapping[str, tuple[str, ...]]
     chosen = getattr(recipe, by)
     for name in dict.fromkeys(option for options in takes.values() for option in options):
         value = getattr(recipe, name)
-        if name not in takes.get(chosen, ()) and value != USUAL[name]:
+        if name not in takes.get(chosen, ()) and value not in (USUAL[name], FORMER.get(name)):
             takers = ", ".join(other for other, options in takes.items() if name in options)
             raise ValueError(f"`{name}` must go with --{by} {takers}, got {value!r} and {chosen}.")
 
