@@ -84,6 +84,14 @@ def test_cells_of_a_table_have_the_values_of_their_columns() -> None:
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float32))
 
 
+def test_numbers_that_are_correlated_given_the_code_are_independent_without() -> None:
+    p = ColumnsLikelihood([NumericColumn("a", 0.0, 1.0), NumericColumn("b", 0.0, 1.0)])
+    seen = torch.randn(30, 1).expand(30, 2) + 0.1 * torch.randn(30, 2)
+    before = without(p, seen, seen)
+    p.correlate(torch.tensor([[1.0, 0.9], [0.9, 1.0]]))
+    torch.testing.assert_close(without(p, seen, seen), before)
+
+
 def test_tokens_are_drawn_one_by_one() -> None:
     vocabulary = Vocabulary.of_characters(["aab", "ba"])
     p = TokenLikelihood(vocabulary, length=6, width=8)

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 from discretevae.latents import categorical
 from discretevae.likelihoods.correlation import Correlation
-from discretevae.likelihoods.likelihood import Learned, Likelihood
+from discretevae.likelihoods.likelihood import Learned, Likelihood, LogProb
 from discretevae.likelihoods.numbers import Numbers
 from discretevae.schema.columns import Cell, Cells, Column, DiscreteColumn, as_columns, table_rows
 
@@ -217,6 +217,9 @@ class ColumnsLikelihood(Likelihood):
         bits = 2 * self.cells.num_binary
         logits = counts.log()
         return torch.cat([mean, above.log(), logits[1:bits:2] - logits[:bits:2], logits[bits:]])
+
+    def without_code(self, seen: Float[Tensor, "N F"]) -> LogProb:
+        return ColumnsDistribution(self.cells, self.start(seen), self.least_scale).log_prob
 
     def point(self, p: Distribution) -> Float[Tensor, "*B F"]:
         assert isinstance(p, ColumnsDistribution)
