@@ -36,6 +36,7 @@ from discretevae.training.checkpoints import (
     read_checkpoint,
 )
 from discretevae.training.defaults import by_rule
+from discretevae.training.estimate import Estimate
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
 from discretevae.training.terms import WeightedTerm
@@ -325,6 +326,7 @@ def _callbacks(data: Splits, options: TrainingOptions, folder: Path) -> Iterator
         yield Stopping(monitor, -(-options.patience // (options.measured_every or 1)))
     if options.progress_bar:
         yield ProgressBar(refresh_rate=50)
+        yield Estimate()
 
 
 class ProgressBar(TQDMProgressBar):
