@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test audit memory faults lint types clean
 
 demo: $(STAMP)
-	$(BIN)/discretevae train digits --optimizer muon --learning-rate 5e-3 --output runs/demo --overwrite
+	$(BIN)/discretevae train digits --output runs/demo --overwrite
 
 test: $(STAMP)
 	$(BIN)/ruff check .

@@ -31,7 +31,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 import discretevae as dv
-from discretevae.data import Splits
+from discretevae.data import Splits, read_by
 from discretevae.experiments.folder import versions
 from discretevae.experiments.recipe import Recipe
 from discretevae.experiments.resolve import resolve_with_data
@@ -40,6 +40,8 @@ from discretevae.training import best_row
 
 RESULTS = Path(__file__).parent.parent / "results"
 RUNS = 12
+MORE = Path("more")
+"""A file beside that of a kind: further examples to test on, where a file has no parts."""
 MODULES = (
     *("argparse", "ast", "collections", "concurrent.futures", "copy", "csv", "datetime"),
     *("difflib", "email.message", "fractions", "gettext", "heapq", "inspect", "json", "logging"),
@@ -104,8 +106,10 @@ def saved(pictures: list[Image.Image], path: Path) -> str:
 
 def patches(folder: Path) -> str:
     """Grey 8 × 8 patches of the photographs without their mean brightness."""
-    grey = blocks(8, 16)[:1500].mean(-1) / 255
-    np.save(folder / "patches.npy", grey - grey.mean((1, 2), keepdims=True))
+    grey = blocks(8, 16)[:750].mean(-1) / 255
+    grey -= grey.mean((1, 2), keepdims=True)
+    np.save(folder / MORE.with_suffix(".npy"), grey[250:])
+    np.save(folder / "patches.npy", grey[:250])
     return str(folder / "patches.npy")
 
 
@@ -163,11 +167,13 @@ VOWELS = {ord(c): "vowel" if c in "aeiou" else "consonant" for c in string.ascii
 
 
 def sentences(folder: Path) -> str:
-    """The first lines of what functions say of themselves, the short ones."""
-    docs = (inspect.getdoc(function) or "" for _, function in library())
-    lines = sorted({doc.split("\n")[0] for doc in docs if 12 <= len(doc.split("\n")[0]) <= 32})
-    (folder / "docs.txt").write_text("\n".join(lines[:260]) + "\n")
-    return str(folder / "docs.txt")
+    """Short names of functions, letter by letter."""
+    names = sorted({function.__name__ for _, function in library()})
+    names = [name for name in names if 4 <= len(name) <= 10 and name.strip("_") == name]
+    random.Random(0).shuffle(names)
+    (folder / MORE.with_suffix(".txt")).write_text("\n".join(names[120:620]) + "\n")
+    (folder / "names.txt").write_text("\n".join(names[:120]) + "\n")
+    return str(folder / "names.txt")
 
 
 def scanlines() -> np.ndarray:
@@ -242,10 +248,20 @@ def measured(model: Any, data: Splits) -> dict[str, Any]:
     return {name: found[name]["value"] for name in names} | {"se": found["elbo"]["se"]}
 
 
+def loaded(recipe: Recipe) -> tuple[Recipe, Splits]:
+    """As the command has them, but with more examples to test on where there is a file of them."""
+    recipe, data = resolve_with_data(recipe)
+    more = Path(recipe.data).with_stem(MORE.name)
+    if not Path(recipe.data).is_file() or not more.exists() or data.schema is None:
+        return recipe, data
+    test = read_by(data.schema, str(more)).examples
+    return recipe, replace(data, test=test, originals=test)
+
+
 def file_case(kind: str, folder: Path, seed: int, only: bool) -> dict[str, Any]:
     """`train FILE` with no option, and the search."""
     path = KINDS[kind](folder)
-    recipe, data = resolve_with_data(Recipe(data=path, importance_samples=0, seed=seed))
+    recipe, data = loaded(Recipe(data=path, importance_samples=0, seed=seed))
     default = trained(recipe, data)
     tried = []
     for chosen in settings(kind, recipe, len(data.train), seed) if not only else ():
@@ -257,13 +273,13 @@ def file_case(kind: str, folder: Path, seed: int, only: bool) -> dict[str, Any]:
             num_categories=recipe.num_categories,
             **chosen,
         )
-        tried.append({"options": chosen, **trained(*resolve_with_data(open_))})
+        tried.append({"options": chosen, **trained(*loaded(open_))})
         say(kind, tried[-1])
     none = default["no_code"]
     if (
         recipe.likelihood == "tokens"
     ):  # tokens are predicted by those before: a code that is not used
-        _, again = resolve_with_data(replace(recipe, beta="1000"))
+        _, again = loaded(replace(recipe, beta="1000"))
         none = trained(replace(recipe, beta="1000"), again)["elbo"]
     return row(kind, recipe, data, default, none, tried)
 
@@ -353,15 +369,20 @@ def page(found: list[dict[str, Any]], seed: int, machine: dict[str, str]) -> str
     return "\n".join(lines)
 
 
+def place(case: dict[str, Any]) -> int:
+    return [*KINDS, IN_PYTHON].index(case["kind"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kinds", help="some of them, with commas between them")
+    parser.add_argument("--kinds", help="some of them, with commas between them; the others stay")
     parser.add_argument("--only-defaults", action="store_true", help="without the search")
     parser.add_argument("--output", type=Path, default=RESULTS)
     given = parser.parse_args()
     kinds = given.kinds.split(",") if given.kinds else [*KINDS, IN_PYTHON]
-    found = []
+    path = given.output / "defaults.json"
+    found = json.loads(path.read_text())["cases"] if given.kinds and path.exists() else []
     for kind in kinds:
         with tempfile.TemporaryDirectory() as folder:
             begun = time.perf_counter()
@@ -372,9 +393,9 @@ def main() -> None:
                 case = file_case(kind, Path(folder), given.seed, only)
             case["seconds"] = time.perf_counter() - begun
         say(kind, case)
-        found.append(case)
+        found = sorted([case, *(c for c in found if c["kind"] != kind)], key=place)
         record = {"seed": given.seed, "versions": versions(), "cases": found}
-        (given.output / "defaults.json").write_text(json.dumps(record, indent=1) + "\n")
+        path.write_text(json.dumps(record, indent=1) + "\n")
         (given.output / "defaults.md").write_text(page(found, given.seed, versions()))
 
 

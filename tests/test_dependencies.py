@@ -36,7 +36,11 @@ def declared(requirements: list[str]) -> set[str]:
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = {k: v for k, v in PROJECT["optional-dependencies"].items() if k not in ("all", "dev")}
+EXTRAS = {
+    k: v
+    for k, v in PROJECT["optional-dependencies"].items()
+    if k not in ("all", "benchmarks", "dev")
+}
 ALWAYS = declared(PROJECT["dependencies"])
 OPTIONAL = set().union(*map(declared, EXTRAS.values()))
 

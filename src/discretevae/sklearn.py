@@ -449,10 +449,16 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
 
     def _budget(self, rows: int) -> Budget:
         """What the options leave open, by the rule for so many rows."""
-        whole = {name: getattr(self, name) for name in ("epochs", "batch_size", "patience")}
-        given = {name: None if value is None else int(value) for name, value in whole.items()}
-        rate = None if self.learning_rate is None else float(self.learning_rate)
-        return budget(Loop(optimizer=self.optimizer, learning_rate=rate, **given), rows)
+        return budget(
+            Loop(
+                epochs=_whole(self.epochs),
+                batch_size=_whole(self.batch_size),
+                optimizer=self.optimizer,
+                learning_rate=None if self.learning_rate is None else float(self.learning_rate),
+                patience=_whole(self.patience),
+            ),
+            rows,
+        )
 
     def _train(self, model: DiscreteVAE, rows: "Rows", seed: int) -> list[dict[str, float]]:
         """Trains on all rows but those held out; leaves the model with the best weights."""
@@ -556,6 +562,11 @@ def _likelihood_of(X: Any) -> str:
 def _require_whole(name: str, value: Any, least: int) -> None:
     if not isinstance(value, Integral) or value < least:
         raise ValueError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
+
+
+def _whole(value: int | None) -> int | None:
+    """Makes Python's number of one of numpy's."""
+    return None if value is None else int(value)
 
 
 def _optimizer(model: DiscreteVAE, rule: Budget) -> Optimizer:

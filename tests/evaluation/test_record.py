@@ -15,7 +15,7 @@ from discretevae.networks.text import TextNetwork
 from discretevae.schema.columns import BinaryColumn
 from discretevae.schema.vocabulary import Vocabulary
 
-FIGURES = {"elbo", "reconstruction", "kl", "objective_gap", "bits_per_dimension"}
+FIGURES = {"elbo", "reconstruction", "kl", "objective_gap", "bits_per_dimension", "no_code"}
 HEALTH = {
     "active_latents",
     "dead_categories",

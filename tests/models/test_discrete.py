@@ -70,7 +70,7 @@ def test_reconstruction_is_the_mean_at_the_most_probable_code() -> None:
 def test_samples_are_means_at_codes_of_the_prior() -> None:
     model = tiny()
     generator = torch.Generator().manual_seed(0)
-    means = model.sample(500, generator)
+    means = model.sample(500, generator, mean=True)
     codes = torch.tensor(list(product(range(K), repeat=D)))
     known = model.decoder(torch.nn.functional.one_hot(codes, K).double().flatten(-2)).sigmoid()
     nearest = torch.cdist(means, known).min(1)

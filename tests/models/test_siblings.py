@@ -113,10 +113,12 @@ def test_every_network_is_made_once(cls: type[VAE]) -> None:
 
 
 def test_the_command_line_and_python_choose_alike_for_every_layer() -> None:
-    recipe = Recipe(data="digits", model="hierarchical", num_latents=6, upper_latents=[2])
+    recipe = Recipe(
+        data="digits", model="hierarchical", num_latents=6, num_categories=8, upper_latents=[2]
+    )
     data = load("digits", binarize="fresh", limit=40)
     built = build_model(resolve_recipe(recipe), data)
-    ours = HierarchicalVAE(data.shape, (6, 2), recipe.num_categories)
+    ours = HierarchicalVAE(data.shape, (6, 2), 8)
     assert [type(e) for e in built.estimators] == [type(e) for e in ours.estimators]
     assert [type(e) for e in ours.estimators] == [ReinMax, UnorderedSet]
     assert type(HierarchicalVAE(data.shape, (6, 1), 8).estimators[1]) is Exact

@@ -174,7 +174,12 @@ def test_tables_with_holes_train_as_any_data(kind: type[DiscreteVAE] | type[Gaus
     data, network = splits(MIXED), ColumnsNetwork(MIXED, (16,), 0.2)
     model = kind((len(MIXED),), 2, network=network, likelihood=ColumnsLikelihood(MIXED))
     options = TrainingOptions(
-        epochs=15, batch_size=10, learning_rate=2e-2, progress_bar=False, accelerator="cpu"
+        epochs=15,
+        batch_size=10,
+        optimizer="adam",
+        learning_rate=2e-2,
+        progress_bar=False,
+        accelerator="cpu",
     )
     history = train(model, data, options)
     assert history[-1]["validation_elbo"] > history[0]["validation_elbo"] + 0.3

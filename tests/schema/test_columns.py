@@ -37,7 +37,10 @@ def test_columns_survive_a_file_of_plain_types() -> None:
     ("config", "message"),
     [
         ({"kind": "binry", "name": "a"}, r"`kind` must be .* \(did you mean 'binary'\?\)"),
-        ({"name": "a"}, "`kind` must be one of numeric, binary, categorical, got 'None'"),
+        (
+            {"name": "a"},
+            "`kind` must be one of numeric, quantiles, binary, categorical, got 'None'",
+        ),
         ({"kind": "numeric", "name": "a"}, "`columns` must describe columns, got .*'mean'"),
         ({"kind": "numeric", "name": "a", "mean": 0.0, "scale": 0.0}, "`scale` of column 'a' must"),
         ({"kind": "numeric", "name": "a", "mean": NAN, "scale": 1.0}, "`mean` of column 'a' must"),

@@ -61,8 +61,9 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
         output: A .csv, .parquet or .npz file of every row: its number, its id and what else the
             model does not see, `total (nats)`, which is −log p of the row in the units of the
             file; the same and −log p of each cell given the others with numbers in units of the
-            spread of their column, so that cells, and rows with gaps, compare; `not taken` names the cells that are new to the model, such as a
-            category that training has not seen. By default RUN/scores.csv.
+            spread of their column, so that cells, and rows with gaps, compare; `not taken` names
+            the cells that are new to the model, such as a category that training has not seen. By
+            default RUN/scores.csv.
     """
     import torch
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from discretevae.schema.columns import BinaryColumn, CategoricalColumn, NumericColumn
+from discretevae.schema.columns import BinaryColumn, CategoricalColumn
 
 from .dates import calendar_parts, find_date_style
 from .errors import DataError
@@ -15,6 +15,7 @@ from .fields import CategoryField, DateField, Field, NumberField, category_text
 from .formats.raw import RawColumn, RawTable
 from .missing import Marks
 from .numbers import POINT, NumberStyle, find_style
+from .quantiles import numeric_column
 from .reading import ReadingOptions
 
 __all__ = ["FEW", "LeftOut", "field_of"]
@@ -172,7 +173,7 @@ def _numbers(
         texts = category_text(different[0]), category_text(different[1])
         return CategoryField(name, BinaryColumn(name, texts), style)
     origin = _origin(values)
-    column_of, whole = _standard(name, values - origin, weights), bool((values % 1 == 0).all())
+    column_of, whole = numeric_column(name, values - origin, weights), bool((values % 1 == 0).all())
     return NumberField(name, column_of, style, origin, whole)
 
 
@@ -180,13 +181,6 @@ def _origin(values: np.ndarray) -> float:
     """What to take from numbers that float32 would not tell apart: their middle."""
     rounding = np.abs(values - values.astype(np.float32)).max()
     return float(np.round(np.median(values))) if rounding > 1e-3 * values.std() else 0.0
-
-
-def _standard(name: str, values: np.ndarray, weights: np.ndarray) -> NumericColumn:
-    values = values.astype(np.float32).astype(np.float64)
-    mean = float(np.average(values, weights=weights))
-    scale = float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
-    return NumericColumn(name, mean, scale if scale > 0 else 1.0)
 
 
 def _dates(
@@ -210,7 +204,7 @@ def _dates(
         return LeftOut(name, f"{_short(cells[0])} in every row", f"--date {name}")
     origin = float(np.floor(days.min()))
     parts = calendar_parts(np.repeat(days, weights.astype(int)))
-    column_of, whole = _standard(name, days - origin, weights), bool((days % 1 == 0).all())
+    column_of, whole = numeric_column(name, days - origin, weights), bool((days % 1 == 0).all())
     return DateField(name, column_of, style, origin, parts, whole)
 
 

@@ -63,6 +63,14 @@ HINTS = {
 }
 
 
+READ_BY: dict[str, tuple[type, ...]] = {
+    TableSchema.kind: (RawTable,),
+    ArraySchema.kind: (RawArray, RawTable),
+    SentenceSchema.kind: (RawText,),
+}
+"""Kind of schema → the sources that it reads."""
+
+
 def endings() -> tuple[str, ...]:
     """Lists the endings of files that are read, but for images."""
     return (".txt", *FILE_FORMATS)
@@ -97,7 +105,13 @@ def open_source(
         source = read_object(data)
     if isinstance(source, RawTable) and _is_of_sentences(source, reading, likelihood, schema):
         text = _sentences_in(source, reading)
-        return text_of_table(source, text, _label_beside(source, text, reading, schema))
+        source = text_of_table(source, text, _label_beside(source, text, reading, schema))
+    if schema is not None and not isinstance(source, READ_BY[schema.kind]):
+        kinds = {RawTable: "a table", RawArray: "an array or images", RawText: "sentences"}
+        raise DataError(
+            f"{source.where} must be like the data of the run, {schema.name} ({schema.kind}), "
+            f"got {kinds[type(source)]}."
+        )
     return source
 
 
@@ -278,10 +292,7 @@ def _only_text(table: RawTable, reading: ReadingOptions) -> str | None:
     rest = [name for name in table.columns if name not in (texts[0], label)]
     if not rest or table.rows < 2:
         return texts[0]
-    try:
-        schema = TableSchema.learn(table, None, reading)
-    except DataError:  # nothing is left but ids
-        return texts[0]
+    schema = TableSchema.learn(table, None, reading, least=0)
     others = [field for field in schema.fields if field.name != texts[0]]
     alone = len(others) == len(schema.fields)  # as texts that hardly recur: no categories
     one_class = alone and label is None and len(others) == 1 and _is_class(others[0])
@@ -303,10 +314,7 @@ def _label_beside(
     label = _label_in(table, reading)
     if label is not None:
         return label
-    try:
-        fields = TableSchema.learn(table, None, reading).fields
-    except DataError:
-        return None
+    fields = TableSchema.learn(table, None, reading, least=0).fields
     others = [field for field in fields if field.name != text]
     return others[0].name if len(others) == 1 and _is_class(others[0]) else None
 

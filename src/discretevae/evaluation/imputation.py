@@ -19,6 +19,8 @@ SAMPLES = 1000
 """Codes drawn for each row where they are too many to enumerate."""
 ROWS = 2**10
 """Rows of the table that are looked at together."""
+NEGLIGIBLE = 25.0
+"""Nats by which the weight of a code is so small that what it says does not count."""
 PAIRS = 2**16
 """Pairs of a code and a row that are looked at together."""
 
@@ -74,7 +76,8 @@ def impute(
         for p, log_w in _weighted(model, some, samples, generator, _taken(model, context, part)):
             before, log_p = log_p, torch.logaddexp(log_p, log_w.logsumexp(0))
             kept, weights = (before - log_p).exp()[:, None], (log_w - log_p).exp()
-            moments = (value.flatten(0, -3) for value in p.moments)
+            given = p.moments_given(some, log_w > log_p - NEGLIGIBLE)
+            moments = (value.flatten(0, -3) for value in given)
             means, chances = (torch.einsum("sb,sbm->bm", weights, value) for value in moments)
             numbers, probabilities = kept * numbers + means, kept * probabilities + chances
         rows[part] = some.where(~some.isnan(), cells.row(numbers, probabilities))

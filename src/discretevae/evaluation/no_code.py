@@ -46,12 +46,16 @@ def log_prob_without_code(
     return torch.cat([log_prob(as_batch(batch).x).cpu() for batch in batches])
 
 
-def gain_in_words(figures: Mapping[str, Mapping[str, Any]], discrete: bool) -> str | None:
+def gain_in_words(
+    figures: Mapping[str, Mapping[str, Any]], discrete: bool, sequential: bool = False
+) -> str | None:
     """Says how much better the ELBO of some examples is than no code at all.
 
     Arguments:
         figures: Of one split, as `evaluate` gives them.
         discrete: Whether log p is of probabilities, of which a part can be told.
+        sequential: Whether each dimension is written given those before, which says much
+            without a code too.
 
     Returns:
         A sentence; None where the figures have no model without a code.
@@ -67,6 +71,13 @@ bound is that much above a model without one, whose dimensions are independent (
         return None
     elbo, without = float(figures["elbo"]["value"]), float(figures[NO_CODE]["value"])
     gain, pair = elbo - without, f"({_nats(elbo)} against {_nats(without)})"
+    if sequential and "kl" in figures:
+        kl = _nats(float(figures["kl"]["value"]))
+        return (
+            f"The code says {kl} nats of an example, its KL. The bound is {_nats(gain)} nats above "
+            f"independent tokens {pair}; the rest is the work of what writes each token after "
+            "those before."
+        )
     if gain <= 0:
         return (
             f"The code is worth nothing: the bound is {_nats(-gain)} nats an example below a model "

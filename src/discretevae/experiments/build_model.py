@@ -27,6 +27,7 @@ from discretevae.models import (
 from discretevae.models.coded import KINDS, estimator_kind
 from discretevae.names import resolve
 from discretevae.networks import CNN, MLP, NETWORKS, Network
+from discretevae.priors import UniformPrior
 
 __all__ = [
     "MODELS",
@@ -218,8 +219,9 @@ def _sizes(recipe: Recipe) -> tuple[int, int]:
 
 def _code(recipe: Recipe) -> dict[str, Any]:
     """What all models with a discrete code take."""
-    names = "num_latents", "num_categories", "prior", "free_bits"
-    return _given(recipe, *names) | {"estimator": build_estimator(recipe) or "auto"}
+    given = _given(recipe, "num_latents", "num_categories", "free_bits")
+    prior = UniformPrior.kind if recipe.prior == "auto" else recipe.prior
+    return given | {"prior": prior, "estimator": build_estimator(recipe) or "auto"}
 
 
 def _given(recipe: Recipe, *names: str) -> dict[str, Any]:

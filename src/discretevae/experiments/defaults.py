@@ -8,6 +8,8 @@ from discretevae.experiments.build_data import FORMATS
 
 __all__ = ["USUAL", "ModelDefaults", "defaults_for", "defaults_of"]
 
+BY_RULE = ("auto",)
+"""The prior that follows from the data."""
 OPTIONS = "(--num-latents, --num-categories, --network)"
 
 LARGE = 16

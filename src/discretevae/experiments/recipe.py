@@ -95,9 +95,11 @@ class Model:
         num_latents: D, the number of latents; of the layer nearest to the data. By default 4, or
             16 of 1,000 images and more.
         num_categories: K, the number of categories of each latent; by default 8.
-        prior: p(z): uniform, learned (the probabilities of each latent), conditional (given
-            --condition), autoregressive (each latent given those before), or boltzmann (a
-            restricted Boltzmann machine between two halves of the latents).
+        prior: p(z): auto (uniform; that of a table is replaced after training by an
+            autoregressive one, where the bound on the validation rows rises), uniform, learned
+            (the probabilities of each latent), conditional (given --condition), autoregressive
+            (each latent given those before), or boltzmann (a restricted Boltzmann machine between
+            two halves of the latents).
         network: tutorial, report-mlp, report-cnn, image (normalised convolutions),
             mlp or cnn (of the widths or channels given); gru or transformer for sentences. By
             default image for images from 16 × 16, else tutorial; gru for sentences.
@@ -117,7 +119,7 @@ class Model:
     model: str = named("discrete", "experiments.build_model:MODELS")
     num_latents: int | None = None
     num_categories: int | None = None
-    prior: str = named("uniform", "priors:PRIORS")
+    prior: str = named("auto", "priors:PRIORS", "experiments.defaults:BY_RULE")
     network: str | None = None
     widths: list[int] | None = None
     channels: list[int] | None = None

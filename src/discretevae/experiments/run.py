@@ -39,7 +39,8 @@ def build(
     torch.manual_seed(recipe.seed)
     model = build_model(recipe, data)
     config = None if folder is None else Run(folder).config
-    return prepare(model, data, recipe.training(**changes), folder, resume, config=config)
+    options, better = recipe.training(**changes), recipe.prior == "auto"
+    return prepare(model, data, options, folder, resume, config=config, fit_prior=better)
 
 
 def run_experiment(recipe: Recipe, data: Splits, run: Run) -> None:

@@ -229,7 +229,7 @@ class SentenceDistribution(Distribution):
         h: Float[Tensor, "N H"],
         x: Int64[Tensor, "N T"],
         scored: Bool[Tensor, "N n"],
-        inputs: Int64[Tensor, "N n"],
+        inputs: Int64[Tensor, "N m"],
         lengths: Int64[Tensor, " N"],
     ) -> Float[Tensor, " N"]:
         """Scores sentences of which the longest is the first."""

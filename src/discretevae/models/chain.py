@@ -24,14 +24,14 @@ VALUES = 2**23
 """Numbers of an evaluation's chunk of large observations."""
 
 
-def rows_at_once(shape: tuple[int, ...], most: int = ROWS) -> int:
+def rows_at_once(shape: tuple[int, ...], most: int | None = None) -> int:
     """Gives how many observations are evaluated together: fewer of large ones.
 
     Example:
         >>> rows_at_once((784,)), rows_at_once((3, 1000, 1000)), rows_at_once((784,), 250)
         (8192, 2, 250)
     """
-    return max(1, min(most, VALUES // max(1, math.prod(shape))))
+    return max(1, min(most or ROWS, VALUES // max(1, math.prod(shape))))
 
 
 def float32_island(device: torch.device) -> torch.autocast:

@@ -95,7 +95,7 @@ class RowFeatures(nn.Module):
     def forward(self, x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B size"]:
         pairs, others = self.cells.one_hot(x).tensor_split([2 * self.cells.num_binary], -1)
         signs = pairs[..., 1::2] - pairs[..., ::2]
-        return torch.cat([self.cells.numbers(x), signs, others, (~x.isnan()).to(x.dtype)], -1)
+        return torch.cat([self.cells.scores(x), signs, others, (~x.isnan()).to(x.dtype)], -1)
 
 
 class HiddenCells(nn.Module):

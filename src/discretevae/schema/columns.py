@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
 from discretevae.names import resolve, shorten
+from discretevae.schema.quantiles import LOGISTIC_SCALE, Bins, Quantiles
 
 __all__ = [
     "BinaryColumn",
@@ -20,6 +21,7 @@ __all__ = [
     "Column",
     "DiscreteColumn",
     "NumericColumn",
+    "QuantileColumn",
     "as_columns",
     "table_rows",
 ]
@@ -81,6 +83,69 @@ class NumericColumn(Column):
             raise ValueError(f"`mean` of column '{self.name}' must be finite, got {self.mean}.")
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise ValueError(f"`scale` of column '{self.name}' must be positive, got {self.scale}.")
+
+    @property
+    def bins(self) -> Bins | None:
+        """How the numbers spread, where that is known."""
+        return None
+
+
+@dataclass(frozen=True)
+class QuantileColumn(NumericColumn):
+    """Numbers in natural units, of which it is known how the training rows spread.
+
+    Edges part the line into bins, from below the first to above the last. A number that many
+    rows share has a bin of its own, an atom.
+
+    Arguments:
+        name: Of the column.
+        mean: Of the training rows.
+        scale: Their standard deviation.
+        edges: E ≥ 1 numbers that increase.
+        shares: Of the rows in each of the E + 1 bins, all positive.
+        centres: What stands for each bin: its middle, the atom, the mean of an open end.
+        atoms: Which bins stand for one number alone.
+        digits: After the decimal point, of all numbers; None where there is no limit.
+
+    Raises:
+        ValueError: If they do not fit together.
+
+    Example:
+        >>> QuantileColumn("children", 1.0, 1.0, (0.5, 1.5), (0.4, 0.3, 0.3), (0.0, 1.0, 2.5),
+        ...     (True, True, False), 0).edges
+        Traceback (most recent call last):
+        ValueError: `atoms` of column 'children' must leave both ends open.
+    """
+
+    edges: tuple[float, ...]
+    shares: tuple[float, ...]
+    centres: tuple[float, ...]
+    atoms: tuple[bool, ...]
+    digits: int | None = None
+
+    kind: ClassVar[str] = "quantiles"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        bins = {len(self.edges) + 1, len(self.shares), len(self.centres), len(self.atoms)}
+        of = f"of column '{self.name}' must"
+        if not self.edges or len(bins) > 1:
+            raise ValueError(f"`edges` {of} be one fewer than the bins, got {len(self.edges)}.")
+        if not (
+            np.isfinite(self.edges).all() and (np.diff(np.array(self.edges, np.float32)) > 0).all()
+        ):
+            raise ValueError(f"`edges` {of} be finite and increase, as float32 has them.")
+        if not min(self.shares) > 0 or not abs(sum(self.shares) - 1) < 1e-6:
+            raise ValueError(f"`shares` {of} be positive and sum to 1.")
+        if self.atoms[0] or self.atoms[-1]:
+            raise ValueError(f"`atoms` {of} leave both ends open.")
+        low, high = np.array([-np.inf, *self.edges]), np.array([*self.edges, np.inf])
+        if not ((low < self.centres) & (self.centres < high)).all():
+            raise ValueError(f"`centres` {of} lie inside of their bins.")
+
+    @property
+    def bins(self) -> Bins:
+        return Bins(self.edges, self.shares, self.centres, self.atoms, self.digits)
 
 
 @dataclass(frozen=True)
@@ -159,7 +224,7 @@ class CategoricalColumn(DiscreteColumn):
 
 
 _KINDS: dict[str, Callable[..., Column]] = {
-    kind.kind: kind for kind in (NumericColumn, BinaryColumn, CategoricalColumn)
+    kind.kind: kind for kind in (NumericColumn, QuantileColumn, BinaryColumn, CategoricalColumn)
 }
 
 
@@ -254,6 +319,8 @@ class Cells(nn.Module):
             ("category", [k for _, k in owners], torch.int64),
         ):
             self.register_buffer(name, torch.tensor(values, dtype=dtype), persistent=False)
+        spreads = [c.bins for _, c in numeric]
+        self.quantiles = Quantiles(spreads, [c.scale for _, c in numeric])
 
     def observed(self, x: Float[Tensor, "*B F"]) -> Bool[Tensor, "*B N"]:
         """Tells which of the numeric cells are there."""
@@ -263,6 +330,35 @@ class Cells(nn.Module):
         """Gives the numeric cells, standardised; 0 where one is missing."""
         standardised = (x.index_select(-1, self.numeric) - self.mean) / self.scale
         return standardised.where(self.observed(x), 0)
+
+    def natural(self, x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B N"]:
+        """Gives the numeric cells as they are; the mean where one is missing."""
+        numbers = x.index_select(-1, self.numeric)
+        return numbers.where(~numbers.isnan(), self.mean)
+
+    def scores(self, x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B N"]:
+        """Gives the numeric cells by their place among the training rows, else standardised."""
+        standardised = self.numbers(x)
+        if not self.quantiles.any:
+            return standardised
+        found = self.quantiles.score(self.natural(x), self.scale)
+        return (
+            found.where(self.observed(x), 0).where(self.quantiles.known, standardised) / self.unit
+        )
+
+    @property
+    def unit(self) -> Float[Tensor, " N"]:
+        """The standard deviation of numbers of which h says that their scale is 1."""
+        logistic = torch.full_like(self.scale, LOGISTIC_SCALE)
+        return logistic.where(self.quantiles.known, torch.ones_like(logistic))
+
+    def places(self, x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B N"]:
+        """Gives the numeric cells on the scale on which h has them; 0 where one is missing."""
+        standardised = self.numbers(x)
+        if not self.quantiles.any:
+            return standardised
+        found = self.quantiles.place(self.natural(x), self.scale)
+        return found.where(self.observed(x), 0).where(self.quantiles.known, standardised)
 
     def one_hot(self, x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B Q"]:
         """Marks the category of every other cell; nothing where one is missing."""
@@ -276,8 +372,14 @@ class Cells(nn.Module):
         self, numbers: Float[Tensor, "*B N"], scores: Float[Tensor, "*B Q"]
     ) -> Float[Tensor, "*B F"]:
         """Makes rows of standardised numbers and the category of the largest score."""
+        return self.natural_row(numbers * self.scale + self.mean, scores)
+
+    def natural_row(
+        self, numbers: Float[Tensor, "*B N"], scores: Float[Tensor, "*B Q"]
+    ) -> Float[Tensor, "*B F"]:
+        """Makes rows of numbers in natural units and the category of the largest score."""
         x = numbers.new_empty((*numbers.shape[:-1], len(self.columns)))
-        x[..., self.numeric] = numbers * self.scale + self.mean
+        x[..., self.numeric] = numbers
         for place, score in zip(self.discrete, self.by_category(scores), strict=True):
             x[..., place] = score.argmax(-1).to(x.dtype)
         return x

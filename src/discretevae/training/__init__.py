@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from discretevae.training.fit import Prepared, TrainingError, best_row, prepare, train
     from discretevae.training.options import TrainingOptions
-    from discretevae.training.prior import draw_codes, fit_prior
+    from discretevae.training.prior import draw_codes, fit_prior, improve_prior
     from discretevae.training.schedules import Schedule, cosine, linear, parse_schedule
     from discretevae.training.terms import Term
 
@@ -20,6 +20,7 @@ __all__ = [
     "cosine",
     "draw_codes",
     "fit_prior",
+    "improve_prior",
     "linear",
     "parse_schedule",
     "prepare",
@@ -29,7 +30,7 @@ __all__ = [
 _HOMES = {
     "fit": ("Prepared", "TrainingError", "best_row", "prepare", "train"),
     "options": ("TrainingOptions",),
-    "prior": ("draw_codes", "fit_prior"),
+    "prior": ("draw_codes", "fit_prior", "improve_prior"),
     "schedules": ("Schedule", "cosine", "linear", "parse_schedule"),
     "terms": ("Term",),
 }

@@ -35,10 +35,12 @@ from discretevae.training.checkpoints import (
     CheckpointError,
     read_checkpoint,
 )
+from discretevae.training.correlation import correlate
 from discretevae.training.defaults import by_rule
 from discretevae.training.estimate import Estimate
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
+from discretevae.training.prior import improve_prior
 from discretevae.training.terms import WeightedTerm
 
 __all__ = ["Prepared", "TrainingError", "best_row", "prepare", "train"]
@@ -65,6 +67,8 @@ def train(
     logger: Logger | Sequence[Logger] | None = None,
 ) -> list[dict[str, float]]:
     """Trains a model in place and leaves it with the weights of the best validation ELBO.
+
+    The numbers of a table are then correlated given the code, where that raises the bound.
 
     Arguments:
         model: The model.
@@ -126,6 +130,7 @@ class Prepared:
         start: The checkpoint to go on from, if any.
         begun: Whether a step has been made.
         kept: Whether the folder stays.
+        fit_prior: Whether a table's model gets a better prior afterwards.
     """
 
     model: VAE
@@ -136,6 +141,7 @@ class Prepared:
     start: Path | None
     begun: "Stepped"
     kept: bool
+    fit_prior: bool = False
 
     def fit(self) -> list[dict[str, float]]:
         """Trains; gives one row an epoch that is measured."""
@@ -159,6 +165,10 @@ class Prepared:
             load_weights(model, read_checkpoint(best))
         module.set_scheduled(int(best_row(module.history)["step"]))
         model.to("cpu").eval()
+        if model.likelihood.table is not None:  # cheap there, and worth it
+            correlate(model, self.data, module.options.seed)
+            if self.fit_prior:
+                improve_prior(model, self.data, module.options.seed)
         return module.history
 
 
@@ -173,10 +183,12 @@ def prepare(
     callbacks: Sequence[Callback] = (),
     logger: Logger | Sequence[Logger] | None = None,
     config: Path | None = None,
+    fit_prior: bool = False,
 ) -> Prepared:
     """Refuses what does not go together, before anything is written; arguments as for `train`.
 
-    `config` is the file of a run's options, from which advice can start.
+    `config` is the file of a run's options, from which advice can start; with `fit_prior` the
+    model of a table gets an autoregressive prior afterwards, where that helps.
 
     Raises:
         ValueError: Saying what does not fit.
@@ -202,7 +214,8 @@ def prepare(
     if options.processes > 1:
         _require_terms_apart(module, options)
     start = _checked_start(module, place) if resume else None
-    return Prepared(model, data, module, trainer, place, start, begun, kept=folder is not None)
+    kept = folder is not None
+    return Prepared(model, data, module, trainer, place, start, begun, kept, fit_prior)
 
 
 def _start(model: VAE, data: Splits) -> None:
