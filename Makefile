@@ -6,7 +6,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test audit faults lint types clean
+.PHONY: demo test audit memory faults lint types clean
 
 demo: $(STAMP)
 	$(BIN)/discretevae train digits --output runs/demo --overwrite
@@ -19,6 +19,9 @@ test: $(STAMP)
 
 audit: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "audit or not audit" tests/models/test_battery.py
+
+memory: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "memory or not memory" tests/cli/test_memory.py
 
 faults: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults --output results

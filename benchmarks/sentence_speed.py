@@ -1,6 +1,6 @@
 """Sentences before and after batches without padding: an epoch, an evaluation, an encoding.
 
-    python benchmarks/sentence_speed.py CHECKOUT [--turns 3] [--lines 1000]
+    python benchmarks/sentence_speed.py CHECKOUT [--turns 2] [--lines 1000]
 
 CHECKOUT is the older version. Both train on the same lines with the same options, in turns, on one
 thread each; the machine is shared, so that the seconds are those of the processor. "plain" are
@@ -40,7 +40,9 @@ def work(folder: Path) -> None:
     from discretevae.networks.text import TextNetwork
     from discretevae.training import TrainingOptions, train
 
-    texts = {name: load_text(folder / f"{name}.txt") for name in ("warm", "plain", "long")}
+    texts = {
+        name: load_text(folder / f"{name}.txt", test=0.4) for name in ("warm", "plain", "long")
+    }
     options = TrainingOptions(
         epochs=1, batch_size=100, optimizer="adam", learning_rate=1e-3, decay="constant",
         patience=0, accelerator="cpu", progress_bar=False,
@@ -118,7 +120,7 @@ def write_lines(folder: Path, count: int) -> dict[str, list[int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("older", nargs="?", type=Path, help="a checkout of the older version")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -116,7 +116,7 @@ OPTIONS = [
     ("--likelihood bernoulli-grey --binarize fixed", "`binarize` must be none with the bernoulli-"),
     ("--binarize none", "must be 0 or 1 for the Bernoulli likelihood"),
     ("--estimator exact --num-latents 20", "`estimator` must be another than exact"),
-    ("--num-latents 100000000", "not enough memory"),
+    ("--num-latents 100000000", "must fit into memory, got"),
     ("--overwrite", "`overwrite` must go with --output"),
     ("--resume nowhere", "`RUN` must be the folder of a run, got 'nowhere': no such folder"),
     ("minst", "got 'minst'. Did you mean mnist?"),

@@ -1,5 +1,7 @@
 """The commands: one typed function each; heavy imports wait until a command needs them."""
 
+import errno
+import re
 import sys
 
 from discretevae.cli.codes import compress, decode, decompress, encode
@@ -48,6 +50,32 @@ LETTERS = 1000
 """Of a message."""
 
 
+OF_MEMORY = ("memory", "bad_alloc", "start new thread", "failed to map segment")
+"""What those say that ask for memory and get none."""
+ASKED = re.compile(r"tried to allocate (\d+) bytes|Unable to allocate ([\d.]+ .?i?B)")
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no memory; other errors of the system have a number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno == errno.ENOMEM
+    return not isinstance(error, (ValueError, OSError)) and any(w in str(error) for w in OF_MEMORY)
+
+
+def out_of_memory(error: BaseException) -> str:
+    """Says how much was asked for, where that is known, and what takes less.
+
+    Example:
+        >>> out_of_memory(RuntimeError("bad_alloc"))
+        'not enough memory: --limit takes fewer rows, --batch-size fewer at a time.'
+    """
+    found = ASKED.search(str(error))
+    more = ""
+    if found:
+        more = f", where {found[2] or f'{int(found[1]) >> 20:,} MiB'} more were asked for"
+    return f"not enough memory{more}: --limit takes fewer rows, --batch-size fewer at a time."
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command; what the user got wrong becomes one line and exit status 2."""
     command, status = "", 2
@@ -58,14 +86,16 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             COMMANDS[command](**arguments_of(COMMANDS[command], given))
         return
-    except (ValueError, OSError, MemoryError) as error:
-        message = " ".join(str(error).split()) or "not enough memory."
+    except MemoryError as error:
+        message = out_of_memory(error)
+    except (ValueError, OSError) as error:
+        message = out_of_memory(error) if is_of_memory(error) else " ".join(str(error).split())
     except RecursionError:
         message = "a file must not be nested deeper than Python can read."
-    except RuntimeError as error:
-        if "memory" not in str(error):
+    except (RuntimeError, ImportError, SystemError) as error:
+        if not is_of_memory(error):
             raise
-        message = f"not enough memory for these sizes: {str(error).splitlines()[0]}"
+        message = out_of_memory(error)
     except KeyboardInterrupt as error:
         message, status = f"interrupted{error}.", 130
     line = f"discretevae {command}".rstrip() + f": {shorten(message, LETTERS)}"

@@ -1,6 +1,7 @@
 """Models as a recipe has them, for the data at hand."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 import torch
 
 from discretevae.data import Splits, num_classes
+from discretevae.data.budget import require_memory
 from discretevae.estimators import Exact
 from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.experiments.build_data import FORMATS
 from discretevae.experiments.recipe import Recipe
 from discretevae.latents import EnumerationError, require_enumerable
+from discretevae.likelihoods import likelihood_from_config
 from discretevae.models import (
     VAE,
     DiscreteVAE,
@@ -26,7 +29,19 @@ from discretevae.names import resolve
 from discretevae.networks import CNN, MLP, NETWORKS, Network
 from discretevae.priors import UniformPrior
 
-__all__ = ["MODELS", "Kind", "build_estimator", "build_model", "build_network"]
+__all__ = [
+    "MODELS",
+    "Kind",
+    "build_estimator",
+    "build_model",
+    "build_network",
+    "require_room",
+]
+
+LARGE = 2**14
+"""Numbers of an observation, a code or a layer, from which weights are counted before."""
+COPIES = 4
+"""Of each weight in training: itself, its gradient, and two of the optimiser."""
 
 MOST_LATENTS = 16
 """Latents on which an estimator is tried before a run."""
@@ -72,6 +87,33 @@ def build_model(recipe: Recipe, data: Splits) -> VAE:
     if context is not None and recipe.labelled is None:
         common["context_shape"] = tuple(context.shape[1:])
     return MODELS[recipe.model].build(recipe, common, data)
+
+
+def require_room(recipe: Recipe, data: Splits) -> None:
+    """Refuses a model whose training does not fit into memory, before any of it is taken.
+
+    Raises:
+        DataError: Naming its weights and what would make it smaller.
+    """
+    values, code = math.prod(data.shape), math.prod(_sizes(recipe))
+    if max(values, code, *(recipe.widths or ())) < LARGE:
+        return
+    if recipe.accelerator not in ("auto", "cpu") or torch.cuda.is_available():
+        return
+    described = str(recipe.likelihood) if data.likelihood is None else data.likelihood
+    network = build_network(recipe, data.likelihood)
+    with torch.device("meta"):  # which has no memory
+        likelihood = likelihood_from_config(described, len(data.shape))
+        read = network.encoder(data.shape, code)
+        write = network.decoder(code, likelihood.output_shape(data.shape))
+        weights = sum(w.numel() for part in (likelihood, read, write) for w in part.parameters())
+    rows = min(recipe.batch_size or 1, len(data.train))
+    require_memory(
+        4 * (COPIES * weights + 2 * rows * values),
+        f"the training of {weights:,} weights, in batches of {rows},",
+        "; --size makes pictures smaller, --batch-size batches, and there is another --network "
+        "and narrower --widths",
+    )
 
 
 def _discrete(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:

@@ -7,7 +7,7 @@ import torch
 
 from discretevae.data import Splits
 from discretevae.evaluation import evaluate
-from discretevae.experiments.build_model import build_model
+from discretevae.experiments.build_model import build_model, require_room
 from discretevae.experiments.folder import Run, held
 from discretevae.experiments.recipe import Recipe
 from discretevae.training import Prepared, prepare
@@ -35,6 +35,7 @@ def build(
     Raises:
         ValueError: If they do not.
     """
+    require_room(recipe, data)
     torch.manual_seed(recipe.seed)
     model = build_model(recipe, data)
     config = None if folder is None else Run(folder).config

@@ -37,6 +37,7 @@ from discretevae.training.checkpoints import (
 )
 from discretevae.training.correlation import correlate
 from discretevae.training.defaults import by_rule
+from discretevae.training.estimate import Estimate
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
 from discretevae.training.prior import improve_prior
@@ -338,6 +339,7 @@ def _callbacks(data: Splits, options: TrainingOptions, folder: Path) -> Iterator
         yield Stopping(monitor, -(-options.patience // (options.measured_every or 1)))
     if options.progress_bar:
         yield ProgressBar(refresh_rate=50)
+        yield Estimate()
 
 
 class ProgressBar(TQDMProgressBar):
