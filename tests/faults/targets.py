@@ -41,6 +41,7 @@ EXEMPT = {
             "Stream",
         ),
         *("LogPartition", "Prepared", "OwnNetwork", "PointLayer", "Keys", "Loaded"),
+        *("Diagnosis", "QuantileColumn"),
         *("GradientReport", "GradientRow", "Sentences", "TextCounts", "Blocks"),
     ),
     "takes one of the records alone, or nothing": (
@@ -56,6 +57,10 @@ EXEMPT = {
             "is_local",
             "learn_schema",
             "read_by",
+            "diagnose",
+            "gain_in_words",
+            "improve_prior",
+            "log_prob_without_code",
         ),
         *(
             "model_identity",

@@ -168,8 +168,6 @@ class ArraySchema(Schema):
                 f"{source.where} must have rows of shape {self.row_shape} as the run's data, "
                 f"got {tuple(source.x.shape[1:])}."
             )
-        if source.x.dtype.kind not in "biuf":
-            raise DataError(f"{source.where} must hold real numbers, got type {source.x.dtype}.")
         labels = None
         if self.labels is not None and source.labels is not None:
             labels = torch.from_numpy(self.labels.indices(source.labels))
@@ -198,6 +196,8 @@ class ArraySchema(Schema):
     ) -> Shaped[Tensor, "n *shape"]:
         """Gives stored rows as examples hold them: bytes where 255 is 1, else float32."""
         laid = self._laid_out(x)
+        if x.dtype.kind not in "biuf":
+            raise DataError(f"{where} must hold real numbers, got type {x.dtype}.")
         bits = x.dtype == np.bool_ or (x.dtype == np.uint8 and self.one == 1)
         if bits and not self.columns:
             if x.dtype == np.uint8 and x.max(initial=0) > 1:
