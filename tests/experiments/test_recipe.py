@@ -101,6 +101,7 @@ def test_a_run_of_version_0_1_0_has_a_recipe(tmp_path: Any) -> None:
     assert recipe == Recipe(
         num_latents=2,
         num_categories=3,
+        prior="uniform",
         network="mlp",
         widths=[8],
         activation="relu",
