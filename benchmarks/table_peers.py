@@ -8,6 +8,7 @@ IsolationForest, and TVAE and CTGAN of the package `ctgan`, judged by `sdmetrics
 import argparse
 import json
 import statistics
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -257,9 +258,9 @@ def filling(frame: Frame, seed: int, epochs: int | None) -> dict[str, Any]:
     found = {}
     ours: Callable[[Frame, int], Frame] = partial(ours_fill, epochs=epochs)
     for name, fill in {**FILLERS, "discretevae": ours}.items():
-        started = time.perf_counter()
+        started = time.process_time()
         filled = fill(holes, seed)
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         found[name] = {"seconds": seconds, **errors(frame, filled, gone)}
     return found
 
@@ -295,9 +296,9 @@ def draw_of_model(model: DiscreteVAE, data: Splits, count: int, seed: int, frame
 
 
 def _seconds_to_fit(model: Any, known: Frame, named: list[str]) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     model.fit(known, named)
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def draw_of_peer(kind: str, known: Frame, count: int, seconds: float, seed: int) -> Frame:
@@ -320,16 +321,16 @@ def drawing(frame: Frame, seed: int, epochs: int | None) -> dict[str, dict[str, 
     """Drawing and anomalies: both by one model of the rows known."""
     known, new = parted(frame, seed)
     count = min(DRAWN, len(known))
-    started = time.perf_counter()
+    started = time.process_time()
     model, data = fitted(known, seed, epochs)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     real = known.sample(count, random_state=seed)
     ours = quality(real, draw_of_model(model, data, count, seed, known))
     found: dict[str, dict[str, Any]] = {"discretevae": {"seconds": seconds, **ours}}
     for kind in ("TVAE", "CTGAN"):
-        started = time.perf_counter()
+        started = time.process_time()
         drawn = draw_of_peer(kind, known, count, seconds, seed)
-        spent = time.perf_counter() - started
+        spent = time.process_time() - started
         found[kind] = {"seconds": spent, **quality(real, drawn[list(frame)])}
     found["the other rows"] = quality(real, new)
     return {"drawing": found, "anomalies": anomalies(model, data, known, new, seed)}
@@ -352,14 +353,14 @@ def anomalies(
     """The area under the ROC curve: new rows against the same with cells of others."""
     rows = pd.concat([new, corrupted(new, known, seed)], ignore_index=True)
     strange = np.repeat([0, 1], len(new))
-    started = time.perf_counter()
+    started = time.process_time()
     scores = anomaly_scores(model, rows_of(data, rows), generator=torch.Generator().manual_seed(0))
-    ours = {"seconds": time.perf_counter() - started, "auc": roc_auc_score(strange, scores.rows)}
-    started = time.perf_counter()
+    ours = {"seconds": time.process_time() - started, "auc": roc_auc_score(strange, scores.rows)}
+    started = time.process_time()
     both = pd.get_dummies(pd.concat([known, rows], ignore_index=True)).astype(float)
     forest = IsolationForest(n_estimators=500, random_state=seed).fit(both[: len(known)].to_numpy())
     theirs = roc_auc_score(strange, -forest.score_samples(both[len(known) :].to_numpy()))
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     return {"discretevae": ours, "IsolationForest": {"seconds": seconds, "auc": theirs}}
 
 
@@ -417,73 +418,48 @@ def seconds_of(runs: list[dict[str, dict[str, Any]]]) -> dict[str, float]:
 
 
 def page(record: dict[str, Any]) -> str:
-    tables = record["tables"]
-    fill = {
-        name: mean_of([relative(run) for run in runs["filling"]]) for name, runs in tables.items()
-    }
-    draw = {
-        name: mean_of(
-            [
-                {m: v["quality"] for m, v in run["drawing"].items() if "seconds" in v}
-                for run in runs["drawing"]
-            ]
-        )
-        for name, runs in tables.items()
-    }
-    odd = {
-        name: mean_of(
-            [{m: v["auc"] for m, v in run["anomalies"].items()} for run in runs["drawing"]]
-        )
-        for name, runs in tables.items()
-    }
-    parts = []
-    for what, per_table, best, seconds in (
-        ("Filling gaps", fill, min, [r for t in tables.values() for r in t["filling"]]),
-        (
-            "Drawing rows",
-            draw,
-            max,
-            [_timed(r["drawing"]) for t in tables.values() for r in t["drawing"]],
-        ),
-        ("Anomalies", odd, max, [r["anomalies"] for t in tables.values() for r in t["drawing"]]),
+    tables = {n: t for n, t in record["tables"].items() if t["filling"] and t["drawing"]}
+    filled = {name: list(t["filling"].values()) for name, t in tables.items()}
+    both = {name: list(t["drawing"].values()) for name, t in tables.items()}
+    drawn = {name: [run["drawing"] for run in runs] for name, runs in both.items()}
+    odd = {name: [run["anomalies"] for run in runs] for name, runs in both.items()}
+    peers = {name: [_peers(run) for run in runs] for name, runs in drawn.items()}
+    texts, short = {}, []
+    for what, runs, figure, best in (
+        ("Filling gaps", filled, relative, min),
+        ("Drawing rows", peers, partial(_figure, "quality"), max),
+        ("Anomalies", odd, partial(_figure, "auc"), max),
     ):
-        text, behind = table_of(per_table, best, seconds_of(seconds))
-        parts.append((what, text, behind))
-    short = [
-        f"- {what}: not the best on {len(behind)} of {len(tables)}: {'; '.join(behind)}."
-        if behind
-        else f"- {what}: the best on all {len(tables)}."
-        for what, _, behind in parts
-    ]
-    worse = [name for name, values in fill.items() if values["discretevae"] > 1]
-    short.append(
-        "- Filling gaps: on average over its columns no table is filled worse than by means and "
-        "modes."
-        if not worse
-        else f"- Filling gaps: worse than means and modes on {', '.join(worse)}."
-    )
-    texts = {what: text for what, text, _ in parts}
-    shapes = {
-        m: statistics.fmean(
-            v["drawing"][m]["shapes"] for t in tables.values() for v in t["drawing"]
+        means = {name: mean_of([figure(run) for run in some]) for name, some in runs.items()}
+        every = [run for some in runs.values() for run in some]
+        texts[what], behind = table_of(means, best, seconds_of(every))
+        short.append(
+            f"- {what}: not the best on {len(behind)} of {len(tables)}: {'; '.join(behind)}."
+            if behind
+            else f"- {what}: the best on all {len(tables)}."
         )
-        for m in ("discretevae", "TVAE", "CTGAN", "the other rows")
-    }
-    pairs = {
-        m: statistics.fmean(v["drawing"][m]["pairs"] for t in tables.values() for v in t["drawing"])
-        for m in shapes
-    }
-    sizes = ", ".join(f"{name} ({t['shape'][0]:,} × {t['shape'][1]})" for name, t in tables.items())
-    alike = "; ".join(f"{m} {shapes[m]:.3f} and {pairs[m]:.3f}" for m in shapes)
+    usual = {name: mean_of([relative(run) for run in runs]) for name, runs in filled.items()}
+    worse = [name for name, values in usual.items() if values["discretevae"] > 1]
+    short.append(f"- Tables filled worse than by means and modes: {', '.join(worse) or 'none'}.")
+    every = [run for runs in drawn.values() for run in runs]
+    alike = "; ".join(
+        f"{method} {statistics.fmean(run[method]['shapes'] for run in every):.3f} and "
+        f"{statistics.fmean(run[method]['pairs'] for run in every):.3f}"
+        for method in every[0]
+    )
+    shapes = {name: t["shape"] for name, t in tables.items()}
+    sizes = ", ".join(f"{name} ({rows:,} × {cells})" for name, (rows, cells) in shapes.items())
+    gaps = sorted({seed for t in tables.values() for seed in t["filling"]})
+    draws = sorted({seed for t in tables.values() for seed in t["drawing"]})
     v = record["versions"]
     return "\n\n".join(
         [
             "# Tables beside peers",
-            f"`{record['command']}`; seeds {_listed(record['seeds'])} for gaps, "
-            f"{_listed(record['drawing_seeds'])} "
-            f"for drawn rows and anomalies; {v['machine']}, torch {v['torch']}, two cores, shared "
-            "with other work, no GPU, one thread: seconds are those of a busy machine. Tables: "
-            f"{sizes}. Our side is the library's defaults everywhere, with 4 × 8 latents.",
+            f"`{record['command']}`; seeds {', '.join(gaps)} for gaps, {', '.join(draws)} for "
+            f"drawn rows and anomalies; {v['machine']}, torch {v['torch']}, two cores, shared with other "
+            "work, no GPU, one thread; seconds are of the processor. Tables (rows × columns, of "
+            f"larger ones a sample): {sizes}. Our side is the library's defaults everywhere, with "
+            "4 × 8 latents.",
             "\n".join(short),
             "## Filling gaps",
             "A fifth of all cells is hidden at random; every method learns from the table with "
@@ -511,12 +487,13 @@ def page(record: dict[str, Any]) -> str:
     )
 
 
-def _listed(seeds: list[int]) -> str:
-    return ", ".join(map(str, seeds))
-
-
-def _timed(run: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _peers(run: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Without the rows kept apart."""
     return {name: part for name, part in run.items() if "seconds" in part}
+
+
+def _figure(name: str, run: dict[str, dict[str, Any]]) -> dict[str, float]:
+    return {method: part[name] for method, part in run.items()}
 
 
 def main() -> None:
@@ -524,6 +501,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--seeds", type=int, default=3, help="for filling gaps")
     parser.add_argument("--drawing-seeds", type=int, default=1, help="for drawing and anomalies")
+    parser.add_argument("--rows", type=int, default=20_190, help="of a table at most")
+    parser.add_argument("--go-on", action="store_true", help="with what a broken run has left")
     parser.add_argument("--quick", action="store_true", help="two tables, 20 epochs, no files")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -531,26 +510,31 @@ def main() -> None:
     names, epochs = (QUICK, 20) if args.quick else (tuple(TABLES), None)
     seeds = list(range(args.seed, args.seed + (1 if args.quick else args.seeds)))
     record: dict[str, Any] = {
-        "command": "python benchmarks/table_peers.py", "versions": versions(),
-        "seeds": [], "drawing_seeds": seeds[: args.drawing_seeds], "tables": {},
+        "command": " ".join(["python benchmarks/table_peers.py", *sys.argv[1:]]),
+        "versions": versions(), "tables": {},
     }  # fmt: skip
-    frames = {name: TABLES[name]() for name in names}
-    for name, frame in frames.items():
-        record["tables"][name] = {"shape": list(frame.shape), "filling": [], "drawing": []}
+    path = RESULTS / "table_peers.json"
+    if args.go_on and path.exists():
+        record = json.loads(path.read_text(encoding="utf-8"))
     for seed in seeds:
-        for name, frame in frames.items():
-            found = record["tables"][name]
-            found["filling"].append(filling(frame, seed, epochs))
-            print(name, seed, relative(found["filling"][-1]), flush=True)
-            if seed in record["drawing_seeds"]:
-                found["drawing"].append(drawing(frame, seed, epochs))
-                print(name, seed, found["drawing"][-1], flush=True)
-        record["seeds"].append(seed)
-        if not args.quick:  # what a broken run leaves is of whole seeds
-            text = json.dumps(record, indent=1, default=float) + "\n"
-            (RESULTS / "table_peers.json").write_text(text, encoding="utf-8")
-            (RESULTS / "table_peers.md").write_text(page(record) + "\n", encoding="utf-8")
-    print(page(record))
+        for name in names:
+            frame = TABLES[name]()
+            if len(frame) > args.rows:
+                frame = frame.sample(args.rows, random_state=0).reset_index(drop=True)
+            new = {"shape": list(frame.shape), "filling": {}, "drawing": {}}
+            found = record["tables"].setdefault(name, new)
+            if str(seed) not in found["filling"]:
+                found["filling"][str(seed)] = filling(frame, seed, epochs)
+                print(name, seed, relative(found["filling"][str(seed)]), flush=True)
+            if seed < args.seed + args.drawing_seeds and str(seed) not in found["drawing"]:
+                found["drawing"][str(seed)] = drawing(frame, seed, epochs)
+                print(name, seed, found["drawing"][str(seed)], flush=True)
+            if not args.quick:
+                path.write_text(json.dumps(record, indent=1, default=float) + "\n", "utf-8")
+    text = page(record)
+    print(text)
+    if not args.quick:
+        (RESULTS / "table_peers.md").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
