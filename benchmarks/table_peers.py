@@ -458,8 +458,8 @@ def page(record: dict[str, Any]) -> str:
             f"`{record['command']}`; seeds {', '.join(gaps)} for gaps, {', '.join(draws)} for "
             f"drawn rows and anomalies; {v['machine']}, torch {v['torch']}, two cores, shared with "
             "other work, no GPU, one thread; seconds are of the processor. Tables (rows × columns, "
-            f"of larger ones a sample): {sizes}. Our side is the library's defaults everywhere, with "
-            "4 × 8 latents.",
+            f"of larger ones a sample): {sizes}. Our side is the library's defaults everywhere, "
+            "with 4 × 8 latents.",
             "\n".join(short),
             "## Filling gaps",
             "A fifth of all cells is hidden at random; every method learns from the table with "

@@ -121,6 +121,7 @@ OPTIONS = [
     ("--resume nowhere", "`RUN` must be the folder of a run, got 'nowhere': no such folder"),
     ("minst", "got 'minst'. Did you mean mnist?"),
     ("none.npy", "none.npy does not exist"),
+    ("~nobody", "got '~nobody'"),
 ]
 
 

@@ -40,7 +40,7 @@ class RemoteFile:
 def find(file: RemoteFile) -> Path | None:
     """Returns where the file is on this machine: under DISCRETEVAE_DATA or in the cache."""
     supplied = os.environ.get(VARIABLE)
-    folders = [Path(supplied).expanduser()] if supplied else []
+    folders = [Path(os.path.expanduser(supplied))] if supplied else []
     paths = (folder / file.folder / file.name for folder in [*folders, _cache()])
     return next((path for path in paths if path.is_file()), None)
 

@@ -156,7 +156,7 @@ def _split(
 def _name_of(data: Any) -> str | None:
     if not isinstance(data, (str, os.PathLike)):
         return None
-    return Path(data).expanduser().resolve().stem
+    return Path(os.path.expanduser(data)).resolve().stem
 
 
 def is_local(data: Any) -> bool:
@@ -186,7 +186,7 @@ def _read(data: str | os.PathLike[str], validation: float, test: float, seed: in
         kinds = f"a {', '.join(READERS)} file"
         raise unknown_name("data", data, [*DATASETS, kinds, "a folder of images"])
     examples, classes = read_file(data)
-    name = Path(data).expanduser().resolve().stem
+    name = Path(os.path.expanduser(data)).resolve().stem
     return split(examples, validation=validation, test=test, seed=seed, name=name, classes=classes)
 
 
@@ -200,7 +200,7 @@ def _streamed(
     schema: Schema | None,
 ) -> Splits:
     """Parts rows that stay on disk; what they mean is learned from parts all over the file."""
-    blocks, name = open_blocks(data), Path(data).expanduser().resolve().stem
+    blocks, name = open_blocks(data), Path(os.path.expanduser(data)).resolve().stem
     if schema is None and reading.rules > 1 and blocks.parts:
         some = RawArray(blocks.where, name, blocks.some())
         learned = ArraySchema.learn(some, reading=reading, likelihood=likelihood)

@@ -1,5 +1,6 @@
 """A recipe with everything named that it leaves open."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -170,5 +171,5 @@ def _require_fits_format(recipe: Recipe) -> None:
 
 def _data_name(data: str) -> str:
     """Keeps a name; makes a path absolute, so that the run can be used from everywhere."""
-    path = Path(data).expanduser()
+    path = Path(os.path.expanduser(data))
     return str(path.resolve()) if not is_named(data) and path.exists() else data
