@@ -25,7 +25,7 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.metrics import roc_auc_score
-from statsmodels import datasets  # type: ignore[import-untyped]
+from statsmodels import datasets
 
 from discretevae.data import Splits, load, open_source
 from discretevae.evaluation import anomaly_scores, impute
@@ -277,7 +277,7 @@ def parted(frame: Frame, seed: int) -> tuple[Frame, Frame]:
 
 def quality(real: Frame, drawn: Frame) -> dict[str, float]:
     """Of `sdmetrics`: how alike columns are, and pairs of columns, between 0 and 1."""
-    from sdmetrics.reports.single_table import QualityReport  # type: ignore[import-untyped]
+    from sdmetrics.reports.single_table import QualityReport
 
     kinds = {n: {"sdtype": "categorical" if is_named(real[n]) else "numerical"} for n in real}
     report = QualityReport()
@@ -303,7 +303,7 @@ def _seconds_to_fit(model: Any, known: Frame, named: list[str]) -> float:
 
 def draw_of_peer(kind: str, known: Frame, count: int, seconds: float, seed: int) -> Frame:
     """Trains for as long as ours has trained: some epochs tell how many epochs that is."""
-    import ctgan  # type: ignore[import-untyped]
+    import ctgan
 
     named = [name for name in map(str, known) if is_named(known[name])]
     make = partial(getattr(ctgan, kind), cuda=False)
