@@ -6,6 +6,7 @@ from discretevae.networks.group_norm_cnn import GroupNormCNN
 from discretevae.networks.mlp import MLP
 from discretevae.networks.network import ACTIVATIONS, Network
 from discretevae.networks.own import OwnNetwork
+from discretevae.networks.residual import ResidualNetwork
 from discretevae.networks.text import READERS, TextNetwork
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "GroupNormCNN",
     "Network",
     "OwnNetwork",
+    "ResidualNetwork",
     "TextNetwork",
     "network_from_config",
 ]
@@ -30,11 +32,13 @@ NETWORKS: dict[str, Network] = {
     "image": GroupNormCNN(),
     "mlp": MLP(),
     "cnn": CNN(),
+    "residual": ResidualNetwork(),
 }
 """Name → architecture; `tutorial` and the report's two are fixed by their sources."""
 
 NETWORK_KINDS: dict[str, type[Network]] = {
-    kind.kind: kind for kind in (MLP, CNN, GroupNormCNN, ColumnsNetwork, TextNetwork)
+    kind.kind: kind
+    for kind in (MLP, CNN, GroupNormCNN, ResidualNetwork, ColumnsNetwork, TextNetwork)
 }
 """Kind → class, as a saved model names it."""
 
