@@ -109,8 +109,8 @@ class ResidualNetwork(Network):
         if features % (rows * columns):
             raise ValueError(
                 f"`features` must be a multiple of the {rows} × {columns} positions that a "
-                f"residual network has for {tuple(shape)}, got {features}: it takes as many latents "
-                "as positions, and no context."
+                f"residual network has for {tuple(shape)}, got {features}: it has one latent at "
+                "each, or as many each, and no context."
             )
         return features // (rows * columns)
 
