@@ -10,6 +10,7 @@ from torch import Tensor
 
 from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.latents import categorical, require_sizes
+from discretevae.latents.gradients import with_gradient_of
 from discretevae.names import require_count
 
 __all__ = [
@@ -126,37 +127,6 @@ def require_positive(temperature: float) -> None:
     """Refuses a temperature that is not a positive number."""
     if not temperature > 0:
         raise ValueError(f"`temperature` must be positive, got {temperature}.")
-
-
-class _WithGradientOf(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(value: Tensor, surrogate: Tensor) -> Tensor:
-        return value.clone()
-
-    @staticmethod
-    def setup_context(ctx: object, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: object, *grad_outputs: Tensor) -> tuple[None, Tensor]:
-        return None, grad_outputs[0]
-
-
-def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
-    """Returns `value` to the bit, with the gradient of `surrogate`.
-
-    `value + surrogate - surrogate.detach()` is not exactly one-hot in float32.
-
-    Example:
-        >>> x = torch.tensor(2.0, requires_grad=True)
-        >>> y = with_gradient_of(torch.tensor(1.0), x**2)
-        >>> y.backward()
-        >>> y.item(), x.grad.item()
-        (1.0, 4.0)
-    """
-    return _WithGradientOf.apply(value, surrogate)
 
 
 def inject(

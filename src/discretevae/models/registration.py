@@ -5,6 +5,7 @@ from typing import Any
 
 from discretevae.estimators import ESTIMATORS
 from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
+from discretevae.latents.quantisers import QUANTISERS
 from discretevae.latents.variables import VARIABLES
 from discretevae.likelihoods import LIKELIHOODS
 from discretevae.models.pretrained import MODELS
@@ -21,6 +22,7 @@ TABLES: dict[str, MutableMapping[str, Any]] = {
     "model": MODELS,
     "network": NETWORK_KINDS,
     "prior": PRIORS,
+    "quantiser": QUANTISERS,
     "variable": VARIABLES,
 }
 """Part → its table: name → what makes one."""
@@ -35,8 +37,8 @@ def register(part: str, name: str, make: Callable[..., Any]) -> None:
         part: A name in `TABLES`.
         name: As `kind`, `name` or `config` of the part has it.
         make: Makes one, called as the others of its table are: a likelihood with the dimensions
-            of an observation, a prior with D and K, an estimator with its options, a network and a
-            model with what their `config` or `architecture` says, a variable as
+            of an observation, a prior with D and K, an estimator with its options, a network, a
+            quantiser and a model with what their `config` or `architecture` says, a variable as
             :class:`~discretevae.latents.variables.Categorical`.
 
     Raises:

@@ -173,6 +173,11 @@ class BoltzmannPrior(Prior):
             self._move_chains()
         return self.negative_energy(z) - self._with_gradient(self.log_partition.clone(), learns)
 
+    def trained_log_prob_of_codes(
+        self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*B C"] | None = None
+    ) -> Float[Tensor, "*SB"]:
+        return self.trained_log_prob(self.one_hot(codes), context)
+
     @torch.no_grad()
     def log_partition_estimate(self) -> LogPartition | None:
         if self.exact:

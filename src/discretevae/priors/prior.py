@@ -78,8 +78,18 @@ class Prior(nn.Module, ABC):
         self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "..."]:
         """Gives log p(z) in nats of class indices."""
+        return self.log_prob(self.one_hot(codes), context)
+
+    def trained_log_prob_of_codes(
+        self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*#B C"] | None = None
+    ) -> Float[Tensor, "..."]:
+        """Gives what training maximises, of class indices."""
+        return self.log_prob_of_codes(codes, context)
+
+    def one_hot(self, codes: Int[Tensor, "*SB D"]) -> Float[Tensor, "*SB D K"]:
+        """Turns class indices into the vectors that `log_prob` takes."""
         dtype = next((t.dtype for t in (*self.parameters(), *self.buffers())), None)
-        return self.log_prob(to_one_hot(codes, self.shape[1], dtype), context)
+        return to_one_hot(codes, self.shape[1], dtype)
 
     def config(self) -> dict[str, Any]:
         """Describes in plain types all that rebuilds the prior around its weights."""

@@ -6,6 +6,7 @@ from discretevae.latents.variables.categorical import Categorical
 from discretevae.latents.variables.gaussian import Gaussian
 from discretevae.latents.variables.known import Known, beside
 from discretevae.latents.variables.prior import LogitsGiven, PriorAlone, PriorGiven
+from discretevae.latents.variables.quantised import Quantised
 from discretevae.latents.variables.variable import Variable
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "LogitsGiven",
     "PriorAlone",
     "PriorGiven",
+    "Quantised",
     "Variable",
     "beside",
 ]

@@ -38,6 +38,16 @@ class PriorGiven(ABC):
         """Gives log p(z | …) as training has it."""
         return self.log_p(z, known)
 
+    def log_p_of_codes(self, codes: Int[Tensor, "*SB D"], known: Known) -> Float[Tensor, "..."]:
+        """Gives log p(z | …) in nats of class indices: reported."""
+        raise NotImplementedError(f"{type(self).__name__} has no log p of class indices.")
+
+    def trained_log_p_of_codes(
+        self, codes: Int[Tensor, "*SB D"], known: Known
+    ) -> Float[Tensor, "..."]:
+        """Gives log p(z | …) of class indices as training has it."""
+        return self.log_p_of_codes(codes, known)
+
     @abstractmethod
     def sample(
         self, count: int, known: Known, generator: torch.Generator | None
@@ -76,6 +86,12 @@ class PriorAlone(PriorGiven):
     def trained_log_p(self, z: Tensor, known: Known) -> Float[Tensor, "..."]:
         return self.prior.trained_log_prob(z, known.context)
 
+    def log_p_of_codes(self, codes: Tensor, known: Known) -> Float[Tensor, "..."]:
+        return self.prior.log_prob_of_codes(codes, known.context)
+
+    def trained_log_p_of_codes(self, codes: Tensor, known: Known) -> Float[Tensor, "..."]:
+        return self.prior.trained_log_prob_of_codes(codes, known.context)
+
     def sample(
         self, count: int, known: Known, generator: torch.Generator | None
     ) -> Int[Tensor, "count D"]:
@@ -103,6 +119,10 @@ class LogitsGiven(PriorGiven):
 
     def log_p(self, z: Tensor, known: Known) -> Float[Tensor, "..."]:
         return (z * self.logits(known).log_softmax(-1)).sum((-2, -1))
+
+    def log_p_of_codes(self, codes: Tensor, known: Known) -> Float[Tensor, "..."]:
+        log_p, rows = torch.broadcast_tensors(self.logits(known).log_softmax(-1), codes[..., None])
+        return log_p.gather(-1, rows[..., :1]).squeeze(-1).sum(-1)
 
     def sample(
         self, count: int, known: Known, generator: torch.Generator | None

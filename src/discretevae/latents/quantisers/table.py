@@ -1,0 +1,34 @@
+"""The table of the quantisers."""
+
+from typing import Any
+
+from discretevae.latents.quantisers.finite_scalar import FiniteScalarQuantiser
+from discretevae.latents.quantisers.quantiser import Quantiser
+from discretevae.latents.quantisers.vector import VectorQuantiser
+from discretevae.names import resolve
+
+__all__ = ["QUANTISERS", "quantiser_from_config"]
+
+QUANTISERS: dict[str, type[Quantiser]] = {
+    "vq": VectorQuantiser,
+    "fsq": FiniteScalarQuantiser,
+}
+"""Name → quantiser class, each with sizes of its own."""
+
+
+def quantiser_from_config(config: dict[str, Any]) -> Quantiser:
+    """Rebuilds what :meth:`Quantiser.config` describes, without its weights.
+
+    Raises:
+        ValueError: If the kind is unknown or an option does not belong to it.
+
+    Example:
+        >>> quantiser_from_config({"kind": "fsq", "levels": [8, 6, 5]}).num_codes
+        240
+    """
+    options = dict(config)
+    kind = resolve("quantiser", str(options.pop("kind", None)), QUANTISERS)
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise ValueError(f"`quantiser` does not fit {config}: {error}.") from None
