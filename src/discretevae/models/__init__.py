@@ -5,6 +5,7 @@ from discretevae.models.gaussian import GaussianVAE
 from discretevae.models.hierarchical import HierarchicalVAE
 from discretevae.models.joint import JointVAE
 from discretevae.models.pretrained import ModelError, from_pretrained
+from discretevae.models.quantised import QuantisedVAE
 from discretevae.models.registration import register
 from discretevae.models.semi_supervised import SemiSupervisedVAE
 from discretevae.models.vae import VAE
@@ -16,6 +17,7 @@ __all__ = [
     "HierarchicalVAE",
     "JointVAE",
     "ModelError",
+    "QuantisedVAE",
     "SemiSupervisedVAE",
     "from_pretrained",
     "register",

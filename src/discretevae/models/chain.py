@@ -231,6 +231,8 @@ class Chain:
         self, x: Tensor, known: Known, samples: int, generator: torch.Generator | None
     ) -> Float[Tensor, "*B"]:
         """Bounds log p(x) by S weights, so many at a time as memory holds."""
+        if all(variable.point for variable in self.variables):
+            samples = 1  # all are the same
         rows = rows_at_once(tuple(x.shape[len(self.batch(x)) :]))
         chunk = max(1, rows // max(1, torch.Size(self.batch(x)).numel()))
         sizes = [min(chunk, samples - start) for start in range(0, samples, chunk)]

@@ -20,6 +20,7 @@ from discretevae.models.discrete import DiscreteVAE
 from discretevae.models.gaussian import GaussianVAE
 from discretevae.models.hierarchical import HierarchicalVAE
 from discretevae.models.joint import JointVAE
+from discretevae.models.quantised import QuantisedVAE
 from discretevae.models.semi_supervised import SemiSupervisedVAE
 from discretevae.models.vae import VAE
 from discretevae.names import resolve, shorten
@@ -58,7 +59,14 @@ LEARNED = ("columns", "vocabulary")
 """What data say of themselves."""
 MODELS: dict[str, type[VAE]] = {
     kind.kind: kind
-    for kind in (DiscreteVAE, GaussianVAE, HierarchicalVAE, JointVAE, SemiSupervisedVAE)
+    for kind in (
+        DiscreteVAE,
+        GaussianVAE,
+        HierarchicalVAE,
+        JointVAE,
+        QuantisedVAE,
+        SemiSupervisedVAE,
+    )
 }
 
 
@@ -204,7 +212,7 @@ def _config_left_behind(folder: Path) -> dict[str, Any] | None:
 
 def _build(config: dict[str, Any], **options: Any) -> VAE:
     kind = resolve("model", str(config.get("model")), MODELS)
-    for key in ("shape", "num_latents", "network", "likelihood"):
+    for key in ("shape", kind.sized_by, "network", "likelihood"):
         if key not in config:
             raise ValueError(f"`{key}` is missing.")
     architecture = {k: v for k, v in config.items() if k not in ("format", "model", CHECKSUM)}

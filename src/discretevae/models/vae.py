@@ -52,6 +52,8 @@ class VAE(nn.Module, ABC):
     """
 
     kind: ClassVar[str]
+    sized_by: ClassVar[str] = "num_latents"
+    """What its description says of the size of the code."""
     likelihood: Likelihood
     network: Network
     free_bits: float = 0.0
@@ -119,8 +121,8 @@ class VAE(nn.Module, ABC):
 
     @property
     def categorical(self) -> Variable | None:
-        """Its discrete variable, where it has just one."""
-        found = [v for v in self.variables if v.classes is not None]
+        """Its discrete variable, where it has just one, with a probability for every class."""
+        found = [v for v in self.variables if v.classes is not None and not v.point]
         return found[0] if len(found) == 1 else None
 
     @property

@@ -24,6 +24,8 @@ class Prior(nn.Module, ABC):
     """Whether `kl` gives the KL of each latent in closed form."""
     conditional: ClassVar[bool] = False
     """Whether it is p(z|c)."""
+    over_grids: ClassVar[bool] = False
+    """Whether it is told in which grids the latents stand, and has each given those before."""
     estimates: ClassVar[tuple[str, ...]] = ()
     """Buffers that hold what was estimated from the weights, and are no part of p(z)."""
 

@@ -2,6 +2,7 @@
 
 from discretevae.latents.quantisers.finite_scalar import FiniteScalarQuantiser
 from discretevae.latents.quantisers.quantiser import Quantisation, Quantiser
+from discretevae.latents.quantisers.sizes import quantiser_for
 from discretevae.latents.quantisers.table import QUANTISERS, quantiser_from_config
 from discretevae.latents.quantisers.vector import VectorQuantiser
 
@@ -11,5 +12,6 @@ __all__ = [
     "Quantisation",
     "Quantiser",
     "VectorQuantiser",
+    "quantiser_for",
     "quantiser_from_config",
 ]

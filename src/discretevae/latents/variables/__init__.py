@@ -5,7 +5,12 @@ from collections.abc import Callable
 from discretevae.latents.variables.categorical import Categorical
 from discretevae.latents.variables.gaussian import Gaussian
 from discretevae.latents.variables.known import Known, beside
-from discretevae.latents.variables.prior import LogitsGiven, PriorAlone, PriorGiven
+from discretevae.latents.variables.prior import (
+    LogitsGiven,
+    PriorAlone,
+    PriorGiven,
+    PriorOfLevel,
+)
 from discretevae.latents.variables.quantised import Quantised
 from discretevae.latents.variables.variable import Variable
 
@@ -17,6 +22,7 @@ __all__ = [
     "LogitsGiven",
     "PriorAlone",
     "PriorGiven",
+    "PriorOfLevel",
     "Quantised",
     "Variable",
     "beside",

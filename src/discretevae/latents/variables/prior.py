@@ -1,7 +1,7 @@
 """The prior of one variable, given the condition and the variables known before it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from discretevae.latents import categorical
 from discretevae.latents.variables.known import Known
 
-__all__ = ["LogitsGiven", "PriorAlone", "PriorGiven"]
+__all__ = ["LogitsGiven", "PriorAlone", "PriorGiven", "PriorOfLevel"]
 
 
 class PriorGiven(ABC):
@@ -128,3 +128,42 @@ class LogitsGiven(PriorGiven):
         self, count: int, known: Known, generator: torch.Generator | None
     ) -> Int[Tensor, "count D"]:
         return categorical.sample(self.logits(known), 1, generator)[0].argmax(-1)
+
+
+@dataclass(frozen=True)
+class PriorOfLevel(PriorGiven):
+    r"""One grid of a prior over several, :math:`p(z_l | z_{<l})`, of variables that are points.
+
+    Arguments:
+        prior: Of all grids.
+        level: l, from 0.
+        before: The variables of the grids before it, in their order.
+    """
+
+    prior: Any
+    level: int
+    before: Sequence[Any]
+    closed: bool = False
+
+    def _codes_before(self, known: Known, like: Tensor) -> Int[Tensor, "*SB P"]:
+        found = [v.codes(known.values[v.name]) for v in self.before]
+        batch = torch.broadcast_shapes(like.shape[:-1], *(part.shape[:-1] for part in found))
+        empty = torch.empty(*batch, 0, dtype=torch.int64, device=like.device)
+        return torch.cat([empty, *(part.expand(*batch, -1) for part in found)], -1)
+
+    def kl(self, q: Tensor, known: Known) -> Float[Tensor, "*SB D"]:
+        raise NotImplementedError("The KL to a prior over several grids has no closed form.")
+
+    def log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "..."]:
+        return self.log_p_of_codes(z.argmax(-1), known)
+
+    def log_p_of_codes(self, codes: Int[Tensor, "*SB D"], known: Known) -> Float[Tensor, "..."]:
+        before = self._codes_before(known, codes)
+        codes = codes.expand(*before.shape[:-1], -1)
+        return self.prior.log_prob_of_level(self.level, codes, before)
+
+    def sample(
+        self, count: int, known: Known, generator: torch.Generator | None
+    ) -> Int[Tensor, "count D"]:
+        none = torch.empty(count, 0, dtype=torch.int64, device=self.prior.device)
+        return self.prior.sample_level(self.level, self._codes_before(known, none), generator)

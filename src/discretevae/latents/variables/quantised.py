@@ -74,6 +74,7 @@ class Quantised(Variable):
     _latest: tuple[Tensor, Quantisation] | None = field(default=None, init=False, repr=False)
 
     event_dims: ClassVar[int] = 2
+    point: ClassVar[bool] = True
     enumerated: ClassVar[bool] = True  # type: ignore[misc]  # its support is one point
 
     def __post_init__(self) -> None:

@@ -25,8 +25,10 @@ class Variable(ABC):
         event_dims: Dimensions of one value.
         parameter_dims: Dimensions of what describes its q.
         enumerated: Whether a reported expectation over it is the sum over its values.
+        point: Whether q is all at one value, so that every draw is the same.
     """
 
+    point: ClassVar[bool] = False
     name: str
     event_dims: ClassVar[int]
     parameter_dims: ClassVar[int] = 2

@@ -1,0 +1,192 @@
+"""VAEs whose code is a grid of codes of a codebook: VQ-VAE, its kin, residual quantisation."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from discretevae.latents.quantisers import Quantiser, quantiser_for, quantiser_from_config
+from discretevae.latents.variables import Known, PriorAlone, PriorGiven, PriorOfLevel, Quantised
+from discretevae.likelihoods import Likelihood
+from discretevae.models.chain import Chain
+from discretevae.models.vae import VAE
+from discretevae.names import require_count, resolve
+from discretevae.networks import NETWORKS, Network, ResidualNetwork
+from discretevae.priors import PRIORS, Prior, prior_from_config
+
+__all__ = ["QuantisedVAE"]
+
+
+class QuantisedVAE(VAE):
+    r"""A VAE whose code is a grid of vectors, each the nearest in a codebook: a VQ-VAE.
+
+    .. math:: \log p(x) \ge \log p(x | z(x)) + \log p(z(x)), \qquad
+        v = \sum_{l=1}^{L} e^{(l)}_{z_l}, \quad
+        z_l = \mathrm{Q}_l\Big(h(x) - \sum_{m < l} e^{(m)}_{z_m}\Big)
+
+    The posterior is a point, whose entropy is 0, so what is reported is a true bound once there is
+    a likelihood and a prior: **distortion**, −log p(x|z), and **rate**, −log p(z), add up to
+    −ELBO. With L > 1 quantisers each takes what those before it have left (residual quantisation);
+    the bound's gap at best is −log p(z(x)|x).
+
+    Codes have L·h·w numbers in [0, K): grid after grid, row by row; `on_grids` gives them as
+    (*B, L, h, w). The gradient for the encoder is the quantiser's, **biased**: that of a point is 0
+    almost everywhere.
+
+    The prior is uniform until it is fitted, after training, to codes of the training examples,
+    :func:`~discretevae.training.fit_prior`; with `rate` it is trained along.
+
+    Arguments:
+        shape: (C, H, W) of an image.
+        num_codes: K of each codebook; the nearest that the quantiser can have.
+        dim: E, the numbers of a vector, where the quantiser leaves it open.
+        quantiser: A name in `QUANTISERS`, what :meth:`Quantiser.config` describes, or a
+            :class:`~discretevae.latents.quantisers.Quantiser`, of which every level gets a copy.
+        num_quantisers: L ≥ 1.
+        network: "residual" or "auto", or a network that has a grid, as
+            :class:`~discretevae.networks.ResidualNetwork`.
+        likelihood: A name in `LIKELIHOODS` or a :class:`~discretevae.likelihoods.Likelihood`.
+        prior: p(z) over the grids: a name in `PRIORS` or a :class:`~discretevae.priors.Prior`;
+            with L > 1 one that is over grids.
+        rate: Whether log p(z) is part of `objective`, weighed by `beta`, and the prior trained.
+        beta: The weight of the quantiser's cost, and of the rate, in `objective`.
+        encoder: A module of one's own in the place of the network's encoder; see
+            :class:`~discretevae.networks.OwnNetwork`.
+        decoder: The same of the decoder.
+
+    Raises:
+        ValueError: If a size is out of range, a name unknown, the network has no grid, or the
+            prior does not fit the code.
+
+    Reference: van den Oord, Vinyals & Kavukcuoglu, Neural discrete representation learning, 2017;
+    Lee et al., Autoregressive image generation using residual quantization, 2022, §3.1.
+
+    Example:
+        >>> import torch
+        >>> model = QuantisedVAE((1, 28, 28), num_codes=64, dim=8, num_quantisers=2)
+        >>> x = torch.bernoulli(torch.full((5, 1, 28, 28), 0.2))
+        >>> (-model.objective(x)).mean().backward()
+        >>> model.elbo(x).shape, model.on_grids(model.encode(x)).shape
+        (torch.Size([5]), torch.Size([5, 2, 7, 7]))
+    """
+
+    kind: ClassVar[str] = "QuantisedVAE"
+    sized_by: ClassVar[str] = "quantiser"
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        num_codes: int = 512,
+        dim: int = 64,
+        quantiser: str | Mapping[str, Any] | Quantiser = "vq",
+        num_quantisers: int = 1,
+        network: str | Network = "residual",
+        likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
+        prior: str | Mapping[str, Any] | Prior = "pixelcnn",
+        rate: bool = False,
+        beta: float = 1.0,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+    ) -> None:
+        require_count("num_quantisers", num_quantisers)
+        network = ResidualNetwork() if network == "auto" else network
+        network = resolve("network", network, NETWORKS)
+        self.grid = network.grid(tuple(shape))
+        made = _quantiser(quantiser, num_codes, dim)
+        positions = self.grid[0] * self.grid[1]
+        sizes = positions * made.dim, positions * made.dim, None
+        super().__init__(shape, network, likelihood, beta, *sizes, encoder, decoder)
+        self.num_codes, self.dim, self.num_quantisers = made.num_codes, made.dim, num_quantisers
+        self.quantisers = nn.ModuleList(
+            [made, *(_another(made) for _ in range(num_quantisers - 1))]
+        )
+        self.prior = _prior(prior, [self.grid] * num_quantisers, made.num_codes)
+        self.rate = rate
+
+    @property
+    def chain(self) -> Chain:
+        variables: list[Quantised] = []
+        for level in range(self.num_quantisers):
+            variables.append(self._variable(level, tuple(variables)))
+        names = [variable.name for variable in variables]
+        return Chain(variables, names, names, self._decode, self.likelihood, self.beta)
+
+    def _variable(self, level: int, before: tuple[Quantised, ...]) -> Quantised:
+        prior: PriorGiven = PriorAlone(self.prior)
+        if self.num_quantisers > 1:
+            prior = PriorOfLevel(self.prior, level, before)
+        quantiser: Any = self.quantisers[level]
+        return Quantised(
+            f"z{level + 1}", self.grid[0] * self.grid[1], self._vectors_left, quantiser, prior,
+            self.rate,
+        )  # fmt: skip
+
+    def _vectors_left(self, known: Known) -> Float[Tensor, "*SB D E"]:
+        """What the encoder says, less the vectors of the levels before."""
+        vectors: Tensor = known.features.unflatten(-1, (-1, self.dim))
+        for z in known.values.values():
+            vectors = vectors - z[..., :-1]
+        return vectors
+
+    def _decode(self, known: Known) -> Tensor:
+        parts = [z[..., :-1] for z in known.values.values()]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return self._decoded(total.flatten(-2))
+
+    def on_grids(self, codes: Int[Tensor, "*B D"]) -> Int[Tensor, "*B L h w"]:
+        """Gives codes in the places that they describe: level, row, column."""
+        return codes.unflatten(-1, (self.num_quantisers, *self.grid))
+
+    def describe(self) -> str:
+        rows, columns = self.grid
+        levels = f"{self.num_quantisers} levels of " if self.num_quantisers > 1 else ""
+        name = str(self.quantisers[0].config()["kind"])
+        return (
+            f"{levels}{rows} × {columns} codes of {self.num_codes} ({name}), "
+            f"{self.prior.kind} prior"
+        )
+
+    def architecture(self) -> dict[str, Any]:
+        return {
+            **self._architecture(),
+            "quantiser": self.quantisers[0].config(),
+            "num_quantisers": self.num_quantisers,
+            "prior": self.prior.config(),
+        }
+
+
+def _quantiser(given: str | Mapping[str, Any] | Quantiser, num_codes: int, dim: int) -> Quantiser:
+    if isinstance(given, str):
+        return quantiser_for(given, num_codes, dim)
+    return quantiser_from_config(dict(given)) if isinstance(given, Mapping) else given
+
+
+def _another(quantiser: Quantiser) -> Quantiser:
+    """One of the same kind and sizes, with vectors of its own."""
+    return quantiser_from_config(quantiser.config())
+
+
+def _prior(
+    given: str | Mapping[str, Any] | Prior, grids: Sequence[tuple[int, int]], num_codes: int
+) -> Prior:
+    """Makes a prior over grids; one that is given must fit them."""
+    positions = sum(rows * columns for rows, columns in grids)
+    if isinstance(given, str):
+        made = resolve("prior", given, PRIORS)
+        given = {"kind": given, **({"grids": grids} if made.over_grids else {})}
+    if not isinstance(given, Prior):
+        given = prior_from_config(dict(given), positions, num_codes)
+    if given.shape != (positions, num_codes):
+        raise ValueError(
+            f"`prior` must fit D × K = {positions} × {num_codes}, got "
+            f"{' × '.join(map(str, given.shape))}."
+        )
+    if len(grids) > 1 and not given.over_grids:
+        known = ", ".join(name for name, kind in PRIORS.items() if kind.over_grids)
+        raise ValueError(
+            f"`prior` must be over grids ({known}) with several levels, got {given.kind}."
+        )
+    return given
