@@ -10,6 +10,7 @@ from discretevae.evaluation.clustering import (
     latent_metrics,
 )
 from discretevae.evaluation.code_health import CodeHealth, code_health
+from discretevae.evaluation.code_usage import CodeUsage, code_usage
 from discretevae.evaluation.diagnosis import Diagnosis, collapse_warnings, diagnose
 from discretevae.evaluation.embeddings import (
     NotInstalledError,
@@ -32,6 +33,7 @@ __all__ = [
     "Bounds",
     "Clustering",
     "CodeHealth",
+    "CodeUsage",
     "Diagnosis",
     "Figure",
     "NotInstalledError",
@@ -40,6 +42,7 @@ __all__ = [
     "cached_array",
     "cluster_metrics",
     "code_health",
+    "code_usage",
     "collapse_warnings",
     "diagnose",
     "embedded_rows",

@@ -5,7 +5,11 @@ from discretevae.latents.quantisers import QUANTISERS, quantiser_from_config
 
 SMALL = {
     "vq": {"num_codes": 12, "dim": 3},
+    "diveq": {"num_codes": 12, "dim": 3},
+    "simvq": {"num_codes": 12, "dim": 3},
     "fsq": {"levels": [4, 3, 2]},
+    "lfq": {"dim": 4},
+    "bsq": {"dim": 4},
 }
 
 

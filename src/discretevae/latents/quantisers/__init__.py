@@ -1,16 +1,30 @@
 """Quantisers: what takes a vector to one of K."""
 
+from discretevae.latents.quantisers.diveq import DiVeQ
 from discretevae.latents.quantisers.finite_scalar import FiniteScalarQuantiser
+from discretevae.latents.quantisers.lookup_free import (
+    BinarySphericalQuantiser,
+    LookupFreeQuantiser,
+)
 from discretevae.latents.quantisers.quantiser import Quantisation, Quantiser
+from discretevae.latents.quantisers.residual import ResidualQuantiser
+from discretevae.latents.quantisers.simvq import SimVQ
 from discretevae.latents.quantisers.sizes import quantiser_for
+from discretevae.latents.quantisers.stochastic import DistanceLogits
 from discretevae.latents.quantisers.table import QUANTISERS, quantiser_from_config
 from discretevae.latents.quantisers.vector import VectorQuantiser
 
 __all__ = [
     "QUANTISERS",
+    "BinarySphericalQuantiser",
+    "DiVeQ",
+    "DistanceLogits",
     "FiniteScalarQuantiser",
+    "LookupFreeQuantiser",
     "Quantisation",
     "Quantiser",
+    "ResidualQuantiser",
+    "SimVQ",
     "VectorQuantiser",
     "quantiser_for",
     "quantiser_from_config",

@@ -14,7 +14,8 @@ class Quantisation(NamedTuple):
     """What quantisers make of vectors.
 
     Attributes:
-        values: The vectors of the codes, with the gradient that the quantiser declares.
+        values: The vectors of the codes, with the gradient that the quantiser declares; in
+            training it may say that they lie near them.
         codes: Their numbers in [0, K).
         cost: What each vector adds to what is minimised, besides what its value does.
     """

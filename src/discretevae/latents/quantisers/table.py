@@ -2,8 +2,14 @@
 
 from typing import Any
 
+from discretevae.latents.quantisers.diveq import DiVeQ
 from discretevae.latents.quantisers.finite_scalar import FiniteScalarQuantiser
+from discretevae.latents.quantisers.lookup_free import (
+    BinarySphericalQuantiser,
+    LookupFreeQuantiser,
+)
 from discretevae.latents.quantisers.quantiser import Quantiser
+from discretevae.latents.quantisers.simvq import SimVQ
 from discretevae.latents.quantisers.vector import VectorQuantiser
 from discretevae.names import resolve
 
@@ -11,7 +17,11 @@ __all__ = ["QUANTISERS", "quantiser_from_config"]
 
 QUANTISERS: dict[str, type[Quantiser]] = {
     "vq": VectorQuantiser,
+    "diveq": DiVeQ,
+    "simvq": SimVQ,
     "fsq": FiniteScalarQuantiser,
+    "lfq": LookupFreeQuantiser,
+    "bsq": BinarySphericalQuantiser,
 }
 """Name → quantiser class, each with sizes of its own."""
 
