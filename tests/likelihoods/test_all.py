@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import Tensor
 
-from discretevae.likelihoods import LIKELIHOODS, Likelihood
+from discretevae.likelihoods import LIKELIHOODS, Likelihood, likelihood_from_config
 
 
 @pytest.fixture(params=LIKELIHOODS)
@@ -15,17 +16,25 @@ def make(name: str, event_dims: int) -> Likelihood:
     return LIKELIHOODS[name](event_dims).double()
 
 
+def observed(name: str, *shape: int) -> Tensor:
+    """Bits or levels where the likelihood is of these, else anything between 0 and 1."""
+    x = torch.rand(shape, dtype=torch.float64)
+    likelihood = LIKELIHOODS[name](1)
+    most = likelihood.symbols - 1
+    return (x * most).round() / most if likelihood.lossless else x
+
+
 @pytest.mark.parametrize("batch", [(), (4,), (2, 4)])
 @pytest.mark.parametrize("event", [(3,), (2, 3, 3)])
 def test_pairs_are_every_code_with_every_example(
     name: str, batch: tuple[int, ...], event: tuple[int, ...]
 ) -> None:
     likelihood = make(name, len(event))
-    h = torch.randn(5, *event, dtype=torch.float64, requires_grad=True)
-    x = torch.rand(*batch, *event, dtype=torch.float64)
-    x = x.round() if name == "bernoulli" else x
+    said = likelihood.output_shape(event)
+    h = torch.randn(5, *said, dtype=torch.float64, requires_grad=True)
+    x = observed(name, *batch, *event)
     pairs = likelihood.log_prob_pairs(h, x)
-    one_by_one = likelihood(h.view(5, *[1] * len(batch), *event)).log_prob(x)
+    one_by_one = likelihood(h.view(5, *[1] * len(batch), *said)).log_prob(x)
     assert pairs.shape == (5, *batch)
     torch.testing.assert_close(pairs, one_by_one)
     weights = torch.rand_like(pairs)
@@ -46,6 +55,31 @@ def test_an_observation_has_at_least_one_dimension(name: str) -> None:
 
 def test_draws_have_the_shape_of_the_data_and_pass_the_check(name: str) -> None:
     likelihood = make(name, 3)
-    x = likelihood(torch.randn(4, 1, 5, 5, dtype=torch.float64)).sample()
-    assert x.shape == (4, 1, 5, 5)
-    likelihood.check(x)
+    said = likelihood.output_shape((1, 5, 5))
+    p = likelihood(torch.randn(4, *said, dtype=torch.float64))
+    for x in (p.sample(), likelihood.draw(p, torch.Generator().manual_seed(0))):
+        assert x.shape == (4, 1, 5, 5)
+        likelihood.check(x)
+    assert likelihood.point(p).shape == (4, 1, 5, 5)
+
+
+@pytest.mark.parametrize("event", [(3,), (2, 3, 3)])
+def test_it_is_rebuilt_from_its_config(name: str, event: tuple[int, ...]) -> None:
+    likelihood = make(name, len(event))
+    again = likelihood_from_config(likelihood.config(), len(event)).double()
+    assert type(again) is type(likelihood)
+    assert (again.config(), again.event_dims) == (likelihood.config(), likelihood.event_dims)
+    h, x = torch.randn(likelihood.output_shape(event)).double(), observed(name, *event)
+    assert torch.equal(likelihood(h).log_prob(x), again(h).log_prob(x))
+
+
+@pytest.mark.parametrize("event", [(3,), (2, 3, 3)])
+def test_where_it_starts_is_better_than_nothing_known(name: str, event: tuple[int, ...]) -> None:
+    likelihood = make(name, len(event))
+    x = observed(name, 40, *event)
+    before = likelihood(torch.zeros(likelihood.output_shape(event)).double()).log_prob(x).mean()
+    h = likelihood.start(x)
+    assert h is not None
+    assert h.shape == likelihood.output_shape(event)
+    assert not likelihood.untouched
+    assert likelihood(h).log_prob(x).mean() >= before - 1.0  # what smoothing costs, of 40

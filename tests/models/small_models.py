@@ -9,7 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from discretevae.likelihoods import ColumnsLikelihood, Likelihood, TokenLikelihood
+from discretevae.likelihoods import (
+    ColumnsLikelihood,
+    DiscretisedLogisticLikelihood,
+    LevelsLikelihood,
+    Likelihood,
+    LogisticMixtureLikelihood,
+    TokenLikelihood,
+)
 from discretevae.models import VAE, DiscreteVAE, GaussianVAE, HierarchicalVAE, JointVAE
 from discretevae.models.semi_supervised import SemiSupervisedVAE
 from discretevae.networks import CNN, MLP, ColumnsNetwork, Network, TextNetwork
@@ -17,7 +24,7 @@ from discretevae.priors import AutoregressivePrior, BoltzmannPrior, CategoricalP
 from discretevae.schema.columns import BinaryColumn, CategoricalColumn, NumericColumn
 from discretevae.schema.vocabulary import END, Vocabulary
 
-PIXELS, FEATURES, CLASSES = 4, 3, 3
+PIXELS, FEATURES, CLASSES, LEVELS = 4, 3, 3, 4
 BETA, ALPHA = 0.6, 2.0
 MLP_ = MLP((3,), "leaky-relu")
 
@@ -44,6 +51,14 @@ def bits(*batch: int) -> Tensor:
 
 def image_bits(*batch: int) -> Tensor:
     return torch.rand(*batch, 1, 2, 2, dtype=torch.float64).round()
+
+
+def levels(*batch: int) -> Tensor:
+    return torch.randint(LEVELS, (*batch, PIXELS)).double() / (LEVELS - 1)
+
+
+def colours(*batch: int) -> Tensor:
+    return torch.randint(LEVELS, (*batch, 3, 1, 1)).double() / (LEVELS - 1)
 
 
 def reals(*batch: int) -> Tensor:
@@ -84,6 +99,11 @@ OBSERVED = {
     "bernoulli-grey": Observed(shades, lambda: "bernoulli-grey"),
     "continuous-bernoulli": Observed(shades, lambda: "continuous-bernoulli"),
     "gaussian": Observed(reals, lambda: "gaussian"),
+    "discretised-logistic": Observed(levels, lambda: DiscretisedLogisticLikelihood(levels=LEVELS)),
+    "logistic-mixture": Observed(
+        colours, lambda: LogisticMixtureLikelihood(3, components=2, levels=LEVELS), shape=(3, 1, 1)
+    ),
+    "levels": Observed(levels, lambda: LevelsLikelihood(levels=LEVELS)),
     "columns": Observed(
         rows_of_a_table,
         lambda: ColumnsLikelihood(TABLE),

@@ -22,7 +22,9 @@ from small_models import (
     BETA,
     ESTIMATED,
     KINDS,
+    LEVELS,
     OBSERVED,
+    PIXELS,
     PRIORS,
     Case,
     chance_bound,
@@ -35,6 +37,8 @@ from discretevae.latents import categorical
 from discretevae.latents.variables import Categorical, Gaussian, LogitsGiven, PriorAlone
 from discretevae.latents.variables import gaussian as gaussian_variable
 from discretevae.likelihoods.continuous_bernoulli import ContinuousBernoulli
+from discretevae.likelihoods.discretised_logistic import DiscretisedLogistic
+from discretevae.likelihoods.logistic_mixture import LogisticMixture
 from discretevae.likelihoods.tokens import TokenLikelihood
 from discretevae.models import chain as chains
 from discretevae.models.chain import Chain
@@ -69,7 +73,7 @@ def sampled(cases: list[Case]) -> list[Case]:
     for i, kind in enumerate(KINDS):
         near = [case for case in cases if case.kind == kind]
         near = [case for case in near if case.prior == priors[2 * i % 7]] or near
-        near = [case for case in near if case.likelihood == likelihoods[i % 6]] or near
+        near = [case for case in near if case.likelihood == likelihoods[i % 9]] or near
         found += [case for case in near[:1] if case not in found]
     return found
 
@@ -398,10 +402,18 @@ def true_posteriors(rows: Rows) -> Iterator[None]:
         yield
 
 
+EVERY_ONE = {
+    "bernoulli": (2, (PIXELS,)),
+    "discretised-logistic": (LEVELS, (PIXELS,)),
+    "logistic-mixture": (LEVELS, (3, 1, 1)),
+    "levels": (LEVELS, (PIXELS,)),
+}
+"""Likelihood → how many values a dimension has, and the shape: all observations can be listed."""
+
 COUNTED = [
     case
     for case in EVERY
-    if case.likelihood in ("bernoulli", "tokens") and not KINDS[case.kind].vector
+    if case.likelihood in (*EVERY_ONE, "tokens") and not KINDS[case.kind].vector
     if "joint" not in case.kind
 ]
 
@@ -410,8 +422,10 @@ COUNTED = [
 def test_the_likelihoods_of_all_observations_sum_to_one(case: Case) -> None:
     of = made(case, training=False)
     model, c = of.model, of.c
-    if case.likelihood == "bernoulli":
-        x = torch.tensor([*product([0.0, 1.0], repeat=4)], dtype=torch.float64)
+    if case.likelihood in EVERY_ONE:
+        values, shape = EVERY_ONE[case.likelihood]
+        every = [*product(range(values), repeat=math.prod(shape))]
+        x = torch.tensor(every, dtype=torch.float64).view(-1, *shape) / (values - 1)
     else:
         x = OBSERVED["tokens"].draw(2000).unique(dim=0)
         assert len(x) == sum(3**n for n in range(4))
@@ -716,6 +730,26 @@ def no_normaliser(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ContinuousBernoulli, "log_prob", lambda self, x: self.logits * x)
 
 
+def ends_without_tails(patch: pytest.MonkeyPatch) -> None:
+    log_prob = DiscretisedLogistic.log_prob_of_level
+    patch.setattr(
+        DiscretisedLogistic,
+        "log_prob_of_level",
+        lambda self, k: log_prob(
+            DiscretisedLogistic(self.location + 1, self.log_scale, self.most + 3), k + 1
+        ),
+    )
+
+
+def channels_that_see_no_others(patch: pytest.MonkeyPatch) -> None:
+    channel = LogisticMixture.channel
+    patch.setattr(
+        LogisticMixture,
+        "channel",
+        lambda self, before: channel(self, [torch.full_like(x, 0.5) for x in before]),
+    )
+
+
 def missing_cells_that_are_numbers(patch: pytest.MonkeyPatch) -> None:
     def numbers(self: Cells, x: Tensor) -> Tensor:
         return ((x.index_select(-1, self.numeric) - self.mean) / self.scale).nan_to_num()
@@ -777,6 +811,12 @@ BROKEN: list[tuple[Break, Case, list[Check]]] = [
     (codes_back_to_front, Case("flat"), [check_codes]),
     (a_latent_that_sees_itself, Case("flat", "autoregressive"), [check_log_likelihood]),
     (no_normaliser, Case("flat", likelihood="continuous-bernoulli"), [check_log_likelihood]),
+    (ends_without_tails, Case("flat", likelihood="discretised-logistic"), [check_log_likelihood]),
+    (
+        channels_that_see_no_others,
+        Case("flat", likelihood="logistic-mixture"),
+        [check_log_likelihood],
+    ),
     (missing_cells_that_are_numbers, Case("flat", likelihood="columns"), [check_codes]),
     (tokens_that_see_the_next, Case("flat", likelihood="tokens"), [check_log_likelihood]),
     (contexts_of_others, Case("conditional", "conditional"), [check_log_likelihood]),

@@ -6,8 +6,11 @@ from typing import Any
 from discretevae.likelihoods.bernoulli import BernoulliLikelihood
 from discretevae.likelihoods.columns import ColumnsLikelihood
 from discretevae.likelihoods.continuous_bernoulli import ContinuousBernoulliLikelihood
+from discretevae.likelihoods.discretised_logistic import DiscretisedLogisticLikelihood
 from discretevae.likelihoods.gaussian import GaussianLikelihood
+from discretevae.likelihoods.levels import LevelsLikelihood
 from discretevae.likelihoods.likelihood import Likelihood
+from discretevae.likelihoods.logistic_mixture import LogisticMixtureLikelihood
 from discretevae.likelihoods.tokens import TokenLikelihood
 from discretevae.names import resolve
 
@@ -16,8 +19,11 @@ __all__ = [
     "BernoulliLikelihood",
     "ColumnsLikelihood",
     "ContinuousBernoulliLikelihood",
+    "DiscretisedLogisticLikelihood",
     "GaussianLikelihood",
+    "LevelsLikelihood",
     "Likelihood",
+    "LogisticMixtureLikelihood",
     "TokenLikelihood",
     "likelihood_from_config",
 ]
@@ -27,14 +33,20 @@ LIKELIHOODS: dict[str, Callable[[int], Likelihood]] = {
     "bernoulli-grey": lambda event_dims: BernoulliLikelihood(event_dims, grey=True),
     "continuous-bernoulli": ContinuousBernoulliLikelihood,
     "gaussian": GaussianLikelihood,
+    "discretised-logistic": DiscretisedLogisticLikelihood,
+    "logistic-mixture": LogisticMixtureLikelihood,
+    "levels": LevelsLikelihood,
 }
 """Name → likelihood, as a function of the number of dimensions of one observation."""
 
 _KINDS: dict[str, Callable[..., Likelihood]] = {
     "columns": ColumnsLikelihood,
     "tokens": TokenLikelihood,
+    "discretised-logistic": DiscretisedLogisticLikelihood,
+    "logistic-mixture": LogisticMixtureLikelihood,
+    "levels": LevelsLikelihood,
 }
-"""Kind → likelihood that the data describe."""
+"""Kind → likelihood that has options, or that the data describe."""
 
 
 def likelihood_from_config(config: str | Mapping[str, Any], event_dims: int) -> Likelihood:

@@ -42,7 +42,9 @@ class BernoulliLikelihood(LinearLikelihood):
     def start(self, x: Float[Tensor, "N *event"]) -> Float[Tensor, "*event"]:
         return smoothed_mean(x).logit()
 
-    def symbol_logits(self, p: Distribution) -> Float[Tensor, "*B_and_event 2"]:
+    def symbol_logits(
+        self, p: Distribution, before: Float[Tensor, "*B_and_channels"] | None = None
+    ) -> Float[Tensor, "*B_and_event 2"]:
         assert isinstance(p, Independent)
         h = p.base_dist.logits
         return torch.stack([torch.zeros_like(h), h], -1)

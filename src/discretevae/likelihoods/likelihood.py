@@ -56,6 +56,8 @@ class Likelihood(nn.Module, ABC):
     """Whether observations are real numbers of any size, which training wants standardised."""
     lossless: bool = False
     """Whether `symbol_logits` says all of an observation, so that it can be coded without loss."""
+    in_turn: bool = False
+    """Whether it says so of one channel (the first axis) after the other, given those before."""
 
     def __init__(self, event_dims: int = 1) -> None:
         super().__init__()
@@ -129,8 +131,22 @@ class Likelihood(nn.Module, ABC):
         """How rows of a table are read, whose cells may be missing; None of anything else."""
         return None
 
-    def symbol_logits(self, p: Distribution) -> Float[Tensor, "*B_and_event V"]:
+    @property
+    def symbols(self) -> int:
+        """V, how many values a dimension can have where `lossless`: 0, 1 / (V − 1), …, 1."""
+        return 2
+
+    def symbol_logits(
+        self, p: Distribution, before: Float[Tensor, "*B_and_channels"] | None = None
+    ) -> Float[Tensor, "*B_and_part V"]:
         """Gives the unnormalised log-probability of each value that a dimension can have.
+
+        Arguments:
+            p: Of observations.
+            before: Their first channels, of a likelihood that is `in_turn`.
+
+        Returns:
+            Of all dimensions; of one that is `in_turn`, of those of the next channel.
 
         Raises:
             ValueError: If the dimensions have no such values, or are not independent.
