@@ -66,8 +66,14 @@ def _say(data: "Splits", recipe: Recipe) -> None:
     lines = [] if data.schema is None else data.schema.lines()
     if data.schema is not None and recipe.likelihood != data.schema.likelihood:
         lines[-1] = f"likelihood: {recipe.likelihood}, as asked"
-    sizes = recipe.num_latents or 0, recipe.num_categories or 0
-    for line in (*lines, ModelDefaults(*sizes, str(recipe.network))):
+    sizes, network = (recipe.num_latents, recipe.num_categories), str(recipe.network)
+    model = (
+        f"model: {recipe.model}, a grid of codes of {recipe.codebook}, network {network} "
+        "(--codebook, --down, --network)"
+        if None in sizes
+        else ModelDefaults(sizes[0] or 0, sizes[1] or 0, network)
+    )
+    for line in (*lines, model):
         say(line, error=True)
 
 

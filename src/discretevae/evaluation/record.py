@@ -20,6 +20,7 @@ from discretevae.data import (
 )
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.code_health import CodeHealth, code_health
+from discretevae.evaluation.code_usage import code_usage
 from discretevae.evaluation.figure import NATS, Figure, mean_figure, ratio_figure
 from discretevae.evaluation.no_code import NO_CODE, log_prob_without_code
 from discretevae.likelihoods import Likelihood
@@ -143,6 +144,8 @@ def _figures(
         figures |= _accuracy(model, batches)
     if model.categorical is not None:
         figures |= _health_figures(code_health(model, batches("usage of the code")))
+    elif all(variable.point for variable in model.variables) and model.variables:
+        figures |= _usage_figures(model, batches("usage of the code"))
     return {name: labelled(figure, model) for name, figure in figures.items()}
 
 
@@ -252,6 +255,35 @@ def _health_figures(health: CodeHealth) -> dict[str, Figure]:
         "perplexity_per_latent": Figure(
             health.perplexity.tolist(), None, f"categories of {categories}"
         ),
+    }
+
+
+def _usage_figures(model: VAE, batches: Iterable[Tensor | Batch]) -> dict[str, Figure]:
+    """What is used of each codebook, over all positions of all these examples."""
+    codes = torch.cat([model.encode(as_batch(batch).x).cpu() for batch in batches])
+    found = []
+    for variable in model.variables:
+        own = codes[:, model.chain.place(variable.name)]
+        found.append(code_usage(own, (variable.classes or (1,))[0]))
+    size = (model.variables[0].classes or (1,))[0]
+    mean, share = (
+        sum(getattr(usage, name) for usage in found) / len(found)
+        for name in ("perplexity", "share")
+    )
+    note = f"over {codes.numel():,} codes" + ", mean over codebooks" * (len(found) > 1)
+    several = {}
+    if len(found) > 1:
+        several = {
+            "perplexity_per_codebook": Figure([u.perplexity for u in found], None, "codes"),
+            "used_codes_per_codebook": Figure([u.share for u in found], None, "share of codes"),
+        }
+    return {
+        "distinct_codes": Figure(
+            len(codes.unique(dim=0)), None, f"codes of {len(codes)} examples, whole grids"
+        ),
+        "used_codes": Figure(share, None, f"share of {size} codes", note),
+        "perplexity": Figure(mean, None, f"codes of {size}", note),
+        **several,
     }
 
 

@@ -15,6 +15,7 @@ from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.experiments.build_data import FORMATS
 from discretevae.experiments.recipe import Recipe
 from discretevae.latents import EnumerationError, require_enumerable
+from discretevae.latents.quantisers import QUANTISERS
 from discretevae.likelihoods import likelihood_from_config
 from discretevae.models import (
     VAE,
@@ -22,11 +23,12 @@ from discretevae.models import (
     GaussianVAE,
     HierarchicalVAE,
     JointVAE,
+    QuantisedVAE,
     SemiSupervisedVAE,
 )
 from discretevae.models.coded import KINDS, estimator_kind
 from discretevae.names import resolve
-from discretevae.networks import CNN, MLP, NETWORKS, Network
+from discretevae.networks import CNN, MLP, NETWORKS, Network, ResidualNetwork
 from discretevae.priors import UniformPrior
 
 __all__ = [
@@ -59,12 +61,14 @@ class Kind:
         takes: Options that not every model has.
         layers: Whether it chooses an estimator for each of several layers, where none is named.
         needs: Such options that it does not do without, and what they are.
+        defaults: What it has where nothing is asked for, in the place of what suits the data.
     """
 
     build: Build
     takes: tuple[str, ...] = ()
     layers: bool = False
     needs: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -95,6 +99,8 @@ def require_room(recipe: Recipe, data: Splits) -> None:
     Raises:
         DataError: Naming its weights and what would make it smaller.
     """
+    if recipe.num_latents is None:  # its network has as many weights for a large image
+        return
     values, code = math.prod(data.shape), math.prod(_sizes(recipe))
     if max(values, code, *(recipe.widths or ())) < LARGE:
         return
@@ -146,10 +152,47 @@ def _semi_supervised(recipe: Recipe, common: dict[str, Any], data: Splits) -> VA
     return SemiSupervisedVAE(**common, **code, **given, num_classes=num_classes(data))
 
 
-CODE = ("estimator", "samples", "baseline", "temperature", "prior")
+def _quantised(quantiser: str) -> Build:
+    def build(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
+        _require_unconditional(recipe, common)
+        prior = {} if recipe.prior == "auto" else {"prior": recipe.prior}
+        return QuantisedVAE(
+            **{**common, "network": _grid_network(recipe, common)},
+            num_codes=recipe.codebook or CODEBOOK,
+            quantiser=quantiser,
+            rate=recipe.rate,
+            **({} if recipe.code_size is None else {"dim": recipe.code_size}),
+            **_given(recipe, "num_quantisers"),
+            **prior,
+        )
+
+    return build
+
+
+def _grid_network(recipe: Recipe, common: Mapping[str, Any]) -> Network:
+    """The network, between images and a grid as many times smaller as is asked for."""
+    network = common["network"]
+    if recipe.down is None:
+        return network
+    if recipe.network != ResidualNetwork.kind:
+        raise ValueError(f"`down` must go with --network residual, got {recipe.network!r}.")
+    return replace(network, down=recipe.down)
+
+
+def _require_unconditional(recipe: Recipe, common: Mapping[str, Any]) -> None:
+    if "context_shape" in common:
+        raise ValueError(f"`condition` must be none with --model {recipe.model}.")
+
+
+CODEBOOK = 512
+SIZES = ("num_latents", "num_categories")
+CODE = ("estimator", "samples", "baseline", "temperature", "prior", *SIZES)
+GRID = ("codebook", "code_size", "down")
+OF_GRIDS: dict[str, Any] = {"network": "residual", "codebook": CODEBOOK, **dict.fromkeys(SIZES)}
+"""What models of a grid have by default; D × K follow from the image and the codebook."""
 MODELS: dict[str, Kind] = {
     "discrete": Kind(_discrete, (*CODE, "free_bits", "embedding_size")),
-    "gaussian": Kind(_gaussian),
+    "gaussian": Kind(_gaussian, SIZES),
     "hierarchical": Kind(
         _hierarchical,
         (*CODE, "free_bits", "inference"),
@@ -166,6 +209,12 @@ MODELS: dict[str, Kind] = {
         (*CODE, "classifier", "alpha"),
         needs={"labelled": "how many labels are given"},
     ),
+    **{
+        name: Kind(
+            _quantised(name), (*GRID, "num_quantisers", "prior", "rate"), defaults=OF_GRIDS
+        )
+        for name in QUANTISERS
+    },
 }
 """Name → model."""
 

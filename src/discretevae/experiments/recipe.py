@@ -90,19 +90,23 @@ class Model:
 
     Arguments:
         model: discrete (D categorical latents), gaussian (the continuous baseline), hierarchical
-            (layers of categorical latents), joint (categorical latents and Gaussian ones), or
-            semi-supervised (a class beside the code, known for some examples).
+            (layers of categorical latents), joint (categorical latents and Gaussian ones),
+            semi-supervised (a class beside the code, known for some examples), or a grid of codes
+            of a codebook, of images: vq, diveq, simvq, fsq, lfq, bsq (each vector is the nearest),
+            sq (one near it is drawn) or gumbel-vq (one is drawn by its logits).
         num_latents: D, the number of latents; of the layer nearest to the data. By default 4, or
             16 of 1,000 images and more.
         num_categories: K, the number of categories of each latent; by default 8.
         prior: p(z): auto (uniform; that of a table is replaced after training by an
             autoregressive one, where the bound on the validation rows rises), uniform, learned
             (the probabilities of each latent), conditional (given --condition), autoregressive
-            (each latent given those before), or boltzmann (a restricted Boltzmann machine between
-            two halves of the latents).
+            (each latent given those before), boltzmann (a restricted Boltzmann machine between
+            two halves of the latents), or, over the positions of a grid, pixelcnn or transformer
+            (each given those before; what auto is for --model vq and its like).
         network: tutorial, report-mlp, report-cnn, image (normalised convolutions),
-            mlp or cnn (of the widths or channels given); gru or transformer for sentences. By
-            default image for images from 16 × 16, else tutorial; gru for sentences.
+            mlp or cnn (of the widths or channels given), residual (between an image and a grid);
+            gru or transformer for sentences. By default image for images from 16 × 16, else
+            tutorial; residual for grids of codes; gru for sentences.
         widths: Units of the hidden layers of --network mlp, or of that of tables, from the data
             inwards; or the units of gru and transformer.
         channels: Filters of the convolutions of --network cnn, from the image inwards.
@@ -112,6 +116,15 @@ class Model:
         upper_latents: Latents of the layers above the first, for --model hierarchical.
         inference: Order in which layers are inferred: top-down (the default) or bottom-up.
         continuous: Gaussian latents, for --model joint.
+        codebook: K, the codes at each position of a grid, or about as many; by default 512.
+        code_size: Numbers of the vector of a code, where a quantiser leaves it open; by default
+            64, for sq 16.
+        down: How many times smaller than the image's sides are those of the grid: 1, 2, 4, 8, 16;
+            by default 4.
+        num_quantisers: Quantisers one after the other, each of what those before it have left; by
+            default 1.
+        rate: Train the prior of a grid along with the model, which pays for its codes; by default
+            it is fitted to them afterwards.
         labelled: Labels that --model semi-supervised is given, the same number of each class.
         classifier: Network of q(class | x), for --model semi-supervised; by default as --network.
     """
@@ -128,6 +141,11 @@ class Model:
     upper_latents: list[int] | None = None
     inference: str | None = None
     continuous: int | None = None
+    codebook: int | None = None
+    code_size: int | None = None
+    down: int | None = None
+    num_quantisers: int | None = None
+    rate: bool = False
     labelled: int | None = None
     classifier: str | None = named(None, "networks:NETWORKS")
 

@@ -15,7 +15,7 @@ from discretevae.experiments.build_data import (
     resolve_binarize,
 )
 from discretevae.experiments.build_model import MODELS, build_estimator, build_network
-from discretevae.experiments.defaults import defaults_for, defaults_of
+from discretevae.experiments.defaults import ModelDefaults, defaults_for, defaults_of
 from discretevae.experiments.recipe import Recipe
 from discretevae.models.coded import KINDS
 from discretevae.names import require_names, resolve
@@ -58,13 +58,14 @@ def resolve_with_data(recipe: Recipe) -> tuple[Recipe, Splits]:
     known = resolve_recipe(recipe)
     data = load_data(known)
     likelihood = known.likelihood or (data.schema.likelihood if data.schema else "bernoulli")
-    found = _filled(replace(recipe, likelihood=likelihood), defaults_of(data, likelihood)._asdict())
+    found = _filled(replace(recipe, likelihood=likelihood), defaults_of(data, likelihood))
     found = by_rule(resolve_recipe(found), len(data.train))
     return found, data if known.likelihood is not None else completed(data, found)
 
 
-def _filled(recipe: Recipe, defaults: Mapping[str, Any]) -> Recipe:
-    """Gives the options that are left open these values."""
+def _filled(recipe: Recipe, suited: ModelDefaults) -> Recipe:
+    """Gives the options that are left open what suits the data, or what the model has."""
+    defaults = {**suited._asdict(), **MODELS[recipe.model].defaults}
     left = {name: value for name, value in defaults.items() if getattr(recipe, name) is None}
     return replace(recipe, **left)
 
@@ -92,7 +93,7 @@ def _require_read(recipe: Recipe) -> None:
 
 
 def _resolved(recipe: Recipe) -> Recipe:
-    recipe = _filled(recipe, defaults_for(str(recipe.likelihood))._asdict())
+    recipe = _filled(recipe, defaults_for(str(recipe.likelihood)))
     _require_taken(recipe, "model", {name: kind.options for name, kind in MODELS.items()})
     _require_taken(recipe, "likelihood", {name: found.takes for name, found in FORMATS.items()})
     _require_needed(recipe)

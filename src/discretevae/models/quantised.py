@@ -112,6 +112,11 @@ class QuantisedVAE(VAE):
         names = [variable.name for variable in variables]
         return Chain(variables, names, names, self._decode, self.likelihood, self.beta)
 
+    @property
+    def fitted_afterwards(self) -> Prior | None:
+        learns = any(parameter.requires_grad for parameter in self.prior.parameters())
+        return self.prior if learns and not self.rate else None
+
     def _variable(self, level: int, before: tuple[Quantised, ...]) -> Quantised:
         prior: PriorGiven = PriorAlone(self.prior)
         if self.num_quantisers > 1:

@@ -23,6 +23,7 @@ from discretevae.networks import NETWORKS, Network, OwnNetwork, network_from_con
 from discretevae.networks.conditioned import ConditionedEncoder, context_network
 from discretevae.networks.suited import suited
 from discretevae.objectives import ELBO, importance_weighted_bound
+from discretevae.priors import Prior
 from discretevae.priors.log_partition import LogPartition
 
 __all__ = ["VAE", "Context", "Data", "Draws", "at_least_float32", "described_network"]
@@ -108,6 +109,11 @@ class VAE(nn.Module, ABC):
     def variables(self) -> Sequence[Variable]:
         """The variables of its chain; none of a model that does without."""
         return self.chain.variables if type(self).chain is not VAE.chain else ()
+
+    @property
+    def fitted_afterwards(self) -> Prior | None:
+        """The prior that is fitted to the codes of a trained model, for it is not trained along."""
+        return None
 
     @property
     def estimators(self) -> tuple[GradientEstimator, ...]:

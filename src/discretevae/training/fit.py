@@ -40,7 +40,7 @@ from discretevae.training.defaults import by_rule
 from discretevae.training.estimate import Estimate
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
-from discretevae.training.prior import improve_prior
+from discretevae.training.prior import fit_afterwards, improve_prior
 from discretevae.training.terms import WeightedTerm
 
 __all__ = ["Prepared", "TrainingError", "best_row", "prepare", "train"]
@@ -169,6 +169,7 @@ class Prepared:
             correlate(model, self.data, module.options.seed)
             if self.fit_prior:
                 improve_prior(model, self.data, module.options.seed)
+        fit_afterwards(model, self.data, module.options.seed)
         return module.history
 
 

@@ -13,7 +13,7 @@ from discretevae.latents import to_one_hot
 from discretevae.models import VAE, DiscreteVAE
 from discretevae.priors import AutoregressivePrior, Prior, UniformPrior
 
-__all__ = ["draw_codes", "fit_prior", "improve_prior", "validation_bound"]
+__all__ = ["draw_codes", "fit_afterwards", "fit_prior", "improve_prior", "validation_bound"]
 
 ROWS = 2**12
 """Codes in one chunk of an evaluation."""
@@ -21,6 +21,8 @@ DRAWS = 10
 """Codes of each example that a prior is fitted to after training."""
 CODES = 60_000
 """About how many codes it sees in all."""
+LEAST_PASSES, MOST_PASSES, BATCH, RATE = 5, 100, 100, 1e-3
+"""Of the fit of a prior over grids."""
 SAMPLES = 16
 """Draws by which the bound is compared on validation examples."""
 
@@ -140,6 +142,23 @@ def improve_prior(model: VAE, data: Splits, seed: int = 0) -> bool:
     return False
 
 
+def fit_afterwards(model: VAE, data: Splits, seed: int = 0) -> list[float]:
+    """Fits the prior that a trained model leaves open to its codes of the training examples.
+
+    Returns:
+        The history of :func:`fit_prior`; none where the model leaves no prior open.
+    """
+    prior = model.fitted_afterwards
+    if prior is None:
+        return []
+    codes = draw_codes(model, data.train, data.binarizer, 1, seed)
+    validation = None
+    if len(data.validation):
+        validation = draw_codes(model, data.validation, data.binarizer, 1, seed + 1)
+    epochs = min(MOST_PASSES, max(LEAST_PASSES, -(-CODES // len(codes))))
+    return fit_prior(prior, codes, epochs, BATCH, RATE, seed, validation)
+
+
 @torch.no_grad()
 def validation_bound(model: VAE, data: Splits, seed: int) -> float:
     """Gives the mean ELBO of validation examples, by the same draws each time; 0 of none."""
@@ -153,7 +172,7 @@ def validation_bound(model: VAE, data: Splits, seed: int) -> float:
 
 @torch.no_grad()
 def draw_codes(
-    model: DiscreteVAE,
+    model: VAE,
     examples: Examples | Stream,
     binarizer: Binarizer,
     draws: int = 1,
