@@ -255,6 +255,11 @@ def build_network(recipe: Recipe, likelihood: Mapping[str, Any] | None = None) -
             )
         network = kind(tuple(sizes))
     given = _given(recipe, "activation")
+    if given and "activation" not in network.config():
+        raise ValueError(
+            f"`activation` must be left out with --network {recipe.network}, "
+            f"got {recipe.activation!r}."
+        )
     found: Network = replace(network, **given)
     return found
 

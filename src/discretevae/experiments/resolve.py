@@ -132,7 +132,7 @@ def _activation(recipe: Recipe) -> str | None:
     """The network's own, where none is given; the networks of a format have no choice."""
     if recipe.likelihood in FORMATS:
         return None
-    found: str | None = build_network(recipe).config()["activation"]
+    found: str | None = build_network(recipe).config().get("activation")
     return found
 
 

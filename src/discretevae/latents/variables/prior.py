@@ -165,5 +165,5 @@ class PriorOfLevel(PriorGiven):
     def sample(
         self, count: int, known: Known, generator: torch.Generator | None
     ) -> Int[Tensor, "count D"]:
-        none = torch.empty(count, 0, dtype=torch.int64, device=self.prior.device)
+        none = torch.empty(count, 0, dtype=torch.int64, device=next(self.prior.parameters()).device)
         return self.prior.sample_level(self.level, self._codes_before(known, none), generator)
