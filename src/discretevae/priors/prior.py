@@ -1,16 +1,25 @@
 """What a model asks of a prior over codes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from discretevae.latents import to_one_hot
+from discretevae.latents import categorical, to_one_hot
 from discretevae.priors.log_partition import LogPartition
 
-__all__ = ["FactorisedPrior", "Prior"]
+__all__ = ["Choose", "FactorisedPrior", "Prior", "drawn"]
+
+Choose = Callable[[Float[Tensor, "count K"]], Int[Tensor, " count"]]
+"""Chooses a class of one latent by its logits."""
+
+
+def drawn(generator: torch.Generator | None) -> Choose:
+    """Chooses at random, with the probabilities of the logits."""
+    return lambda logits: categorical.sample(logits[:, None], 1, generator)[0, :, 0].argmax(-1)
 
 
 class Prior(nn.Module, ABC):
@@ -70,6 +79,21 @@ class Prior(nn.Module, ABC):
             f"`prior` must be one whose latents follow one given those before it, got {self.kind}."
         )
 
+    @torch.no_grad()
+    def one_by_one(self, count: int, choose: Choose) -> Int[Tensor, "count D"]:
+        """Chooses the latents of codes in their order, each by its logits given those before it.
+
+        Raises:
+            ValueError: If the prior has no such order.
+        """
+        like = next((t for t in (*self.parameters(), *self.buffers())), torch.zeros(()))
+        z = like.new_zeros(count, *self.shape)
+        codes = []
+        for d in range(self.shape[0]):
+            codes.append(choose(self.logits_along(z)[:, d]))
+            z[:, d] = to_one_hot(codes[d], self.shape[1], z.dtype)
+        return torch.stack(codes, -1)
+
     def log_partition_estimate(self) -> LogPartition | None:
         """Gives both ends of log Z of these weights; None where p(z) is exact."""
         return None
@@ -78,8 +102,17 @@ class Prior(nn.Module, ABC):
         self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*#B C"] | None = None
     ) -> Float[Tensor, "..."]:
         """Gives log p(z) in nats of class indices."""
+        return self.log_prob(self._one_hot(codes), context)
+
+    def trained_log_prob_of_codes(
+        self, codes: Int[Tensor, "*SB D"], context: Float[Tensor, "*#B C"] | None = None
+    ) -> Float[Tensor, "..."]:
+        """Gives what training maximises, of class indices."""
+        return self.trained_log_prob(self._one_hot(codes), context)
+
+    def _one_hot(self, codes: Int[Tensor, "*SB D"]) -> Float[Tensor, "*SB D K"]:
         dtype = next((t.dtype for t in (*self.parameters(), *self.buffers())), None)
-        return self.log_prob(to_one_hot(codes, self.shape[1], dtype), context)
+        return to_one_hot(codes, self.shape[1], dtype)
 
     def config(self) -> dict[str, Any]:
         """Describes in plain types all that rebuilds the prior around its weights."""
