@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from discretevae.codes.errors import CodesError
 from discretevae.codes.prior_coder import PriorCoder
-from discretevae.priors import CategoricalPrior, LearnedPrior, Prior, UniformPrior
+from discretevae.priors import (
+    CategoricalPrior,
+    LearnedPrior,
+    PixelCNNPrior,
+    Prior,
+    TransformerPrior,
+    UniformPrior,
+)
 from discretevae.priors.autoregressive import AutoregressivePrior
 from discretevae.priors.boltzmann import BoltzmannPrior
 from discretevae.priors.factorised import ConditionalPrior
@@ -16,6 +23,8 @@ KINDS = {
     "learned": LearnedPrior,
     "categorical": lambda d, k: CategoricalPrior(torch.randn(d, k)),
     "autoregressive": AutoregressivePrior,
+    "pixelcnn": lambda d, k: PixelCNNPrior(d, k, [[1, 1]] * d, width=3, layers=2),
+    "transformer": lambda d, k: TransformerPrior(d, k, width=4, layers=2),
 }
 
 

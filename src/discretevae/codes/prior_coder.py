@@ -5,7 +5,8 @@ from copy import deepcopy
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt32
+from jaxtyping import Float, Int, UInt32
+from torch import Tensor
 
 from discretevae.codes.ans import DIFFERENT, NO_SHIFT, AnsStack, safe_shift, weights
 from discretevae.codes.errors import CodesError
@@ -41,9 +42,9 @@ class PriorCoder:
     def __init__(self, prior: Prior) -> None:
         self.num_latents, self.num_categories = prior.shape
         self.lanes = max(1, WEIGHTS // (self.num_latents * self.num_categories))
-        self.logits_along = deepcopy(prior).cpu().double().logits_along
+        self.prior = deepcopy(prior).cpu().double()
         try:
-            self.logits_along(torch.zeros(1, *prior.shape, dtype=torch.float64))
+            self.prior.logits_along(torch.zeros(1, *prior.shape, dtype=torch.float64))
         except ValueError as error:
             raise CodesError(str(error)) from None
 
@@ -51,21 +52,19 @@ class PriorCoder:
     def push(self, stack: AnsStack, codes: Int[np.ndarray, "n D"]) -> None:
         """Puts codes on the stack."""
         z = to_one_hot(torch.from_numpy(codes), self.num_categories, torch.float64)
-        logits = self.logits_along(z).transpose(0, 1)  # latent by latent, as `pop` needs them
+        logits = self.prior.logits_along(z).transpose(0, 1)  # latent by latent, as `pop` needs them
         shift = safe_shift(logits)
         stack.push(codes.T.flatten(), weights(logits.flatten(0, 1), shift))
         stack.push_one(shift, NO_SHIFT)
 
-    @torch.no_grad()
     def pop(self, stack: AnsStack, count: int) -> Int[np.ndarray, "count D"]:
         """Takes codes from the stack."""
         shift = stack.pop_one(NO_SHIFT)
-        z = torch.zeros(count, self.num_latents, self.num_categories, dtype=torch.float64)
-        codes = np.empty((count, self.num_latents), np.int64)
-        for d in range(self.num_latents):
-            codes[:, d] = stack.pop(weights(self.logits_along(z)[:, d], shift))
-            z[:, d] = to_one_hot(torch.from_numpy(codes[:, d]), self.num_categories, z.dtype)
-        return codes
+
+        def taken(logits: Float[Tensor, "count K"]) -> Int[Tensor, " count"]:
+            return torch.from_numpy(stack.pop(weights(logits, shift)).astype(np.int64))
+
+        return self.prior.one_by_one(count, taken).numpy()
 
     def compress(self, codes: Int[np.ndarray, "n D"]) -> UInt32[np.ndarray, " words"]:
         """Gives the stack of these codes."""

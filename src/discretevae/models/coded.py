@@ -49,7 +49,7 @@ class CodedVAE(VAE, ABC):
         network: str | Network,
         likelihood: str | Mapping[str, Any] | Likelihood,
         estimator: str | GradientEstimator,
-        prior: str | Prior,
+        prior: str | Mapping[str, Any] | Prior,
         beta: float,
         free_bits: float,
         context_shape: Sequence[int] | None,
@@ -76,8 +76,10 @@ class CodedVAE(VAE, ABC):
         )
         self.free_bits = require_floor(free_bits)
         if isinstance(prior, str):
+            prior = {"kind": prior}
+        if isinstance(prior, Mapping):
             prior = prior_from_config(
-                {"kind": prior}, num_latents, num_categories, self.context_features
+                dict(prior), num_latents, num_categories, self.context_features
             )
         self.prior = prior
         if self.prior.shape != (num_latents, num_categories):

@@ -33,9 +33,9 @@ class DiscreteVAE(CodedVAE):
         estimator: A name in `ESTIMATORS`, an :class:`~discretevae.estimators.Estimator`, or
             "auto": exact while the enumeration is cheap, else the best default measured. One of
             `MULTISAMPLE_ESTIMATORS` has `objective` train the S-sample bound instead.
-        prior: p(z), or p(z|c): a name in `PRIORS` or a :class:`~discretevae.priors.Prior`. Where
-            the latents are not independent under it, the KL is estimated from the same samples,
-            without bias: the bound stays a true one.
+        prior: p(z), or p(z|c): a name in `PRIORS`, what :meth:`Prior.config` describes, or a
+            :class:`~discretevae.priors.Prior`. Where the latents are not independent under it, the
+            KL is estimated from the same samples, without bias: the bound stays a true one.
         beta: The weight of the KL in `objective`; never in `elbo`. 1 with a multi-sample
             estimator: its bound has no KL term.
         free_bits: Nats that each latent may cost in `objective` before they count; never in
@@ -74,7 +74,7 @@ class DiscreteVAE(CodedVAE):
         network: str | Network = "auto",
         likelihood: str | Mapping[str, Any] | Likelihood = "bernoulli",
         estimator: str | GradientEstimator = "auto",
-        prior: str | Prior = "uniform",
+        prior: str | Mapping[str, Any] | Prior = "uniform",
         beta: float = 1.0,
         free_bits: float = 0.0,
         context_shape: Sequence[int] | None = None,

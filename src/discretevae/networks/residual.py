@@ -47,7 +47,7 @@ class ResidualNetwork(Network):
         torch.Size([2, 320])
     """
 
-    channels: int = 128
+    channels: int = 64
     down: int = 4
     blocks: int = 2
 

@@ -66,13 +66,24 @@ class TransformerBlock(nn.Module):
             seen: Which of all positions, the past ones first, each new one attends to.
             past: What an earlier call gave.
         """
-        parts = self.project(self.attend_norm(x)).unflatten(-1, (3, self.heads, -1))
-        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        query, key, value = self.projected(x)
         if past is not None:
             key, value = torch.cat([past[0], key], -2), torch.cat([past[1], value], -2)
         attended = scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        return self.joined(x, attended), (key, value)
+
+    def projected(self, x: Float[Tensor, "N n W"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Gives queries, keys and values of each head, (N, heads, n, width / heads)."""
+        parts = self.project(self.attend_norm(x)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        return query, key, value
+
+    def joined(
+        self, x: Float[Tensor, "N n W"], attended: Float[Tensor, "N heads n d"]
+    ) -> Float[Tensor, "N n W"]:
+        """Adds what the heads found, and what the perceptron makes of it."""
         x = x + self.join(attended.transpose(1, 2).flatten(-2))
-        return x + self.think(self.think_norm(x)), (key, value)
+        return x + self.think(self.think_norm(x))
 
 
 class Reader(nn.Module, ABC):

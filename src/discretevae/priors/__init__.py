@@ -15,8 +15,11 @@ from discretevae.priors.factorised import (
     LearnedPrior,
     UniformPrior,
 )
+from discretevae.priors.grid import GridPrior
 from discretevae.priors.log_partition import LogPartition
+from discretevae.priors.pixel_cnn import PixelCNNPrior
 from discretevae.priors.prior import FactorisedPrior, Prior
+from discretevae.priors.transformer import TransformerPrior
 
 __all__ = [
     "PRIORS",
@@ -25,9 +28,12 @@ __all__ = [
     "CategoricalPrior",
     "ConditionalPrior",
     "FactorisedPrior",
+    "GridPrior",
     "LearnedPrior",
     "LogPartition",
+    "PixelCNNPrior",
     "Prior",
+    "TransformerPrior",
     "UniformPrior",
     "prior_from_config",
 ]
@@ -38,6 +44,8 @@ PRIORS: dict[str, Callable[..., Prior]] = {
     "conditional": ConditionalPrior,
     "autoregressive": AutoregressivePrior,
     "boltzmann": BoltzmannPrior,
+    "pixelcnn": PixelCNNPrior,
+    "transformer": TransformerPrior,
 }
 """Name → prior, as a function of D, K and, if it is conditional, the features of a context."""
 

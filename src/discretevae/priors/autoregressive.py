@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from discretevae.latents import categorical, require_sizes
+from discretevae.latents import require_sizes
 from discretevae.networks.network import require_widths
-from discretevae.priors.prior import Prior
+from discretevae.priors.prior import Prior, drawn
 
 __all__ = ["AutoregressivePrior", "MaskedLinear"]
 
@@ -105,18 +105,13 @@ class AutoregressivePrior(Prior):
     ) -> Float[Tensor, "*SB"]:
         return (z * self.logits_along(z).log_softmax(-1)).sum((-2, -1))
 
-    @torch.no_grad()
     def sample(
         self,
         count: int,
         generator: torch.Generator | None = None,
         context: Float[Tensor, "count C"] | None = None,
     ) -> Int[Tensor, "count D"]:
-        z = self.output.weight.new_zeros(count, *self.sizes)
-        for d in range(self.sizes[0]):
-            logits = self.logits_along(z)[:, d, None]
-            z[:, d, None] = categorical.sample(logits, 1, generator)[0]
-        return z.argmax(-1)
+        return self.one_by_one(count, drawn(generator))
 
     def config(self) -> dict[str, Any]:
         return {"kind": self.kind, "widths": list(self.widths)}

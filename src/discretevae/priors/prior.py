@@ -1,16 +1,25 @@
 """What a model asks of a prior over codes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from discretevae.latents import to_one_hot
+from discretevae.latents import categorical, to_one_hot
 from discretevae.priors.log_partition import LogPartition
 
-__all__ = ["FactorisedPrior", "Prior"]
+__all__ = ["Choose", "FactorisedPrior", "Prior", "drawn"]
+
+Choose = Callable[[Float[Tensor, "count K"]], Int[Tensor, " count"]]
+"""Chooses a class of one latent by its logits."""
+
+
+def drawn(generator: torch.Generator | None) -> Choose:
+    """Chooses at random, with the probabilities of the logits."""
+    return lambda logits: categorical.sample(logits[:, None], 1, generator)[0, :, 0].argmax(-1)
 
 
 class Prior(nn.Module, ABC):
@@ -71,6 +80,21 @@ class Prior(nn.Module, ABC):
         raise ValueError(
             f"`prior` must be one whose latents follow one given those before it, got {self.kind}."
         )
+
+    @torch.no_grad()
+    def one_by_one(self, count: int, choose: Choose) -> Int[Tensor, "count D"]:
+        """Chooses the latents of codes in their order, each by its logits given those before it.
+
+        Raises:
+            ValueError: If the prior has no such order.
+        """
+        like = next((t for t in (*self.parameters(), *self.buffers())), torch.zeros(()))
+        z = like.new_zeros(count, *self.shape)
+        codes = []
+        for d in range(self.shape[0]):
+            codes.append(choose(self.logits_along(z)[:, d]))
+            z[:, d] = to_one_hot(codes[d], self.shape[1], z.dtype)
+        return torch.stack(codes, -1)
 
     def log_partition_estimate(self) -> LogPartition | None:
         """Gives both ends of log Z of these weights; None where p(z) is exact."""

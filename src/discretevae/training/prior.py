@@ -9,7 +9,6 @@ from torch import Tensor
 from discretevae.data import Batches, Examples, Splits, Stream, as_batch
 from discretevae.data.binarize import Binarizer
 from discretevae.data.seeding import generator
-from discretevae.latents import to_one_hot
 from discretevae.models import VAE, DiscreteVAE
 from discretevae.priors import AutoregressivePrior, Prior, UniformPrior
 
@@ -78,8 +77,7 @@ def fit_prior(
             raise ValueError(f"`{name}` must be at least 1, got {number}.")
     if not 0 < learning_rate < float("inf"):
         raise ValueError(f"`learning_rate` must be positive and finite, got {learning_rate}.")
-    first = next(prior.parameters())
-    device = first.device
+    device = next(prior.parameters()).device
     codes = _require_codes("codes", codes, prior).to(device)
     if validation is None:
         validation = codes
@@ -94,8 +92,7 @@ def fit_prior(
         order = torch.randperm(len(codes), generator=orders, device=device)
         for index in order.split(int(batch_size)):
             optimizer.zero_grad()
-            z = to_one_hot(codes[index], prior.shape[1], first.dtype)
-            (-prior.trained_log_prob(z).mean()).backward()
+            (-prior.trained_log_prob_of_codes(codes[index]).mean()).backward()
             optimizer.step()
         history.append(_mean_log_prob(prior, validation))
         if history[-1] >= max(history):
