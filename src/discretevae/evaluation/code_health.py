@@ -97,29 +97,35 @@ def code_health(model: VAE, batches: Iterable[Tensor | Batch]) -> CodeHealth:
     variable = model.categorical
     if variable is None:
         raise ValueError(f"`model` must have one categorical code, got a {model.kind}.")
-    parts, kls = [], []
+    usage, kl, entropy, shares = (torch.zeros((), dtype=torch.float64) for _ in range(4))
+    codes = []
     for x, context in batches_for(model, batches):
         known = model.known(x, context)
-        parts.append(variable.q(known))
+        q = variable.q(known)
+        logits = q.double()
+        usage = usage + logits.softmax(-1).sum(0)
+        entropy = entropy + categorical.entropy(logits).sum(0)
+        codes.append(logits.argmax(-1))
         if variable.closed:
-            kls.append(variable.kl(parts[-1], known).double())
-    logits = torch.cat(parts).double()
-    sizes = logits.shape[1], logits.shape[2]
+            kl = kl + variable.kl(q, known).double().sum(0)
+        if is_enumerable(*logits.shape[1:], CODES):
+            shares = shares + _sum_of_shares(logits)
+    found = torch.cat(codes)
+    n = len(found)
     return CodeHealth(
-        usage=logits.softmax(-1).mean(0),
-        kl=torch.cat(kls).mean(0) if kls else None,
-        conditional_entropy=categorical.entropy(logits).mean(0),
-        distinct_codes=len(logits.argmax(-1).unique(dim=0)),
-        examples=len(logits),
-        code_entropy=_code_entropy(logits) if is_enumerable(*sizes, CODES) else None,
+        usage=usage / n,
+        kl=kl / n if variable.closed else None,
+        conditional_entropy=entropy / n,
+        distinct_codes=len(found.unique(dim=0)),
+        examples=n,
+        code_entropy=float(torch.special.entr(shares / n).sum()) if shares.ndim else None,
     )
 
 
-def _code_entropy(logits: Float[Tensor, "N D K"]) -> float:
-    """H(q̄) of the whole code, from the probability of each of the K^D codes."""
+def _sum_of_shares(logits: Float[Tensor, "N D K"]) -> Float[Tensor, " C"]:
+    """Σ q(z|x) of all C = K^D codes."""
     rows = max(1, ENTRIES // logits.shape[2] ** logits.shape[1])
-    total = torch.stack([_code_shares(part).sum(0) for part in logits.split(rows)]).sum(0)
-    return float(torch.special.entr(total / len(logits)).sum())
+    return torch.stack([_code_shares(part).sum(0) for part in logits.split(rows)]).sum(0)
 
 
 def _code_shares(logits: Float[Tensor, "N D K"]) -> Float[Tensor, "N C"]:

@@ -29,7 +29,7 @@ from discretevae.models import (
 from discretevae.models.coded import KINDS, estimator_kind
 from discretevae.names import resolve
 from discretevae.networks import CNN, MLP, NETWORKS, Network, ResidualNetwork
-from discretevae.priors import UniformPrior
+from discretevae.priors import PRIORS, UniformPrior
 
 __all__ = [
     "MODELS",
@@ -169,6 +169,21 @@ def _quantised(quantiser: str) -> Build:
     return build
 
 
+def _drawn(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
+    """A categorical latent at each position of a grid; of sq all share a codebook."""
+    _require_unconditional(recipe, common)
+    network = _grid_network(recipe, common)
+    grid = network.grid(data.shape)
+    if grid is None:
+        raise ValueError(f"`network` must have a grid, as residual has, got {recipe.network!r}.")
+    code = _code(recipe)
+    if PRIORS[code["prior"]].over_grids:
+        code["prior"] = {"kind": code["prior"], "grids": [grid]}
+    code |= {"num_latents": math.prod(grid), "num_categories": recipe.codebook or CODEBOOK}
+    size = {"codebook_size": recipe.code_size or CODE_SIZE} if recipe.model == "sq" else {}
+    return DiscreteVAE(**{**common, "network": network}, **code, **size)
+
+
 def _grid_network(recipe: Recipe, common: Mapping[str, Any]) -> Network:
     """The network, between images and a grid as many times smaller as is asked for."""
     network = common["network"]
@@ -184,7 +199,8 @@ def _require_unconditional(recipe: Recipe, common: Mapping[str, Any]) -> None:
         raise ValueError(f"`condition` must be none with --model {recipe.model}.")
 
 
-CODEBOOK = 512
+CODEBOOK, CODE_SIZE, POSITIONS = 512, 16, 64
+"""K; E of a codebook whose codes are drawn; about how many positions a grid has."""
 SIZES = ("num_latents", "num_categories")
 CODE = ("estimator", "samples", "baseline", "temperature", "prior", *SIZES)
 GRID = ("codebook", "code_size", "down")
@@ -210,11 +226,15 @@ MODELS: dict[str, Kind] = {
         needs={"labelled": "how many labels are given"},
     ),
     **{
-        name: Kind(
-            _quantised(name), (*GRID, "num_quantisers", "prior", "rate"), defaults=OF_GRIDS
-        )
+        name: Kind(_quantised(name), (*GRID, "num_quantisers", "prior", "rate"), defaults=OF_GRIDS)
         for name in QUANTISERS
     },
+    "sq": Kind(_drawn, (*CODE[:-2], "free_bits", *GRID), defaults=OF_GRIDS),
+    "gumbel-vq": Kind(
+        _drawn,
+        (*CODE[:-2], "free_bits", "codebook", "down"),
+        defaults={**OF_GRIDS, "estimator": "gumbel-softmax"},
+    ),
 }
 """Name → model."""
 
@@ -265,9 +285,9 @@ def build_network(recipe: Recipe, likelihood: Mapping[str, Any] | None = None) -
 
 
 def _sizes(recipe: Recipe) -> tuple[int, int]:
-    """D and K of a recipe that is resolved."""
-    assert recipe.num_latents is not None
-    assert recipe.num_categories is not None
+    """D and K of a recipe that is resolved; of a grid, about."""
+    if recipe.num_latents is None or recipe.num_categories is None:
+        return POSITIONS, recipe.codebook or CODEBOOK
     return recipe.num_latents, recipe.num_categories
 
 

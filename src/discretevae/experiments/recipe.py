@@ -97,7 +97,7 @@ class Model:
         num_latents: D, the number of latents; of the layer nearest to the data. By default 4, or
             16 of 1,000 images and more.
         num_categories: K, the number of categories of each latent; by default 8.
-        prior: p(z): auto (uniform; that of a table is replaced after training by an
+        prior: p(z): auto (uniform; that of a table or a grid is replaced after training by an
             autoregressive one, where the bound on the validation rows rises), uniform, learned
             (the probabilities of each latent), conditional (given --condition), autoregressive
             (each latent given those before), boltzmann (a restricted Boltzmann machine between

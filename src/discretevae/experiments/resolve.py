@@ -66,7 +66,7 @@ def resolve_with_data(recipe: Recipe) -> tuple[Recipe, Splits]:
 def _filled(recipe: Recipe, suited: ModelDefaults) -> Recipe:
     """Gives the options that are left open what suits the data, or what the model has."""
     defaults = {**suited._asdict(), **MODELS[recipe.model].defaults}
-    left = {name: value for name, value in defaults.items() if getattr(recipe, name) is None}
+    left = {k: v for k, v in defaults.items() if getattr(recipe, k) in (None, "auto")}
     return replace(recipe, **left)
 
 

@@ -14,6 +14,7 @@ from discretevae.estimators.functions import CodeFunction
 from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
 from discretevae.latents import require_sizes
+from discretevae.latents.quantisers import DistanceLogits
 from discretevae.latents.variables import VARIABLES, Known, PriorAlone, Variable
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
@@ -58,17 +59,26 @@ class CodedVAE(VAE, ABC):
         decoder: nn.Module | None,
         variable: str,
         beside: tuple[int, int] = (0, 0),
+        codebook_size: int | None = None,
     ) -> None:
         require_sizes(num_latents, num_categories)
-        if embedding_size is not None:
-            require_count("embedding_size", embedding_size)
+        for name, size in (("embedding_size", embedding_size), ("codebook_size", codebook_size)):
+            if size is not None:
+                require_count(name, size)
+        if embedding_size is not None and codebook_size is not None:
+            raise ValueError(
+                f"`embedding_size` must be left out with `codebook_size`, got {embedding_size}."
+            )
         resolve("variable", variable, VARIABLES)
-        said = num_latents * num_categories + beside[0]
-        seen = num_latents * (embedding_size or num_categories) + beside[1]
+        said = num_latents * (codebook_size or num_categories) + beside[0]
+        seen = num_latents * (codebook_size or embedding_size or num_categories) + beside[1]
         sizes = said, seen, context_shape
         super().__init__(shape, network, likelihood, beta, *sizes, encoder, decoder)
         self.num_latents, self.num_categories = num_latents, num_categories
         self.embedding_size, self.variable = embedding_size, variable
+        self.codebook_size, self.codebook = codebook_size, None
+        if codebook_size is not None:
+            self.codebook = DistanceLogits(num_categories, codebook_size)
         self.code = (
             nn.Flatten(-2)
             if embedding_size is None
@@ -109,8 +119,12 @@ class CodedVAE(VAE, ABC):
             posterior=self._logits_of,
             prior=PriorAlone(self.prior),
             estimator=self.estimator,
-            embed=self.code,
+            embed=self.seen,
         )
+
+    def seen(self, z: Float[Tensor, "*SB D K"]) -> Float[Tensor, "*SB F"]:
+        """Gives what the decoder sees of one-hot codes."""
+        return self.code(z) if self.codebook is None else self.codebook.embed(z)
 
     @property
     def exposed(self) -> Variable:
@@ -127,11 +141,12 @@ class CodedVAE(VAE, ABC):
         )
 
     def _logits_of(self, known: Known) -> Float[Tensor, "*B D K"]:
-        sizes = self.num_latents, self.num_categories
-        return known.features[..., : math.prod(sizes)].unflatten(-1, sizes)
+        sizes = self.num_latents, self.codebook_size or self.num_categories
+        said = known.features[..., : math.prod(sizes)].unflatten(-1, sizes)
+        return said if self.codebook is None else self.codebook(said)
 
     def _decode(self, known: Known) -> Tensor:
-        return self._decoded(self.code(known.values["z"]), known.context)
+        return self._decoded(self.seen(known.values["z"]), known.context)
 
     def logits(self, x: Data, context: Context = None) -> Float[Tensor, "*B D K"]:
         """Gives the unnormalised log q(z|x)."""
@@ -150,6 +165,8 @@ class CodedVAE(VAE, ABC):
         }
         if self.embedding_size is not None:
             found["embedding_size"] = self.embedding_size
+        if self.codebook_size is not None:
+            found["codebook_size"] = self.codebook_size
         if self.variable != USUAL_VARIABLE:
             found["variable"] = self.variable
         return found

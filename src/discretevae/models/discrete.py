@@ -47,6 +47,9 @@ class DiscreteVAE(CodedVAE):
             :class:`~discretevae.networks.OwnNetwork`.
         decoder: The same of the decoder.
         variable: A name in `VARIABLES`: what the code is.
+        codebook_size: E of one codebook that all latents share: q has the classes whose vectors are
+            near the encoder's, and the decoder sees their vectors,
+            :class:`~discretevae.latents.quantisers.DistanceLogits` (SQ-VAE).
 
     Raises:
         ValueError: If a size is out of range, a name unknown, the prior does not fit D × K,
@@ -82,6 +85,7 @@ class DiscreteVAE(CodedVAE):
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
         variable: str = "categorical",
+        codebook_size: int | None = None,
     ) -> None:
         super().__init__(
             shape,
@@ -98,6 +102,7 @@ class DiscreteVAE(CodedVAE):
             encoder,
             decoder,
             variable,
+            codebook_size=codebook_size,
         )
         self.require_trainable()
 

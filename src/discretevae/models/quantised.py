@@ -18,6 +18,10 @@ from discretevae.priors import PRIORS, Prior, prior_from_config
 __all__ = ["QuantisedVAE"]
 
 
+SMALL = {"pixelcnn": {"width": 32, "layers": 6}}
+"""Sizes of a prior that is asked for by its name alone."""
+
+
 class QuantisedVAE(VAE):
     r"""A VAE whose code is a grid of vectors, each the nearest in a codebook: a VQ-VAE.
 
@@ -92,16 +96,18 @@ class QuantisedVAE(VAE):
         require_count("num_quantisers", num_quantisers)
         network = ResidualNetwork() if network == "auto" else network
         network = resolve("network", network, NETWORKS)
-        self.grid = network.grid(tuple(shape))
+        grid = network.grid(tuple(shape))
+        if grid is None:
+            raise ValueError(f"`network` must have a grid, as residual has, got {network.kind}.")
         made = _quantiser(quantiser, num_codes, dim)
-        positions = self.grid[0] * self.grid[1]
+        self.positions = positions = grid[0] * grid[1]
         sizes = positions * made.dim, positions * made.dim, None
         super().__init__(shape, network, likelihood, beta, *sizes, encoder, decoder)
         self.num_codes, self.dim, self.num_quantisers = made.num_codes, made.dim, num_quantisers
         self.quantisers = nn.ModuleList(
             [made, *(_another(made) for _ in range(num_quantisers - 1))]
         )
-        self.prior = _prior(prior, [self.grid] * num_quantisers, made.num_codes)
+        self.prior = _prior(prior, [grid] * num_quantisers, made.num_codes)
         self.rate = rate
 
     @property
@@ -123,9 +129,8 @@ class QuantisedVAE(VAE):
             prior = PriorOfLevel(self.prior, level, before)
         quantiser: Any = self.quantisers[level]
         return Quantised(
-            f"z{level + 1}", self.grid[0] * self.grid[1], self._vectors_left, quantiser, prior,
-            self.rate,
-        )  # fmt: skip
+            f"z{level + 1}", self.positions, self._vectors_left, quantiser, prior, self.rate
+        )
 
     def _vectors_left(self, known: Known) -> Float[Tensor, "*SB D E"]:
         """What the encoder says, less the vectors of the levels before."""
@@ -143,10 +148,10 @@ class QuantisedVAE(VAE):
 
     def on_grids(self, codes: Int[Tensor, "*B D"]) -> Int[Tensor, "*B L h w"]:
         """Gives codes in the places that they describe: level, row, column."""
-        return codes.unflatten(-1, (self.num_quantisers, *self.grid))
+        return codes.unflatten(-1, (self.num_quantisers, *(self.grid or ())))
 
     def describe(self) -> str:
-        rows, columns = self.grid
+        rows, columns = self.grid or (1, self.positions)
         levels = f"{self.num_quantisers} levels of " if self.num_quantisers > 1 else ""
         name = str(self.quantisers[0].config()["kind"])
         return (
@@ -182,6 +187,7 @@ def _prior(
     if isinstance(given, str):
         made = resolve("prior", given, PRIORS)
         given = {"kind": given, **({"grids": grids} if made.over_grids else {})}
+        given |= SMALL.get(given["kind"], {})
     if not isinstance(given, Prior):
         given = prior_from_config(dict(given), positions, num_codes)
     if given.shape != (positions, num_codes):

@@ -111,6 +111,11 @@ class VAE(nn.Module, ABC):
         return self.chain.variables if type(self).chain is not VAE.chain else ()
 
     @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns of the grid at whose positions its latents stand, if they do."""
+        return self.network.grid(self.shape)
+
+    @property
     def fitted_afterwards(self) -> Prior | None:
         """The prior that is fitted to the codes of a trained model, for it is not trained along."""
         return None

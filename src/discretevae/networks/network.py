@@ -45,13 +45,9 @@ class Network(ABC):
         """What makes further encoders beside that of the data."""
         return self
 
-    def grid(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Gives the rows and columns of the grid whose positions its features describe in turn.
-
-        Raises:
-            ValueError: If it has none.
-        """
-        raise ValueError(f"`network` must have a grid, as residual has, got {self.describe()}.")
+    def grid(self, shape: tuple[int, ...]) -> tuple[int, int] | None:
+        """Gives rows and columns of the grid whose positions its features describe in turn."""
+        return None
 
     def config(self) -> dict[str, Any]:
         """Describes the architecture in plain types.

@@ -57,6 +57,9 @@ class OwnNetwork(Network):
             return self.base.decoder(features, shape)
         return _tried("decoder", self.own_decoder, (features,), tuple(shape))
 
+    def grid(self, shape: tuple[int, ...]) -> tuple[int, int] | None:
+        return self.base.grid(shape)
+
     @property
     def of_contexts(self) -> Network:
         return self.base

@@ -130,7 +130,7 @@ class Prepared:
         start: The checkpoint to go on from, if any.
         begun: Whether a step has been made.
         kept: Whether the folder stays.
-        fit_prior: Whether a table's model gets a better prior afterwards.
+        fit_prior: Whether the model of a table or of a grid gets a better prior afterwards.
     """
 
     model: VAE
@@ -165,10 +165,11 @@ class Prepared:
             load_weights(model, read_checkpoint(best))
         module.set_scheduled(int(best_row(module.history)["step"]))
         model.to("cpu").eval()
-        if model.likelihood.table is not None:  # cheap there, and worth it
+        table = model.likelihood.table is not None
+        if table:
             correlate(model, self.data, module.options.seed)
-            if self.fit_prior:
-                improve_prior(model, self.data, module.options.seed)
+        if self.fit_prior and (table or model.grid is not None):  # worth it there
+            improve_prior(model, self.data, module.options.seed)
         fit_afterwards(model, self.data, module.options.seed)
         return module.history
 

@@ -1,6 +1,7 @@
 """Fitting a prior to codes, after or without the model that made them."""
 
 import copy
+import math
 
 import torch
 from jaxtyping import Int
@@ -10,7 +11,7 @@ from discretevae.data import Batches, Examples, Splits, Stream, as_batch
 from discretevae.data.binarize import Binarizer
 from discretevae.data.seeding import generator
 from discretevae.models import VAE, DiscreteVAE
-from discretevae.priors import AutoregressivePrior, Prior, UniformPrior
+from discretevae.priors import AutoregressivePrior, PixelCNNPrior, Prior, UniformPrior
 
 __all__ = ["draw_codes", "fit_afterwards", "fit_prior", "improve_prior", "validation_bound"]
 
@@ -127,9 +128,10 @@ def improve_prior(model: VAE, data: Splits, seed: int = 0) -> bool:
     before, uniform = validation_bound(model, data, seed), model.prior
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        prior = AutoregressivePrior(*uniform.shape)
-    codes = draw_codes(model, data.train, data.binarizer, DRAWS, seed)
-    validation = draw_codes(model, data.validation, data.binarizer, DRAWS, seed + 1)
+        prior = _coupled(model)
+    draws = DRAWS if model.grid is None else 1
+    codes = draw_codes(model, data.train, data.binarizer, draws, seed)
+    validation = draw_codes(model, data.validation, data.binarizer, draws, seed + 1)
     epochs = min(30, max(3, CODES // len(codes)))
     fit_prior(prior, codes, epochs, 250, 3e-3, seed, validation)
     model.prior = prior.eval().to(model.dtype)
@@ -137,6 +139,14 @@ def improve_prior(model: VAE, data: Splits, seed: int = 0) -> bool:
         return True
     model.prior = uniform
     return False
+
+
+def _coupled(model: DiscreteVAE) -> Prior:
+    """A prior in which the latents follow each other, over the grid where they stand in one."""
+    grid = model.grid
+    if grid is None or math.prod(grid) != model.num_latents:
+        return AutoregressivePrior(*model.prior.shape)
+    return PixelCNNPrior(*model.prior.shape, grids=[grid], width=32, layers=6)
 
 
 def fit_afterwards(model: VAE, data: Splits, seed: int = 0) -> list[float]:

@@ -1,0 +1,174 @@
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from discretevae.data import load
+from discretevae.latents.quantisers import QUANTISERS
+from discretevae.models import DiscreteVAE, QuantisedVAE, from_pretrained
+from discretevae.networks import ResidualNetwork
+from discretevae.priors import AutoregressivePrior
+from discretevae.training import TrainingOptions, train
+from discretevae.training.prior import fit_afterwards
+
+NETWORK = ResidualNetwork(8, 4, 1)
+SHAPE = (1, 8, 8)
+
+
+def some(count: int = 5) -> Tensor:
+    return torch.bernoulli(torch.full((count, *SHAPE), 0.3))
+
+
+def small(quantiser: str = "vq", levels: int = 1, **options: object) -> QuantisedVAE:
+    torch.manual_seed(0)
+    return QuantisedVAE(SHAPE, 4, 3, quantiser, levels, NETWORK, **options)  # type: ignore[arg-type]
+
+
+def shaken(model: QuantisedVAE) -> QuantisedVAE:
+    """With a prior that is not uniform."""
+    with torch.no_grad():
+        for parameter in model.prior.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape))
+    return model
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("levels", [1, 2])
+def test_the_bound_is_that_of_the_nearest_codes_and_its_gap_that_of_the_posterior(
+    levels: int, mode: str
+) -> None:
+    model = shaken(small(levels=levels)).double()
+    model.train(mode == "train")
+    x = some(2).double()
+    vectors = model.encoder(x).unflatten(-1, (4, 3))
+    values, codes = torch.zeros_like(vectors), []
+    for quantiser in model.quantisers:
+        distances = torch.cdist(vectors - values, quantiser.codebook.expand(2, -1, -1))
+        codes.append(distances.argmin(-1))
+        values = values + quantiser.codebook[codes[-1]]
+    z = torch.cat(codes, -1)
+    assert torch.equal(model.encode(x), z)
+    log_p_x = model.likelihood(model.decoder(values.flatten(-2))).log_prob(x)
+    expected = log_p_x + model.prior.log_prob_of_codes(z)
+    torch.testing.assert_close(model.elbo(x, 3), expected)
+    torch.testing.assert_close(model.log_likelihood(x, 10), expected)
+    if levels == 1:  # 256 codes
+        every = torch.tensor(list(product(range(4), repeat=4)))
+        decoded = model.decoder(model.quantisers[0].codebook[every].flatten(-2))
+        joint = model.likelihood(decoded.unsqueeze(1)).log_prob(x)
+        joint = joint + model.prior.log_prob_of_codes(every)[:, None]
+        log_p = joint.logsumexp(0)
+        torch.testing.assert_close(model.exact_log_likelihood(x), log_p)
+        place = (z * 4 ** torch.arange(3, -1, -1)).sum(-1)
+        gap = -(joint[place, torch.arange(2)] - log_p)
+        torch.testing.assert_close(log_p - model.elbo(x), gap)
+        assert (gap > 0).all()
+
+
+def test_the_prior_is_trained_with_a_rate_and_else_fitted_afterwards() -> None:
+    for rate in (False, True):
+        model = small(rate=rate)
+        (-model.objective(some()).mean()).backward()
+        gradients = [p.grad for p in model.prior.parameters()]
+        assert any(g is not None and bool(g.any()) for g in gradients) == rate
+        assert (model.fitted_afterwards is None) == rate
+        encoder = next(model.encoder.parameters()).grad
+        assert encoder is not None
+        assert bool(encoder.any())
+
+
+def test_a_fit_raises_the_bound_and_changes_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("discretevae.training.prior.MOST_PASSES", 40)
+    data = load("digits", binarize="threshold", limit=300)
+    prior = {"kind": "pixelcnn", "grids": [[2, 2], [2, 2]], "width": 8, "layers": 2}
+    model = small(levels=2, prior=prior)
+    options = TrainingOptions(epochs=2, accelerator="cpu", progress_bar=False)
+    history = train(model, data, options)
+    x = data.validation.values()
+    codes, decoded = model.encode(x), model.reconstruct(x)
+    fitted = float(model.elbo(x).detach().mean())
+    assert fitted > history[-1]["validation_elbo"] + 1  # in nats; there the prior was uniform
+    again = fit_afterwards(model, data)
+    assert again[-1] >= again[0]
+    assert torch.equal(model.encode(x), codes)
+    assert torch.equal(model.reconstruct(x), decoded)
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+@pytest.mark.parametrize("quantiser", QUANTISERS)
+def test_every_quantiser_trains_saves_and_loads(
+    quantiser: str, levels: int, tmp_path: Path
+) -> None:
+    model, x = small(quantiser, levels), some(30)
+    (-model.objective(x).mean()).backward()
+    assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in model.parameters())
+    model.eval().save_pretrained(tmp_path)
+    again = from_pretrained(tmp_path)
+    codes = again.encode(x)
+    assert torch.equal(codes, model.encode(x))
+    assert codes.dtype == torch.int64
+    assert model.on_grids(codes).shape == (30, levels, 2, 2)
+    torch.testing.assert_close(again.decode(codes).mean, model.reconstruct(x))
+    torch.testing.assert_close(again.elbo(x), model.elbo(x))
+    assert again.sample(3).shape == (3, *SHAPE)
+    assert again.describe() == model.describe()
+    seed = torch.Generator().manual_seed(0)
+    again.train()
+    again.objective(x, seed)  # a codebook that has started does not start anew
+    if "started" in dict(again.quantisers[0].named_buffers()):
+        assert not again.quantisers[0].waits
+
+
+def test_codes_stand_row_by_row_and_levels_one_after_the_other() -> None:
+    torch.manual_seed(0)
+    model = QuantisedVAE((1, 8, 16), 16, 3, "vq", 2, ResidualNetwork(8, 4, 0)).eval()
+    codes = torch.zeros(1, 16, dtype=torch.int64)
+    codes[0, 8 + 4 + 1] = 5  # second level, second row, second column
+    assert model.on_grids(codes)[0, 1, 1, 1] == 5
+    none, one = model.decode(0 * codes).mean[0, 0], model.decode(codes).mean[0, 0]
+    moved = (one - none).abs() > 1e-9
+    assert moved[4:, 4:8].any()
+    assert not moved[:1].any()
+    assert not moved[:, 11:].any()
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    model = small().eval()
+    with pytest.raises(ValueError, match=r"`codes` must lie in \[0, 4\), got 9"):
+        model.decode(torch.full((1, 4), 9))
+    with pytest.raises(ValueError, match="`codes` must end in 4 numbers"):
+        model.decode(torch.zeros(1, 5, dtype=torch.int64))
+    with pytest.raises(ValueError, match="`network` must have a grid, as residual has, got mlp"):
+        QuantisedVAE((784,), network="mlp")
+    with pytest.raises(ValueError, match="sides of at least 16"):
+        QuantisedVAE(SHAPE, network=ResidualNetwork(8, 16))
+    with pytest.raises(ValueError, match="`num_codes` must be a power of 2 for lfq, got 12"):
+        QuantisedVAE(SHAPE, 12, quantiser="lfq")
+    with pytest.raises(ValueError, match="`prior` must be over grids .* got autoregressive"):
+        small(levels=2, prior="autoregressive")
+    with pytest.raises(ValueError, match=r"`prior` must fit D × K = 4 × 4, got 3 × 4"):
+        small(prior=AutoregressivePrior(3, 4))
+    with pytest.raises(ValueError, match="`num_quantisers` must be at least 1"):
+        small(levels=0)
+
+
+def test_drawn_codes_share_one_codebook(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = DiscreteVAE(SHAPE, 4, 6, network=NETWORK, codebook_size=3, estimator="reinmax").eval()
+    x = some()
+    (-model.objective(x).mean()).backward()
+    assert model.codebook is not None
+    vectors = model.encoder(x).unflatten(-1, (4, 3))
+    e, sigma = model.codebook.codebook, model.codebook.log_scale.exp()
+    logits = -torch.cdist(vectors, e.expand(5, -1, -1)).square() / (2 * sigma**2)
+    torch.testing.assert_close(model.logits(x).softmax(-1), logits.softmax(-1))
+    codes = model.encode(x)
+    seen = model.likelihood(model.decoder(e[codes].flatten(-2)))
+    torch.testing.assert_close(model.decode(codes).log_prob(x), seen.log_prob(x))
+    assert (model.elbo(x, 200) <= model.exact_log_likelihood(x)).all()
+    model.save_pretrained(tmp_path)
+    torch.testing.assert_close(from_pretrained(tmp_path).logits(x), model.logits(x))
+    with pytest.raises(ValueError, match="`embedding_size` must be left out"):
+        DiscreteVAE(SHAPE, 4, 6, network=NETWORK, codebook_size=3, embedding_size=2)
