@@ -46,6 +46,6 @@ def totals(
                 [0.],
                 [6.]]))
     """
-    counts = vectors.new_zeros(num_codes).index_add_(0, codes, vectors.new_ones(len(codes)))
+    counts = vectors.new_zeros(num_codes).index_add_(0, codes, vectors.new_ones(codes.shape))
     sums = vectors.new_zeros(num_codes, vectors.shape[1]).index_add_(0, codes, vectors)
     return counts, sums

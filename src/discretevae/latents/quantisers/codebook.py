@@ -118,7 +118,7 @@ class CodebookQuantiser(Quantiser, ABC):
     def _revive(self, vectors: Float[Tensor, "N E"]) -> None:
         mean = self.counts.mean()
         dead = self.counts < self.revive_below * mean
-        drawn = torch.randint(len(vectors), (self.num_codes,), device=vectors.device)
+        drawn = torch.randint(vectors.shape[0], (self.num_codes,), device=vectors.device)
         new = vectors[drawn]
         self.codebook.copy_(torch.where(dead[:, None], new, self.codebook))
         self.counts.copy_(torch.where(dead, mean, self.counts))

@@ -217,7 +217,7 @@ def joint_entropy(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
     """
     half = logits.shape[1] // 2
     first, second = _probabilities(logits[:, :half]), _probabilities(logits[:, half:])
-    return _entropy(first.T @ second / len(logits)).sum()
+    return _entropy(first.T @ second / logits.shape[0]).sum()
 
 
 def sum_of_entropies(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
@@ -233,7 +233,7 @@ def sum_of_entropies(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
 
 def _probabilities(logits: Float[Tensor, "N E"]) -> Float[Tensor, "N C"]:
     """Gives q of all 2^E codes."""
-    found = logits.new_ones(len(logits), 1)
+    found = logits.new_ones(logits.shape[0], 1)
     for column in logits.T:
         bit = torch.stack([-column, column], -1).sigmoid()
         found = (found[:, :, None] * bit[:, None, :]).flatten(1)

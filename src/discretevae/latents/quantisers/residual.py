@@ -44,6 +44,8 @@ class ResidualQuantiser(nn.Module):
         torch.Size([5, 7, 4])
     """
 
+    quantisers: Sequence[Quantiser]
+
     def __init__(self, quantisers: Sequence[Quantiser], dropout: float = 0.0) -> None:
         super().__init__()
         dims = sorted({quantiser.dim for quantiser in quantisers})
@@ -51,7 +53,8 @@ class ResidualQuantiser(nn.Module):
             raise ValueError(f"`quantisers` must be at least one, all of one E, got E = {dims}.")
         if not 0 <= dropout <= 1:
             raise ValueError(f"`dropout` must be a probability, got {dropout}.")
-        self.quantisers, self.dropout = nn.ModuleList(quantisers), dropout
+        self.quantisers = nn.ModuleList(quantisers)  # type: ignore[assignment]
+        self.dropout = dropout
 
     def forward(self, z: Float[Tensor, "*B E"]) -> Quantisation:
         """Quantises vectors; the codes are (*B, Q), the cost the sum of all Q."""
