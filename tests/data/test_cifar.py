@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from .cifar_archive import FILES, random_images, write_archive
 
 from discretevae.data import DataError
 from discretevae.data.formats.cifar import read_cifar
+
+from .cifar_archive import FILES, random_images, write_archive
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from .cifar_archive import random_images, write_archive
 from sklearn.datasets import load_digits
 
 from discretevae.data import DATASETS, DataError, is_available, sources
 from discretevae.data.downloads import RemoteFile
 from discretevae.likelihoods import LIKELIHOODS
+
+from .cifar_archive import random_images, write_archive
 
 MNIST = Path(os.environ.get("DISCRETEVAE_DATA", "")) / "mnist" / "train-images-idx3-ubyte.gz"
 needs_mnist = pytest.mark.skipif(
