@@ -128,7 +128,7 @@ def test_another_models_words_are_never_taken_for_data(tiny: Make) -> None:
 def test_levels_come_back_and_take_what_the_likelihood_says(
     likelihood: str, shape: tuple[int, ...]
 ) -> None:
-    """One latent of known class: the stack grows by −log₂ p(x|z), to 1 % and what it starts with."""
+    """The stack grows by −ELBO, to 1 % and to what it starts with."""
     torch.manual_seed(0)
     p = LIKELIHOODS[likelihood](len(shape))
     model = DiscreteVAE(shape, 1, 2, MLP((6,)), p).eval()
@@ -147,7 +147,7 @@ def test_levels_come_back_and_take_what_the_likelihood_says(
 def test_more_levels_than_a_byte_has_are_refused() -> None:
     model = DiscreteVAE((5,), 2, 3, MLP((4,)), LIKELIHOODS["levels"](1))
     model.likelihood.levels = 257
-    with pytest.raises(CodesError, match="must have at most 256 levels .* got 257"):
+    with pytest.raises(CodesError, match=r"must have at most 256 levels .* got 257"):
         BitsBack(model, 4)
 
 

@@ -78,8 +78,7 @@ def compress_file(
     require_fit(model, blocks)
     pixels = math.prod(model.shape)
     symbols = model.likelihood.symbols
-    lanes = max(1, min(LANES, batch_size(model), LOGITS // (pixels * symbols)))
-    chunk = max(1, PIXELS // pixels)
+    lanes, chunk = min(batch_size(model), _most_lanes(model)), max(1, PIXELS // pixels)
     bits_back = BitsBack(model, lanes)
     layout = {"dtype": blocks.dtype.str, "row_shape": blocks.row_shape, "one": blocks.one}
     header = Header.of(model, "lossless", blocks.count, chunk, lanes, **layout)
@@ -211,7 +210,10 @@ class Header:
         """
         pixels, size = math.prod(model.shape), max(self.step, batch_size(model))
         most = max(1, PIXELS // pixels, size * max(1, CODES // (size * model.num_latents)))
-        if self.step > max(LANES, batch_size(model)) or self.chunk > most:
+        lanes = max(LANES, batch_size(model))
+        if self.kind == "lossless" and model.likelihood.symbols > 2:
+            lanes = _most_lanes(model)
+        if self.step > lanes or self.chunk > most:
             raise CodesError(
                 f"`{path}` must hold at most {most} examples on a stack, got {self.chunk}."
             )
@@ -230,6 +232,12 @@ class Header:
         """Gives 0, …, V − 1 the type, the range and the layout of the original."""
         values = x.astype(np.float64) * self.one / (symbols - 1)
         return as_stored(values, self.row_shape).astype(self.dtype)
+
+
+def _most_lanes(model: CodedVAE) -> int:
+    """How many examples go side by side: fewer where each pixel has many values."""
+    values = math.prod(model.shape) * model.likelihood.symbols
+    return max(1, min(LANES, LOGITS // values))
 
 
 def _restored(
