@@ -10,6 +10,8 @@ from torch import Tensor
 
 from discretevae.codes.bits_back import BitsBack
 from discretevae.codes.errors import CodesError
+from discretevae.data.opening import OF_LEVELS
+from discretevae.likelihoods import LIKELIHOODS
 from discretevae.models import DiscreteVAE
 from discretevae.networks import CNN, MLP
 from discretevae.priors.autoregressive import AutoregressivePrior
@@ -121,9 +123,39 @@ def test_another_models_words_are_never_taken_for_data(tiny: Make) -> None:
         BitsBack(tiny(seed=1), 20).decompress(words, 50)
 
 
+@pytest.mark.parametrize("likelihood", [*OF_LEVELS])
+@pytest.mark.parametrize("shape", [(3, 4, 4), (5,)])
+def test_levels_come_back_and_take_what_the_likelihood_says(
+    likelihood: str, shape: tuple[int, ...]
+) -> None:
+    """The stack grows by −ELBO, to 1 % and to what it starts with."""
+    torch.manual_seed(0)
+    p = LIKELIHOODS[likelihood](len(shape))
+    model = DiscreteVAE(shape, 1, 2, MLP((6,)), p).eval()
+    x = np.random.default_rng(0).integers(0, 256, (30, *shape), np.uint8)
+    values = torch.from_numpy(x / 255).float()
+    model.start_at(values)
+    bits_back = BitsBack(model, 4)
+    words = bits_back.compress(x)
+    assert np.array_equal(bits_back.decompress(words, 30), x)
+    with torch.no_grad():
+        nats = -model.elbo(values, samples=200).sum()
+    bits = 32 * len(words) - 8 * 32  # without the checksum upon which the stack is built
+    assert bits == pytest.approx(float(nats) / LOG2, rel=0.01, abs=40)
+
+
+def test_more_levels_than_a_byte_has_are_refused() -> None:
+    model = DiscreteVAE((5,), 2, 3, MLP((4,)), LIKELIHOODS["levels"](1))
+    model.likelihood.levels = 257
+    with pytest.raises(CodesError, match=r"must have at most 256 levels .* got 257"):
+        BitsBack(model, 4)
+
+
 @pytest.mark.parametrize("likelihood", ["gaussian", "continuous-bernoulli", "bernoulli-grey"])
 def test_what_is_not_binary_is_refused(tiny: Make, likelihood: str) -> None:
-    with pytest.raises(CodesError, match=f"must have the Bernoulli likelihood .* got {likelihood}"):
+    with pytest.raises(
+        CodesError, match=f"must have a likelihood of bits or levels .* got {likelihood}"
+    ):
         BitsBack(tiny(likelihood=likelihood), 10)
 
 

@@ -53,6 +53,22 @@ def test_arrays_come_back_with_their_type_and_layout(
     assert back.tobytes() == x.tobytes()
 
 
+@pytest.mark.parametrize("likelihood", ["discretised-logistic", "logistic-mixture", "levels"])
+@pytest.mark.parametrize("dtype", ["u1", "f4", "f8"])
+def test_photographs_come_back_with_their_type_and_layout(
+    tmp_path: Path, likelihood: str, dtype: str
+) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (7, 8, 6, 3)).astype(dtype)
+    if dtype != "u1":
+        x = x / np.array(255, dtype)
+    model = DiscreteVAE((3, 8, 6), 2, 3, MLP((4,)), likelihood).eval()
+    back = round_trip(model, x, tmp_path)
+    assert (back.dtype, back.shape) == (x.dtype, x.shape)
+    assert back.tobytes() == x.tobytes()
+    with pytest.raises(CodesError, match="must hold bytes or 256 levels from 0 to 1"):
+        compress_file(model, Blocks.of(x.astype("f4") + 0.3), tmp_path / "x.dvae")
+
+
 @pytest.mark.parametrize("count", [1, 2, 40])
 @pytest.mark.parametrize("value", [0, 1, 255])
 def test_constant_data_come_back(tiny: Make, tmp_path: Path, count: int, value: int) -> None:

@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
-from discretevae.data import DataError, Examples
+from discretevae.data import DataError, Examples, load
 from discretevae.data.examples import as_values
+from discretevae.likelihoods import LIKELIHOODS
 
 LEVELS = torch.arange(256, dtype=torch.uint8).reshape(256, 1)
 
@@ -47,3 +51,24 @@ def test_bad_tensors_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         Examples(x, labels)
+
+
+def test_bytes_become_numbers_a_batch_at_a_time(tmp_path: Path) -> None:
+    """A folder of colour photographs stays as large as its pixels, in memory and in a batch."""
+    draws = np.random.default_rng(0)
+    for i in range(20):
+        pixels = draws.integers(0, 256, (8, 8, 3), np.uint8)
+        PIL.Image.fromarray(pixels).save(tmp_path / f"{i:02}.png")
+    splits = load(tmp_path)
+    for part in (splits.train, splits.validation, splits.test):
+        assert isinstance(part, Examples)
+        assert part.x.dtype == torch.uint8
+        assert part.shape == (3, 8, 8)
+    stored, _ = next(iter(splits.train.shuffled(4, torch.Generator().manual_seed(0))))
+    assert stored.dtype == torch.uint8
+    x = splits.binarizer.draw(stored)
+    assert x.dtype == torch.float32
+    for name in ("discretised-logistic", "logistic-mixture", "levels"):
+        LIKELIHOODS[name](3).check(x)
+    assert splits.schema is not None
+    assert splits.schema.likelihood == "continuous-bernoulli"  # as it was before

@@ -1,11 +1,17 @@
+import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
-from discretevae.data import DATASETS, DataError, is_available
+from discretevae.data import DATASETS, DataError, is_available, sources
+from discretevae.data.downloads import RemoteFile
+from discretevae.likelihoods import LIKELIHOODS
+
+from .cifar_archive import random_images, write_archive
 
 MNIST = Path(os.environ.get("DISCRETEVAE_DATA", "")) / "mnist" / "train-images-idx3-ubyte.gz"
 needs_mnist = pytest.mark.skipif(
@@ -15,12 +21,13 @@ needs_mnist = pytest.mark.skipif(
 
 
 def test_the_table_is_whole() -> None:
-    assert list(DATASETS) == ["digits", "mnist", "fashion-mnist", "kmnist"]
+    assert list(DATASETS) == ["digits", "mnist", "fashion-mnist", "kmnist", "photos", "cifar10"]
     for name, info in DATASETS.items():
         assert info.name == name
-        assert len(info.classes) == len(set(info.classes)) == 10
+        assert len(info.classes) == len(set(info.classes)) == (2 if name == "photos" else 10)
         assert len(info.description) < 40  # fits a column of a terminal's table
-        assert len({file.sha256 for file in info.files}) == len(info.files) in (0, 4)
+        assert len({file.sha256 for file in info.files}) == len(info.files) in (0, 1, 4)
+        assert info.likelihood in LIKELIHOODS
         assert all(len(file.sha256) == 64 for file in info.files)
         mirrors = [mirror for file in info.files for mirror in file.mirrors]
         assert all(mirror.startswith("https://") and mirror[-1] == "/" for mirror in mirrors)
@@ -35,6 +42,30 @@ def test_digits_are_sixteenths() -> None:
     assert np.array_equal(train.values()[:, 0].numpy() * 16, truth.images)
     assert train.labels is not None
     assert np.array_equal(train.labels.numpy(), truth.target)
+
+
+def test_cifar10_is_read_once_its_hash_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive of 20 examples a file stands for the published one."""
+    monkeypatch.setenv("DISCRETEVAE_DATA", str(tmp_path))
+    monkeypatch.setattr(sources, "CIFAR_ROWS", 20)
+    (tmp_path / "cifar10").mkdir()
+    path = tmp_path / "cifar10" / "cifar-10-binary.tar.gz"
+    x, labels = random_images(120)
+    write_archive(path, x, labels, rows=20)
+    with pytest.raises(DataError, match="must have the SHA-256 c4a38c50a1bc"):
+        DATASETS["cifar10"].read()
+    assert not any(path.parent.glob("*/*"))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    published = RemoteFile("cifar10", path.name, digest, ())
+    train, test = sources._read_cifar10(published)
+    assert test is not None
+    for part, rows in ((train, slice(100)), (test, slice(100, 120))):
+        assert part.x.dtype == torch.uint8
+        assert np.array_equal(part.x.numpy(), x[rows])
+        assert part.labels is not None
+        assert np.array_equal(part.labels.numpy(), labels[rows])
 
 
 def test_availability_needs_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

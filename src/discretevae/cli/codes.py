@@ -87,13 +87,13 @@ def decode(run: str, codes: str, *, output: str | None = None) -> None:
 def compress(
     run: str, data: str | None = None, *, lossy: bool = False, output: str | None = None
 ) -> None:
-    """Compress binary data without loss, to the model's −ELBO in bits.
+    """Compress bits or bytes without loss, to the model's −ELBO in bits.
 
     Args:
-        run: Folder of the run, of a model with the Bernoulli likelihood.
-        data: A file or a folder of images of 0 and 1 (or of bytes 0 and 255), or the name of a
-            data set, given as the second argument; by default the test examples of the run. Those
-            of a named set are binarised as the run's.
+        run: Folder of the run, of a model with the Bernoulli likelihood or one of levels.
+        data: A file or a folder of images of 0 and 1 (or of bytes 0 and 255; of any bytes for a
+            likelihood of levels), or the name of a data set, given as the second argument; by
+            default the test examples of the run. Those of a named set are binarised as the run's.
         lossy: Keep the codes alone, for any likelihood and any data as for `train`: the file
             decompresses to the reconstructions.
         output: The compressed file; by default RUN/compressed.dvae.

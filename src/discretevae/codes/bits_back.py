@@ -1,4 +1,4 @@
-"""Lossless compression of binary data by bits-back coding."""
+"""Lossless compression of bits and levels by bits-back coding."""
 
 import hashlib
 from copy import deepcopy
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8, UInt32
 from torch import Tensor
+from torch.distributions import Distribution
 
 from discretevae.codes.ans import DIFFERENT, NO_SHIFT, AnsStack, safe_shift, weights
 from discretevae.codes.batches import require_codes_say_all
@@ -16,9 +17,12 @@ from discretevae.models.coded import CodedVAE
 
 __all__ = ["BitsBack"]
 
+SYMBOLS = 256
+"""What a byte can be."""
+
 
 class BitsBack:
-    r"""Compresses binary data to −ELBO bits, on average, and gives them back to the bit.
+    r"""Compresses bits or levels to −ELBO bits, on average, and gives them back to the bit.
 
     For each example: pop z with the probabilities q(z|x), push x with p(x|z), push z with p(z).
     The stack grows by
@@ -30,11 +34,12 @@ class BitsBack:
 
     Examples go side by side, as many as the bits on the stack can choose codes for. At its bottom
     are those of the checksum, which must be stored anyway. Where they do not suffice for a single
-    code, the most probable one is taken, and its bits are paid.
+    code, the most probable one is taken, and its bits are paid. Where channels see those before
+    them, they are pushed the last first.
 
     Arguments:
-        model: With the Bernoulli likelihood, a prior that can be coded latent by latent, and
-            without a condition.
+        model: With a likelihood of bits or of at most 256 levels, a prior that can be coded latent
+            by latent, and without a condition.
         lanes: The most examples side by side.
 
     Raises:
@@ -56,20 +61,28 @@ class BitsBack:
         require_codes_say_all(model)
         if not model.likelihood.lossless:
             raise CodesError(
-                "`model` must have the Bernoulli likelihood to compress without loss, "
+                "`model` must have a likelihood of bits or levels to compress without loss, "
                 f"got {model.likelihood.label}: its codes alone can be kept (--lossy)."
+            )
+        if model.likelihood.symbols > SYMBOLS:
+            raise CodesError(
+                f"`model` must have at most {SYMBOLS} levels to compress without loss, "
+                f"got {model.likelihood.symbols}."
             )
         if lanes < 1:
             raise CodesError(f"`lanes` must be at least 1, got {lanes}.")
         self.model = deepcopy(model).cpu().double().eval()  # so that rounding forgives the rest
         self.lanes = lanes
         self.prior = PriorCoder(model.prior)
+        first = range(model.shape[0]) if model.likelihood.in_turn else [0]
+        stops = [*first[1:], model.shape[0]]
+        self.parts = [slice(*ends) for ends in zip(first, stops, strict=True)]
         # 0: one example whose code is not popped; n: so many examples side by side.
         self.sizes = np.array([1.0] * lanes + [8.0 * lanes])
 
     @torch.no_grad()
     def compress(self, x: UInt8[np.ndarray, "n *shape"]) -> UInt32[np.ndarray, " words"]:
-        """Gives what is left on the stack once examples of 0 and 1 are on it."""
+        """Gives what is left on the stack once examples of symbols 0, …, V − 1 are on it."""
         stack = AnsStack.upon(_checksum(x))
         start = 0
         while start < len(x):
@@ -105,10 +118,12 @@ class BitsBack:
         x = x[: len(codes)]
         if size:
             stack.push_one(shift, NO_SHIFT)
-        logits = self._pixel_logits(codes)
-        shift = safe_shift(logits)
-        stack.push(x.ravel(), weights(logits, shift))
-        stack.push_one(shift, NO_SHIFT)
+        p = self.model.decode(torch.from_numpy(codes))
+        for part in reversed(self.parts):
+            logits = self._symbol_logits(p, x[:, : part.start])
+            shift = safe_shift(logits)
+            stack.push(x[:, part].ravel(), weights(logits, shift))
+            stack.push_one(shift, NO_SHIFT)
         self.prior.push(stack, codes)
         stack.push_one(size, self.sizes)
         return len(codes)
@@ -134,9 +149,12 @@ class BitsBack:
         if max(size, 1) > most:
             raise CodesError(DIFFERENT)
         codes = self.prior.pop(stack, max(size, 1))
-        logits = self._pixel_logits(codes)
-        pixels = stack.pop(weights(logits, stack.pop_one(NO_SHIFT)))
-        x = pixels.astype(np.uint8).reshape(-1, *self.model.shape)
+        p = self.model.decode(torch.from_numpy(codes))
+        x = np.empty((len(codes), *self.model.shape), np.uint8)
+        for part in self.parts:
+            logits = self._symbol_logits(p, x[:, : part.start])
+            symbols = stack.pop(weights(logits, stack.pop_one(NO_SHIFT)))
+            x[:, part] = symbols.reshape(x[:, part].shape)
         if size:
             shift = stack.pop_one(NO_SHIFT)
             stack.push(codes.ravel(), weights(self._code_logits(x), shift))
@@ -147,12 +165,22 @@ class BitsBack:
 
     def _code_logits(self, x: UInt8[np.ndarray, "n *shape"]) -> Float[Tensor, "nD K"]:
         """The unnormalised log q(z|x), one latent of one example a row."""
-        return self.model.logits(torch.from_numpy(x).double()).flatten(0, 1)
+        return self.model.logits(self._values(x)).flatten(0, 1)
 
-    def _pixel_logits(self, codes: Int[np.ndarray, "n D"]) -> Float[Tensor, "nP 2"]:
-        """The unnormalised log p(x|z) of 0 and of 1, one pixel of one example a row."""
-        p = self.model.decode(torch.from_numpy(codes))
-        return self.model.likelihood.symbol_logits(p).flatten(0, -2)
+    def _values(self, x: UInt8[np.ndarray, "n *part"]) -> Float[Tensor, "n *part"]:
+        """What a model sees of symbols 0, …, V − 1."""
+        return torch.from_numpy(x).double() / (self.model.likelihood.symbols - 1)
+
+    def _symbol_logits(
+        self, p: Distribution, before: UInt8[np.ndarray, "n *part"]
+    ) -> Float[Tensor, "nP V"]:
+        """The unnormalised log p of each symbol, one dimension of one example a row.
+
+        Of all dimensions; or, where channels see those before them, of the next channel.
+        """
+        likelihood = self.model.likelihood
+        seen = self._values(before) if likelihood.in_turn else None
+        return likelihood.symbol_logits(p, seen).flatten(0, -2)
 
 
 def _checksum(x: UInt8[np.ndarray, "n *shape"]) -> bytes:

@@ -31,6 +31,8 @@ LANES = 128
 """Most examples side by side."""
 PIXELS = 2**23
 """Pixels on one stack: bounds the memory."""
+LOGITS = 2**22
+"""Numbers of the values that all pixels of examples side by side can have."""
 CODES = 2**20
 """Class indices on one stack, where there are no pixels."""
 MOST = 2**48
@@ -45,12 +47,13 @@ def compress_file(
     path: str | Path,
     progress: Progress = lambda steps, what: steps,
 ) -> None:
-    r"""Compresses binary data without loss, to −ELBO / ln 2 bits on average.
+    r"""Compresses bits or bytes without loss, to −ELBO / ln 2 bits on average.
 
     Arguments:
-        model: With the Bernoulli likelihood, a uniform, learned or autoregressive prior, and
-            without a condition.
-        blocks: Data of two values: False and True, 0 and 1, or 0 and 255 in bytes.
+        model: With the Bernoulli likelihood or one of levels, a uniform, learned or autoregressive
+            prior, and without a condition.
+        blocks: Data of two values: False and True, 0 and 1, or 0 and 255 in bytes; of a likelihood
+            of levels, bytes or numbers k / (V − 1).
         path: Of the file, which is written as a whole or not at all.
         progress: Wraps the stacks, for a progress bar.
 
@@ -74,14 +77,15 @@ def compress_file(
     """
     require_fit(model, blocks)
     pixels = math.prod(model.shape)
-    lanes, chunk = min(LANES, batch_size(model)), max(1, PIXELS // pixels)
+    symbols = model.likelihood.symbols
+    lanes, chunk = min(batch_size(model), _most_lanes(model)), max(1, PIXELS // pixels)
     bits_back = BitsBack(model, lanes)
     layout = {"dtype": blocks.dtype.str, "row_shape": blocks.row_shape, "one": blocks.one}
     header = Header.of(model, "lossless", blocks.count, chunk, lanes, **layout)
     with write_archive(path, asdict(header)) as add:
         chunks = progress(range(0, blocks.count, chunk), "compressing")
         for _, rows in zip(chunks, blocks.rows(chunk), strict=True):
-            add(bits_back.compress(_bits(rows, header, blocks)))
+            add(bits_back.compress(_symbols(rows, header, blocks, symbols)))
 
 
 def compress_codes(
@@ -206,7 +210,10 @@ class Header:
         """
         pixels, size = math.prod(model.shape), max(self.step, batch_size(model))
         most = max(1, PIXELS // pixels, size * max(1, CODES // (size * model.num_latents)))
-        if self.step > max(LANES, batch_size(model)) or self.chunk > most:
+        lanes = max(LANES, batch_size(model))
+        if self.kind == "lossless" and model.likelihood.symbols > 2:
+            lanes = _most_lanes(model)
+        if self.step > lanes or self.chunk > most:
             raise CodesError(
                 f"`{path}` must hold at most {most} examples on a stack, got {self.chunk}."
             )
@@ -221,9 +228,16 @@ class Header:
                 f"{self.row_shape} and {self.dtype!r}."
             )
 
-    def stored(self, bits: UInt8[np.ndarray, "n *shape"]) -> np.ndarray:
-        """Gives 0 and 1 the type and the layout of the original."""
-        return as_stored(bits * np.uint8(self.one), self.row_shape).astype(self.dtype)
+    def stored(self, x: UInt8[np.ndarray, "n *shape"], symbols: int) -> np.ndarray:
+        """Gives 0, …, V − 1 the type, the range and the layout of the original."""
+        values = x.astype(np.float64) * self.one / (symbols - 1)
+        return as_stored(values, self.row_shape).astype(self.dtype)
+
+
+def _most_lanes(model: CodedVAE) -> int:
+    """How many examples go side by side: fewer where each pixel has many values."""
+    values = math.prod(model.shape) * model.likelihood.symbols
+    return max(1, min(LANES, LOGITS // values))
 
 
 def _restored(
@@ -231,7 +245,7 @@ def _restored(
 ) -> None:
     bits_back = BitsBack(model, header.step)
     blocks = (
-        header.stored(bits_back.decompress(words, count))
+        header.stored(bits_back.decompress(words, count), model.likelihood.symbols)
         for words, count in _stacks(header, archive, progress)
     )
     save_rows(path, header.count, header.row_shape, np.dtype(header.dtype), blocks)
@@ -270,15 +284,21 @@ def _split(codes: Int[np.ndarray, "n D"], size: int) -> Iterator[Int[np.ndarray,
     return (codes[start : start + size] for start in range(0, len(codes), size))
 
 
-def _bits(rows: np.ndarray, header: Header, blocks: Blocks) -> UInt8[np.ndarray, "n *shape"]:
-    """Gives rows as 0 and 1; refuses what would not come back to the bit."""
+def _symbols(
+    rows: np.ndarray, header: Header, blocks: Blocks, symbols: int
+) -> UInt8[np.ndarray, "n *shape"]:
+    """Gives rows as 0, …, V − 1; refuses what would not come back to the bit."""
     if rows.dtype.kind not in "biuf":
         raise CodesError(f"{blocks.where} must hold real numbers, got type {rows.dtype}.")
-    bits = np.ascontiguousarray(blocks.laid_out(rows != 0).astype(np.uint8))
-    if header.stored(bits).tobytes() != rows.tobytes():
+    steps = blocks.laid_out(rows).astype(np.float64) * ((symbols - 1) / header.one)
+    x = np.ascontiguousarray(np.nan_to_num(steps.round()).clip(0, symbols - 1).astype(np.uint8))
+    if header.stored(x, symbols).tobytes() != rows.tobytes():
+        needed, remedy = "0 and 1, or 0 and 255 in bytes", "binarise them, or "
+        if symbols > 2:
+            needed, remedy = f"bytes or {symbols} levels from 0 to 1", ""
         raise CodesError(
-            f"{blocks.where} must hold 0 and 1, or 0 and 255 in bytes, to be compressed without "
-            f"loss, got values from {rows.min():g} to {rows.max():g}: binarise them, or keep their "
+            f"{blocks.where} must hold {needed}, to be compressed without "
+            f"loss, got values from {rows.min():g} to {rows.max():g}: {remedy}keep their "
             "codes alone (--lossy)."
         )
-    return bits
+    return x

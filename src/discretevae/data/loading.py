@@ -54,7 +54,8 @@ def load(
             a list of sentences.
         binarize: A name in `BINARIZERS`; validation and test sets are drawn once, by seed. By
             default none.
-        validation: The fraction of the training examples to validate on; 0 for none.
+        validation: The fraction of the training examples to validate on; 0 for none. Where the
+            source has examples for it, they are taken whole.
         test: The fraction to test on. Where the source has a test set, it is taken whole and
             `test` is not used.
         seed: The seed of the split and of draws made once.
@@ -228,13 +229,19 @@ def _read_named(name: str, validation: float, test: float, seed: int) -> Splits:
     train, official = info.read()
     splits = split(
         train,
-        validation=validation,
+        validation=validation if info.read_validation is None else 0.0,
         test=test if official is None else 0.0,
         seed=seed,
         name=name,
         classes=info.classes,
     )
-    return splits if official is None else replace(splits, test=official)
+    if official is not None:
+        splits = replace(splits, test=official)
+    if info.read_validation is not None and validation > 0:
+        apart = info.read_validation()
+        order = torch.randperm(len(apart), generator=generator("validation", seed))
+        splits = replace(splits, validation=apart.take(order))
+    return splits
 
 
 def _is_path(data: str | os.PathLike[str]) -> bool:

@@ -9,7 +9,9 @@ import numpy as np
 from .arrays import examples_from_arrays
 from .downloads import RemoteFile, fetch, find
 from .examples import Examples
+from .formats.cifar import read_cifar
 from .formats.idx import read_idx
+from .photos import read_photos, read_photos_to_validate
 
 __all__ = ["DATASETS", "DatasetInfo", "is_available"]
 
@@ -23,6 +25,9 @@ MNIST_CONTENT = (
     "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 )
+CIFAR_TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
+CIFAR_TEST = ("test_batch.bin",)
+CIFAR_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,9 @@ class DatasetInfo:
         page: Where it is described.
         licence: Its licence, where one is stated.
         files: What it is downloaded from; none if it comes with a dependency.
+        likelihood: What suits it where nothing else is asked for.
+        read_validation: Returns the examples to validate on, where none to train on may be taken
+            for it, at random, because they overlap.
 
     Example:
         >>> DATASETS["mnist"].shape
@@ -56,6 +64,8 @@ class DatasetInfo:
     page: str
     licence: str | None = None
     files: tuple[RemoteFile, ...] = ()
+    likelihood: str = "bernoulli"
+    read_validation: Callable[[], Examples] | None = None
 
 
 def is_available(name: str) -> bool:
@@ -82,6 +92,12 @@ def _read_idx_family(files: tuple[RemoteFile, ...]) -> tuple[Examples, Examples]
         for file, shape in zip(files, SHAPES, strict=True)
     ]
     return examples_from_arrays(*arrays[:2])[0], examples_from_arrays(*arrays[2:])[0]
+
+
+def _read_cifar10(file: RemoteFile) -> tuple[Examples, Examples]:
+    path = fetch(file)
+    train, test = (read_cifar(path, names, CIFAR_ROWS) for names in (CIFAR_TRAIN, CIFAR_TEST))
+    return examples_from_arrays(*train)[0], examples_from_arrays(*test)[0]
 
 
 def _idx_family(
@@ -180,6 +196,49 @@ _KMNIST = _idx_family(
     "CC BY-SA 4.0",
 )
 
+_PHOTOS = DatasetInfo(
+    name="photos",
+    description="crops of two photographs, 32×32",
+    shape=(3, 32, 32),
+    train_examples=13_464,
+    test_examples=104,
+    classes=("temple", "dahlia"),
+    read=read_photos,
+    page="https://scikit-learn.org/stable/datasets/loading_other_datasets.html",
+    licence="CC BY 2.0",
+    likelihood="logistic-mixture",
+    read_validation=read_photos_to_validate,
+)
+_CIFAR_FILE = RemoteFile(
+    "cifar10",
+    "cifar-10-binary.tar.gz",
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    ("https://www.cs.toronto.edu/~kriz/",),
+)
+_CIFAR = DatasetInfo(
+    name="cifar10",
+    description="small photographs, 32×32",
+    shape=(3, 32, 32),
+    train_examples=50_000,
+    test_examples=10_000,
+    classes=(
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ),
+    read=partial(_read_cifar10, _CIFAR_FILE),
+    page="https://www.cs.toronto.edu/~kriz/cifar.html",
+    files=(_CIFAR_FILE,),
+    likelihood="logistic-mixture",
+)
+
 DATASETS: dict[str, DatasetInfo] = {
-    info.name: info for info in (_DIGITS, _MNIST, _FASHION, _KMNIST)
+    info.name: info for info in (_DIGITS, _MNIST, _FASHION, _KMNIST, _PHOTOS, _CIFAR)
 }

@@ -3,7 +3,7 @@
 from math import prod
 from typing import NamedTuple
 
-from discretevae.data import Splits
+from discretevae.data import DATASETS, Splits
 from discretevae.experiments.build_data import FORMATS
 
 __all__ = ["USUAL", "ModelDefaults", "defaults_for", "defaults_of"]
@@ -70,6 +70,9 @@ def defaults_for(likelihood: str, shape: tuple[int, ...] = (), rows: int = 0) ->
 
 def defaults_of(data: Splits, likelihood: str | None = None) -> ModelDefaults:
     """Gives what these data get; by default under the likelihood that suits them."""
-    suits = "bernoulli" if data.schema is None else data.schema.likelihood
+    if data.schema is not None:
+        suits = data.schema.likelihood
+    else:
+        suits = DATASETS[data.name].likelihood if data.name in DATASETS else "bernoulli"
     rows = len(data.train) + len(data.validation) + len(data.test)
     return defaults_for(likelihood or suits, tuple(data.shape), rows)

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from discretevae.data import ReadingOptions, Splits
+from discretevae.data import DATASETS, ReadingOptions, Splits
 from discretevae.experiments.build_data import (
     FORMATS,
     completed,
@@ -125,6 +125,8 @@ def _likelihood(recipe: Recipe) -> str | None:
 
 
 def _expected(recipe: Recipe) -> str:
+    if is_named(recipe.data):
+        return DATASETS[recipe.data].likelihood
     return "tokens" if str(recipe.data).lower().endswith(TEXT) else "bernoulli"
 
 

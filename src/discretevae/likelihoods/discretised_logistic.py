@@ -17,8 +17,8 @@ LEAST = 2.0**-6
 """The scale that none falls below, in steps between levels: all but e⁻³² of the mass on one."""
 BROAD = 1 / 8
 """The scale that a decoder starts at, in parts of the range: a standard deviation of .23."""
-NEAR = -7.0
-"""log w below which 1 − e⁻ʷ would cancel."""
+NEAR = 1e-3
+"""The w below which 1 − e⁻ʷ would cancel."""
 LARGEST = 80.0
 """The logarithm of the largest scale that is drawn from: beyond, all draws are the ends."""
 STEPS, RATE = 50, 0.2
@@ -75,7 +75,7 @@ class DiscretisedLogistic(Distribution):
         return (
             logsigmoid(a).masked_fill(highest, 0)
             + logsigmoid(-b).masked_fill(lowest, 0)
-            + _log1mexp(-self.log_scale).masked_fill(lowest | highest, 0)
+            + _log1mexp(rate, -self.log_scale).masked_fill(lowest | highest, 0)
         )
 
     @property
@@ -108,12 +108,11 @@ class DiscretisedLogistic(Distribution):
         return k.round().clamp(0, self.most) / self.most
 
 
-def _log1mexp(log_w: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
-    """Gives log(1 − e^−w) of log w, for w of any size."""
-    near = log_w < NEAR
-    w = log_w.clamp(max=NEAR).exp()
-    far = (-torch.expm1(-log_w.masked_fill(near, 0).exp())).log()  # finite where not selected too
-    return torch.where(near, log_w - w / 2 + w.square() / 24, far)
+def _log1mexp(w: Float[Tensor, "*B"], log_w: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+    """Gives log(1 − e^−w) of w and its logarithm, also where w underflows."""
+    near = log_w - w / 2 + w.square() / 24
+    far = (-torch.expm1(-w.clamp_min(NEAR))).log()  # finite where it is not selected too
+    return torch.where(w < NEAR, near, far)
 
 
 class DiscretisedLogisticLikelihood(LevelLikelihood):
