@@ -98,8 +98,9 @@ class Model:
         prior: p(z): auto (uniform; that of a table is replaced after training by an
             autoregressive one, where the bound on the validation rows rises), uniform, learned
             (the probabilities of each latent), conditional (given --condition), autoregressive
-            (each latent given those before), or boltzmann (a restricted Boltzmann machine between
-            two halves of the latents).
+            (each latent given those before), boltzmann (a restricted Boltzmann machine between
+            two halves of the latents), or pixelcnn or transformer (deep networks, each latent
+            given those before, in a square where their number is one).
         network: tutorial, report-mlp, report-cnn, image (normalised convolutions),
             mlp or cnn (of the widths or channels given); gru or transformer for sentences. By
             default image for images from 16 × 16, else tutorial; gru for sentences.
