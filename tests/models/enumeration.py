@@ -177,6 +177,86 @@ def autoregressive(prior: Any, codes: Sequence[Code], c: Tensor | None) -> dict[
     }
 
 
+def pixelcnn(prior: Any, codes: Sequence[Code], c: Tensor | None) -> dict[Code, Tensor]:
+    """Of one grid, position by position; beyond its edge all is 0."""
+    ((height, width),), (network,), (table,) = prior.grids, prior.networks, prior.tables
+    places = list(product(range(height), range(width)))
+    map_ = {(i, j): network.place[:, i, j] for i, j in places}
+    none = torch.zeros_like(network.place[:, 0, 0])
+
+    def gate(a: Tensor) -> Tensor:
+        return a[: len(none)].tanh() * a[len(none) :].sigmoid()
+
+    def through(layer: Any, x: Tensor) -> Tensor:
+        return layer.weight.flatten(1) @ x + layer.bias
+
+    def features(code: Code) -> dict[tuple[int, int], Tensor]:
+        x = {place: table.weight[k] for place, k in zip(places, code, strict=True)}
+        v = {(i, j): x.get((i - 1, j), none) + map_[i, j] for i, j in places}
+        h = {(i, j): x.get((i, j - 1), none) + map_[i, j] for i, j in places}
+        for layer in network.layers:
+            rows, columns = layer.of_rows, layer.of_columns
+            above, beside = {}, {}
+            for i, j in places:
+                a, b = rows.bias, columns.bias
+                of_v, of_h = through(layer.of_map, map_[i, j]).chunk(2)
+                for up, side in product((-1, 0), (-1, 0, 1)):
+                    near = v.get((i + up, j + side), none)
+                    a = a + rows.weight[:, :, up + 1, side + 1] @ near
+                for side in (-1, 0):
+                    b = b + columns.weight[:, :, 0, side + 1] @ h.get((i, j + side), none)
+                above[i, j] = v[i, j] + gate(a + of_v)
+                b = b + through(layer.across, a) + of_h
+                beside[i, j] = h[i, j] + through(layer.residual, gate(b))
+            v, h = above, beside
+        return {p: through(network.head[1], h[p].clamp_min(0)).clamp_min(0) for p in places}
+
+    return {code: outcome(prior, code, list(features(code).values())) for code in codes}
+
+
+def transformer(prior: Any, codes: Sequence[Code], c: Tensor | None) -> dict[Code, Tensor]:
+    """Of one grid, position by position and head by head."""
+    ((height, width),), (table,) = prior.grids, prior.tables
+    places = list(product(range(height), range(width)))
+
+    def normal(layer: Any, x: Tensor) -> Tensor:
+        centred = x - x.mean()
+        return layer.weight * centred / (centred.square().mean() + layer.eps).sqrt() + layer.bias
+
+    def attended(block: Any, queries: Tensor, keys: list[Tensor], values: list[Tensor]) -> Tensor:
+        found = []
+        for head in torch.arange(len(queries)).chunk(block.heads):
+            scores = torch.stack([queries[head] @ k[head] for k in keys]) / len(head) ** 0.5
+            found.append(sum(w * v[head] for w, v in zip(scores.softmax(0), values, strict=True)))
+        return torch.cat(found)
+
+    def features(code: Code) -> list[Tensor]:
+        before = [prior.start[0], *(table.weight[k] for k in code[:-1])]
+        x = [
+            e + prior.rows[i] + prior.columns[j] + prior.levels[0]
+            for e, (i, j) in zip(before, places, strict=True)
+        ]
+        for block in prior.blocks:
+            parts = [block.project(normal(block.attend_norm, e)).chunk(3) for e in x]
+            queries, keys, values = (list(part) for part in zip(*parts, strict=True))
+            for t, e in enumerate(x):
+                seen = attended(block, queries[t], keys[: t + 1], values[: t + 1])
+                e = e + block.join(seen)
+                first, _, second = block.think
+                inner = first(normal(block.think_norm, e))
+                x[t] = e + second(inner * torch.special.ndtr(inner))
+        return [normal(prior.norm, e) for e in x]
+
+    return {code: outcome(prior, code, features(code)) for code in codes}
+
+
+def outcome(prior: Any, code: Code, features: Sequence[Tensor]) -> Tensor:
+    """Gives log p of a code of one grid, of the features of each position."""
+    (output,) = prior.outputs
+    log_p = [output(h).log_softmax(-1)[k] for h, k in zip(features, code, strict=True)]
+    return torch.stack(log_p).sum().view(1, 1)
+
+
 def negative_energy(prior: Any, code: Code) -> Tensor:
     """Bond by bond: the first ⌈D/2⌉ latents with the others."""
     middle = (len(code) + 1) // 2
@@ -207,6 +287,8 @@ PRIORS: dict[str, Callable[[Any, Sequence[Code], Tensor | None], dict[Code, Tens
     "learned": fixed,
     "conditional": conditional,
     "autoregressive": autoregressive,
+    "pixelcnn": pixelcnn,
+    "transformer": transformer,
     "boltzmann": boltzmann,
 }
 

@@ -20,7 +20,14 @@ from discretevae.likelihoods import (
 from discretevae.models import VAE, DiscreteVAE, GaussianVAE, HierarchicalVAE, JointVAE
 from discretevae.models.semi_supervised import SemiSupervisedVAE
 from discretevae.networks import CNN, MLP, ColumnsNetwork, Network, TextNetwork
-from discretevae.priors import AutoregressivePrior, BoltzmannPrior, CategoricalPrior, Prior
+from discretevae.priors import (
+    AutoregressivePrior,
+    BoltzmannPrior,
+    CategoricalPrior,
+    PixelCNNPrior,
+    Prior,
+    TransformerPrior,
+)
 from discretevae.schema.columns import BinaryColumn, CategoricalColumn, NumericColumn
 from discretevae.schema.vocabulary import END, Vocabulary
 
@@ -131,6 +138,8 @@ PRIORS: dict[str, Callable[[int, int], str | Prior]] = {
     "autoregressive": lambda d, k: AutoregressivePrior(d, k, widths=(3, 2)),
     "boltzmann": lambda d, k: "boltzmann",
     ESTIMATED: lambda d, k: BoltzmannPrior(d, k, chains=6, budget=1),
+    "pixelcnn": lambda d, k: PixelCNNPrior(d, k, width=3, layers=2),
+    "transformer": lambda d, k: TransformerPrior(d, k, width=4, layers=1),
 }
 
 

