@@ -28,8 +28,16 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert sorted(os.listdir("my-model")) == ["config.json", "model.safetensors"]
 
 
-def test_the_search_runs_in_its_smallest_form(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_quantised_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     example = EXAMPLES[1]
+    call, short = "dv.train(vq, data)", "dv.train(vq, data, dv.TrainingOptions(epochs=1))"
+    assert call in example
+    exec(compile(example.replace(call, short), "README.md", "exec"), {})
+    assert "torch.Size([4, 1, 8, 8])" in capsys.readouterr().out
+
+
+def test_the_search_runs_in_its_smallest_form(capsys: pytest.CaptureFixture[str]) -> None:
+    example = EXAMPLES[2]
     call, short = 'output="probabilities"', 'output="probabilities", epochs=1'
     assert call in example
     exec(compile(example.replace(call, short), "README.md", "exec"), {})
@@ -37,7 +45,7 @@ def test_the_search_runs_in_its_smallest_form(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_layer_of_ones_own_network_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    example = EXAMPLES[2]
+    example = EXAMPLES[3]
     exec(compile(example, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "tensor([0., 1.]" in printed
@@ -48,7 +56,7 @@ def test_parts_of_ones_own_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (example,) = EXAMPLES[3:]
+    (example,) = EXAMPLES[4:]
     try:
         exec(compile(example, "README.md", "exec"), {})
     finally:

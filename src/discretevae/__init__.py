@@ -30,11 +30,12 @@ if TYPE_CHECKING:
         GaussianVAE,
         HierarchicalVAE,
         JointVAE,
+        QuantisedVAE,
         SemiSupervisedVAE,
         from_pretrained,
         register,
     )
-    from discretevae.networks import CNN, MLP, NETWORKS
+    from discretevae.networks import CNN, MLP, NETWORKS, ResidualNetwork
     from discretevae.priors import PRIORS, CategoricalPrior, UniformPrior
     from discretevae.studies.laboratory import measure_gradients
     from discretevae.training import TrainingOptions, fit_prior, train
@@ -58,6 +59,8 @@ __all__ = [
     "MultiSampleEstimator",
     "Point",
     "PointLayer",
+    "QuantisedVAE",
+    "ResidualNetwork",
     "SemiSupervisedVAE",
     "TrainingOptions",
     "UniformPrior",
@@ -107,6 +110,8 @@ _HOMES = {
     "MultiSampleEstimator": "estimators.multisample",
     "Point": "estimators",
     "PointLayer": "estimators",
+    "QuantisedVAE": "models",
+    "ResidualNetwork": "networks",
     "SemiSupervisedVAE": "models",
     "TrainingOptions": "training",
     "UniformPrior": "priors",

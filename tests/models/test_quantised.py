@@ -146,7 +146,7 @@ def test_what_does_not_fit_is_refused() -> None:
         QuantisedVAE(SHAPE, network=ResidualNetwork(8, 16))
     with pytest.raises(ValueError, match="`num_codes` must be a power of 2 for lfq, got 12"):
         QuantisedVAE(SHAPE, 12, quantiser="lfq")
-    with pytest.raises(ValueError, match="`prior` must be over grids .* got autoregressive"):
+    with pytest.raises(ValueError, match=r"`prior` must be over grids .* got autoregressive"):
         small(levels=2, prior="autoregressive")
     with pytest.raises(ValueError, match=r"`prior` must fit D × K = 4 × 4, got 3 × 4"):
         small(prior=AutoregressivePrior(3, 4))
