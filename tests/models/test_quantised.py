@@ -7,7 +7,7 @@ from torch import Tensor
 
 from discretevae.data import load
 from discretevae.latents.quantisers import QUANTISERS
-from discretevae.models import DiscreteVAE, QuantisedVAE, from_pretrained
+from discretevae.models import DiscreteVAE, QuantisedVAE, TwoLevelVAE, from_pretrained
 from discretevae.networks import ResidualNetwork
 from discretevae.priors import AutoregressivePrior
 from discretevae.training import TrainingOptions, train
@@ -81,7 +81,7 @@ def test_the_prior_is_trained_with_a_rate_and_else_fitted_afterwards() -> None:
 
 def test_a_fit_raises_the_bound_and_changes_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("discretevae.training.prior.MOST_PASSES", 40)
-    data = load("digits", binarize="threshold", limit=300)
+    data = load("digits", binarize="threshold", limit=150)
     prior = {"kind": "pixelcnn", "grids": [[2, 2], [2, 2]], "width": 8, "layers": 2}
     model = small(levels=2, prior=prior)
     options = TrainingOptions(epochs=2, accelerator="cpu", progress_bar=False)
@@ -132,6 +132,34 @@ def test_codes_stand_row_by_row_and_levels_one_after_the_other() -> None:
     assert moved[4:, 4:8].any()
     assert not moved[:1].any()
     assert not moved[:, 11:].any()
+
+
+def test_two_levels_are_a_chain_of_a_coarse_and_a_fine_grid(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, x = TwoLevelVAE(SHAPE, 4, 3, network=NETWORK).double(), some().double()
+    shaken(model)
+    (-model.objective(x).mean()).backward()
+    for name, parameter in model.named_parameters():
+        if not name.startswith("prior"):
+            assert parameter.grad is not None, name
+            assert bool(parameter.grad.any()), name
+    model.eval()
+    h = model.encoder(x).unflatten(-1, (4, 3))
+    e1, e2 = (quantiser.codebook for quantiser in model.quantisers)
+    top = torch.cdist(model.coarser(h.mT.unflatten(-1, (2, 2)))[:, None], e1[None]).argmin(-1)
+    above = model.finer(e1[top].flatten(1)).flatten(2).mT
+    bottom = torch.cdist(model.joined(torch.cat([h, above], -1)), e2[None]).argmin(-1)
+    codes = torch.cat([top, bottom], -1)
+    assert torch.equal(model.encode(x), codes)
+    log_p_x = model.likelihood(model.decoder(torch.cat([e2[bottom], above], -1).flatten(1)))
+    expected = log_p_x.log_prob(x) + model.prior.log_prob_of_codes(codes)
+    torch.testing.assert_close(model.elbo(x), expected)
+    assert (model.exact_log_likelihood(x) > expected).all()  # of 1,024 codes
+    assert [part.shape for part in model.split(codes)] == [(5, 1, 1), (5, 2, 2)]
+    model.float().save_pretrained(tmp_path)
+    again = from_pretrained(tmp_path)
+    assert torch.equal(again.encode(x.float()), model.encode(x.float()))
+    assert again.sample(3).shape == (3, *SHAPE)
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -25,6 +25,7 @@ from discretevae.models import (
     JointVAE,
     QuantisedVAE,
     SemiSupervisedVAE,
+    TwoLevelVAE,
 )
 from discretevae.models.coded import KINDS, estimator_kind
 from discretevae.names import resolve
@@ -169,6 +170,16 @@ def _quantised(quantiser: str) -> Build:
     return build
 
 
+def _two_level(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
+    _require_unconditional(recipe, common)
+    prior = {} if recipe.prior == "auto" else {"prior": recipe.prior}
+    size = {} if recipe.code_size is None else {"dim": recipe.code_size}
+    common = {**common, "network": _grid_network(recipe, common)}
+    return TwoLevelVAE(
+        **common, num_codes=recipe.codebook or CODEBOOK, rate=recipe.rate, **size, **prior
+    )
+
+
 def _drawn(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
     """A categorical latent at each position of a grid; of sq all share a codebook."""
     _require_unconditional(recipe, common)
@@ -229,6 +240,7 @@ MODELS: dict[str, Kind] = {
         name: Kind(_quantised(name), (*GRID, "num_quantisers", "prior", "rate"), defaults=OF_GRIDS)
         for name in QUANTISERS
     },
+    "two-level": Kind(_two_level, (*GRID, "prior", "rate"), defaults=OF_GRIDS),
     "sq": Kind(_drawn, (*CODE[:-2], "free_bits", *GRID), defaults=OF_GRIDS),
     "gumbel-vq": Kind(
         _drawn,

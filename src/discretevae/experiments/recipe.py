@@ -95,7 +95,8 @@ class Model:
             (layers of categorical latents), joint (categorical latents and Gaussian ones),
             semi-supervised (a class beside the code, known for some examples), or a grid of codes
             of a codebook, of images: vq, diveq, simvq, fsq, lfq, bsq (each vector is the nearest),
-            sq (one near it is drawn) or gumbel-vq (one is drawn by its logits).
+            two-level (vq on a coarse and on a fine grid), sq (one near it is drawn) or gumbel-vq
+            (one is drawn by its logits).
         num_latents: D, the number of latents; of the layer nearest to the data. By default 4, or
             16 of 1,000 images and more.
         num_categories: K, the number of categories of each latent; by default 8.

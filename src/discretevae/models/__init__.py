@@ -8,6 +8,7 @@ from discretevae.models.pretrained import ModelError, from_pretrained
 from discretevae.models.quantised import QuantisedVAE
 from discretevae.models.registration import register
 from discretevae.models.semi_supervised import SemiSupervisedVAE
+from discretevae.models.two_level import TwoLevelVAE
 from discretevae.models.vae import VAE
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ModelError",
     "QuantisedVAE",
     "SemiSupervisedVAE",
+    "TwoLevelVAE",
     "from_pretrained",
     "register",
 ]

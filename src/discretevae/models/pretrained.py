@@ -22,6 +22,7 @@ from discretevae.models.hierarchical import HierarchicalVAE
 from discretevae.models.joint import JointVAE
 from discretevae.models.quantised import QuantisedVAE
 from discretevae.models.semi_supervised import SemiSupervisedVAE
+from discretevae.models.two_level import TwoLevelVAE
 from discretevae.models.vae import VAE
 from discretevae.names import resolve, shorten
 
@@ -66,6 +67,7 @@ MODELS: dict[str, type[VAE]] = {
         JointVAE,
         QuantisedVAE,
         SemiSupervisedVAE,
+        TwoLevelVAE,
     )
 }
 

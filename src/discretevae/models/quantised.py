@@ -1,6 +1,7 @@
 """VAEs whose code is a grid of codes of a codebook: VQ-VAE, its kin, residual quantisation."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
@@ -77,6 +78,8 @@ class QuantisedVAE(VAE):
 
     kind: ClassVar[str] = "QuantisedVAE"
     sized_by: ClassVar[str] = "quantiser"
+    vectors_seen: ClassVar[int] = 1
+    """Vectors that the decoder sees at each position."""
 
     def __init__(
         self,
@@ -101,19 +104,28 @@ class QuantisedVAE(VAE):
             raise ValueError(f"`network` must have a grid, as residual has, got {network.kind}.")
         made = _quantiser(quantiser, num_codes, dim)
         self.positions = positions = grid[0] * grid[1]
-        sizes = positions * made.dim, positions * made.dim, None
+        sizes = positions * made.dim, self.vectors_seen * positions * made.dim, None
         super().__init__(shape, network, likelihood, beta, *sizes, encoder, decoder)
         self.num_codes, self.dim, self.num_quantisers = made.num_codes, made.dim, num_quantisers
-        self.quantisers = nn.ModuleList(
-            [made, *(_another(made) for _ in range(num_quantisers - 1))]
-        )
-        self.prior = _prior(prior, [grid] * num_quantisers, made.num_codes)
+        grids = self.grids_of(grid)
+        self.quantisers = nn.ModuleList([made, *(_another(made) for _ in grids[1:])])
+        self.prior = _prior(prior, grids, made.num_codes)
         self.rate = rate
+
+    def grids_of(self, grid: tuple[int, int]) -> list[tuple[int, int]]:
+        """Gives rows and columns of the codes of each level."""
+        return [grid] * self.num_quantisers
+
+    @property
+    def grids(self) -> list[tuple[int, int]]:
+        grid = self.grid
+        assert grid is not None  # as was seen at first
+        return self.grids_of(grid)
 
     @property
     def chain(self) -> Chain:
         variables: list[Quantised] = []
-        for level in range(self.num_quantisers):
+        for level in range(len(self.grids)):
             variables.append(self._variable(level, tuple(variables)))
         names = [variable.name for variable in variables]
         return Chain(variables, names, names, self._decode, self.likelihood, self.beta)
@@ -125,15 +137,19 @@ class QuantisedVAE(VAE):
 
     def _variable(self, level: int, before: tuple[Quantised, ...]) -> Quantised:
         prior: PriorGiven = PriorAlone(self.prior)
-        if self.num_quantisers > 1:
+        if len(self.grids) > 1:
             prior = PriorOfLevel(self.prior, level, before)
         quantiser: Any = self.quantisers[level]
+        size = math.prod(self.grids[level])
         return Quantised(
-            f"z{level + 1}", self.positions, self._vectors_left, quantiser, prior, self.rate
+            f"z{level + 1}", size, self._vectors_of(level), quantiser, prior, self.rate
         )
 
+    def _vectors_of(self, level: int) -> Callable[[Known], Tensor]:
+        """What the encoder says of a level, given the levels before."""
+        return self._vectors_left
+
     def _vectors_left(self, known: Known) -> Float[Tensor, "*SB D E"]:
-        """What the encoder says, less the vectors of the levels before."""
         vectors: Tensor = known.features.unflatten(-1, (-1, self.dim))
         for z in known.values.values():
             vectors = vectors - z[..., :-1]
@@ -148,10 +164,10 @@ class QuantisedVAE(VAE):
 
     def on_grids(self, codes: Int[Tensor, "*B D"]) -> Int[Tensor, "*B L h w"]:
         """Gives codes in the places that they describe: level, row, column."""
-        return codes.unflatten(-1, (self.num_quantisers, *(self.grid or ())))
+        return codes.unflatten(-1, (self.num_quantisers, *self.grids[0]))
 
     def describe(self) -> str:
-        rows, columns = self.grid or (1, self.positions)
+        rows, columns = self.grids[-1]
         levels = f"{self.num_quantisers} levels of " if self.num_quantisers > 1 else ""
         name = str(self.quantisers[0].config()["kind"])
         return (

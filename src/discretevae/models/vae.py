@@ -116,6 +116,12 @@ class VAE(nn.Module, ABC):
         return self.network.grid(self.shape)
 
     @property
+    def grids(self) -> Sequence[tuple[int, int]]:
+        """Rows and columns of the grids whose positions a code names in turn; none without."""
+        grid, width = self.grid, self.chain.width if self.variables else 0
+        return [grid] if grid is not None and grid[0] * grid[1] == width else []
+
+    @property
     def fitted_afterwards(self) -> Prior | None:
         """The prior that is fitted to the codes of a trained model, for it is not trained along."""
         return None

@@ -16,6 +16,7 @@ from discretevae.models import VAE
 from discretevae.pages.figures import (
     new_axes,
     plot_categories,
+    plot_code_grids,
     plot_elbo_curves,
     plot_reconstructions,
     plot_samples,
@@ -42,7 +43,9 @@ def draw_gallery(run: Run, model: VAE, data: Splits, seed: int) -> list[ReportFi
     figures = _curves(run)
     if data.likelihood is None:
         figures.append(_reconstructions(run.figures / "reconstructions.png", model, look, seed))
-        if model.variables:
+        if model.grids:
+            figures.append(_code_grids(run.figures / "code-grids.png", model, examples))
+        elif model.variables:
             figures.append(_variations(run.figures, model, examples))
         figures.append(_samples(run.figures / "samples.png", model, data, seed))
     if model.categorical is not None:
@@ -175,6 +178,24 @@ def _reconstructions(path: Path, model: VAE, look: Shown, seed: int) -> ReportFi
     draw_reconstructions(path, model, look, SHOWN, seed)
     caption = "Examples not trained on, and what the model makes of them through their code alone."
     return ReportFigure("Reconstructions", caption, path)
+
+
+def _code_grids(path: Path, model: VAE, examples: Examples) -> ReportFigure:
+    """Where each code stands, for some examples."""
+    x = examples.values(slice(0, SHOWN)).to(model.device)
+    codes, found = _array(model.encode(x)).astype(int), []
+    for grid in model.grids:
+        size = grid[0] * grid[1]
+        found.append(codes[:, :size].reshape(-1, *grid))
+        codes = codes[:, size:]
+    low, high = _range(model, x)
+    classes = max(model.chain.classes or [1])
+    figure = plot_code_grids(_array(x), found, model.shape, classes, vmin=low, vmax=high)
+    caption = (
+        "Examples not trained on, and the code at each position of the grid that stands for them: "
+        "one colour for each code of the codebook."
+    )
+    return ReportFigure("Codes on their grids", caption, save(figure, path))
 
 
 def _variations(folder: Path, model: VAE, examples: Examples) -> ReportFigure:

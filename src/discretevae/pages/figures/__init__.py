@@ -3,6 +3,7 @@
 from discretevae.pages.figures.beside import plot_curves_beside
 from discretevae.pages.figures.bias_variance import plot_bias_variance
 from discretevae.pages.figures.categories import plot_categories
+from discretevae.pages.figures.code_grids import plot_code_grids
 from discretevae.pages.figures.comparison import plot_comparison
 from discretevae.pages.figures.curves import plot_elbo_curves
 from discretevae.pages.figures.embedding import plot_embedding
@@ -22,6 +23,7 @@ __all__ = [
     "new_axes",
     "plot_bias_variance",
     "plot_categories",
+    "plot_code_grids",
     "plot_comparison",
     "plot_curves_beside",
     "plot_elbo_curves",
