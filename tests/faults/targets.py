@@ -46,7 +46,6 @@ EXEMPT = {
     ),
     "takes one of the records alone, or nothing": (
         *(
-            "collapse_warnings",
             "require_suitable",
             "umap_installed",
             "best_row",

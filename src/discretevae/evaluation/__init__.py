@@ -10,7 +10,7 @@ from discretevae.evaluation.clustering import (
     latent_metrics,
 )
 from discretevae.evaluation.code_health import CodeHealth, code_health
-from discretevae.evaluation.diagnosis import Diagnosis, collapse_warnings, diagnose
+from discretevae.evaluation.diagnosis import Diagnosis, diagnose
 from discretevae.evaluation.embeddings import (
     NotInstalledError,
     cached_array,
@@ -40,7 +40,6 @@ __all__ = [
     "cached_array",
     "cluster_metrics",
     "code_health",
-    "collapse_warnings",
     "diagnose",
     "embedded_rows",
     "evaluate",
