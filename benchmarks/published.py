@@ -22,7 +22,7 @@ from discretevae.files import write_text
 
 PROTOCOL = (
     *("mnist", "--likelihood", "bernoulli-grey", "--validation", "0", "--patience", "0"),
-    *("--importance-samples", "0", "--seed", "0", "--optimizer", "adam"),
+    *("--importance-samples", "0", "--seed", "0", "--optimizer", "adam", "--network", "tutorial"),
 )
 REINMAX = "--estimator reinmax --decay constant --epochs 160 --batch-size 100"
 BEST = "--activation leaky-relu --decay cosine --precision bf16-mixed"

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from discretevae.evaluation import CodeHealth, code_health, collapse_warnings, diagnose
+from discretevae.evaluation import CodeHealth, code_health, diagnose
 from discretevae.models import DiscreteVAE
 from discretevae.networks import MLP
 
@@ -59,7 +59,7 @@ def test_deterministic_posteriors_carry_the_entropy_of_their_usage() -> None:
     assert health.active_latents == D
     assert health.dead_categories == 2  # of the second latent
     assert health.distinct_codes == 8
-    assert collapse_warnings(health) == []
+    assert diagnose(health) is None
 
 
 def test_a_latent_that_ignores_the_data_is_dead_even_with_a_large_kl() -> None:
@@ -70,26 +70,28 @@ def test_a_latent_that_ignores_the_data_is_dead_even_with_a_large_kl() -> None:
     assert health.active_latents == 2
     assert health.dead_categories == 3
     assert health.distinct_codes == 16
-    (warning,) = collapse_warnings(health)
+    warning = str(diagnose(health))
     assert warning.startswith("1 of 3 latents carries almost no information")
     assert warning.endswith("num_latents=2")
 
 
 def test_unused_categories_are_named_with_what_to_change() -> None:
     health = health_of(one_hot_logits([[i % 2] * D for i in range(8)]))
-    (warning,) = collapse_warnings(health)
+    warning = str(diagnose(health))
     assert warning.startswith("6 of 12 categories are used by fewer than 0.1 %")
     assert warning.endswith("num_categories=2")
 
 
 def test_there_is_one_diagnosis_and_one_thing_to_do() -> None:
     health = health_of(one_hot_logits([[0] * D] * 8))  # every latent, and nearly every category
-    (warning,) = collapse_warnings(health)
+    warning = str(diagnose(health))
     assert "3 of 3 latents carry almost no information" in warning
     for given, options in (
         ({"beta": 3.0, "epochs": 10, "steps": 100}, {"beta": "1"}),
         ({"epochs": 10, "steps": 100}, {"epochs": 200}),
         ({"epochs": 10, "steps": 1_500}, {"epochs": 20}),
+        ({"epochs": 300, "steps": 600}, {"epochs": 500}),
+        ({"epochs": 500, "steps": 1_000}, {"free_bits": 0.5}),  # all that the rule gives
         ({"epochs": 10, "steps": 5_000}, {"free_bits": 0.5}),
     ):
         found = diagnose(health, **given)

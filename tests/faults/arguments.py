@@ -89,7 +89,8 @@ def _case(target: Target, count: int, seed: int) -> Callable[[], list[Misuse]]:
 def _call(
     target: Target, arguments: dict[str, Any], given: dict[str, Any], good: dict[str, Any]
 ) -> Misuse:
-    signal.alarm(SECONDS)
+    # Once more every second, for what is raised in a destructor is lost.
+    signal.setitimer(signal.ITIMER_REAL, SECONDS, 1)
     fault, refused = None, True
     right = all(alike(good[name], value) for name, value in given.items())
     huge = any(_huge(value) for value in given.values())
@@ -114,7 +115,7 @@ def _call(
             place = f"{Path(last.filename).name}:{last.lineno}"
             fault = f"{type(error).__name__}: {str(error)[:200]} ({place})"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
     what = ", ".join(f"{name}={_short(value)}" for name, value in given.items())
     return Misuse(target.name, what, fault, refused)
 

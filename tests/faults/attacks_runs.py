@@ -123,7 +123,9 @@ STATES = tuple(
         "no optimiser": _set("optimizer_states", value=[]),
         "an optimiser of other weights": _optimizer(_grow),
         "an optimiser without groups": _optimizer(lambda state: state.pop("param_groups")),
-        "a rate that is text": _optimizer(lambda s: s["param_groups"][0].update(betas="x")),
+        "a rate that is text": _optimizer(
+            lambda state: [group.update(betas="x", momentum="x") for group in state["param_groups"]]
+        ),
         "weights that are text": _set("state_dict", "model.encoder.1.weight", value="x"),
         "weights that are a list": _set("state_dict", value=[1, 2]),
         "a history of text": _set("history", value=["x"]),

@@ -47,7 +47,6 @@ EXEMPT = {
     ),
     "takes one of the records alone, or nothing": (
         *(
-            "collapse_warnings",
             "require_suitable",
             "umap_installed",
             "best_row",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from discretevae.schema.columns import NumericColumn
 
-from .arrays import values_from_array
+from .arrays import require_shape, values_from_array
 from .errors import DataError
 from .examples import Examples, as_values
 from .formats.images import PictureRule
@@ -104,7 +104,7 @@ class ArraySchema(Schema):
             DataError: If the dimensions or the type do not fit, or a value is no finite number.
         """
         x, where = array.x, array.where
-        _require_shape(x, where)
+        _require_numbers(x, where)
         layout = _layout(x.shape[1:], reading)
         notes = [*array.notes]
         if array.pictures is None:
@@ -364,14 +364,8 @@ def _is_colour(layout: str, row_shape: tuple[int, ...]) -> bool:
     return layout.startswith("channels") and channels in (3, 4)
 
 
-def _require_shape(x: np.ndarray, where: str) -> None:
-    if x.ndim not in (2, 3, 4):
-        raise DataError(
-            f"{where} must have 2 dimensions (rows of numbers), 3 (grey images) or 4 (images with "
-            f"channels), got {x.ndim}: shape {x.shape}."
-        )
-    if x.size == 0:
-        raise DataError(f"{where} must hold at least one row of one value, got shape {x.shape}.")
+def _require_numbers(x: np.ndarray, where: str) -> None:
+    require_shape(x, where)
     if x.dtype.kind not in "biuf":
         raise DataError(f"{where} must hold real numbers, got type {x.dtype}.")
 

@@ -36,7 +36,7 @@ def examples_from_arrays(
         >>> examples.labels, classes
         (tensor([1, 0]), ('a', 'b'))
     """
-    _check_shape(x, where)
+    require_shape(x, where)
     values = values_from_array(x, where)
     if labels is None:
         return Examples(values), None
@@ -51,7 +51,12 @@ def values_from_array(x: np.ndarray, where: str) -> torch.Tensor:
     return torch.from_numpy(np.array(_image_layout(_numbers(x, where)), order="C"))
 
 
-def _check_shape(x: np.ndarray, where: str) -> None:
+def require_shape(x: np.ndarray, where: str) -> None:
+    """Refuses an array that holds no rows of numbers or images.
+
+    Raises:
+        DataError: If it has another number of dimensions, or no value.
+    """
     if x.ndim not in (2, 3, 4):
         raise DataError(
             f"{where} must have 2 dimensions (rows of numbers), 3 (grey images) or 4 (images with "

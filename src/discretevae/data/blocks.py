@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from torch import Generator, Tensor
 
 from .array_schema import ArraySchema
-from .arrays import _check_shape, _image_layout, examples_from_arrays
+from .arrays import _image_layout, examples_from_arrays, require_shape
 from .binarize import BINARIZERS, Binarizer
 from .errors import DataError
 from .examples import Examples
@@ -87,7 +87,7 @@ class Blocks:
         if isinstance(x, SentenceExamples):
             return cls._of_sentences(x, where)
         rows = x.x.numpy() if isinstance(x, Examples) else x
-        _check_shape(rows, where)
+        require_shape(rows, where)
 
         def read(size: int) -> Iterator[np.ndarray]:
             return (rows[start : start + size] for start in range(0, len(rows), size))
@@ -353,7 +353,7 @@ def _parquet(path: Path) -> Blocks:
     except (pyarrow.ArrowException, OSError):
         raise DataError(f"{path} must be a whole Parquet file, got one damaged.") from None
     first = next(read(1), np.empty((0, 1)))
-    _check_shape(first, str(path))
+    require_shape(first, str(path))
     groups = [i for i, size in enumerate(rows) if size]
     return Blocks(
         str(path),
@@ -403,7 +403,7 @@ def _csv(path: Path) -> Blocks:
                 skipped = 0
 
     row_shape = (width - (column is not None),)
-    _check_shape(np.broadcast_to(np.float32(0), (count, *row_shape)), str(path))
+    require_shape(np.broadcast_to(np.float32(0), (count, *row_shape)), str(path))
     return Blocks(str(path), count, row_shape, np.dtype(np.float32), read)
 
 

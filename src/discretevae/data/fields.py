@@ -146,12 +146,11 @@ class NumberField(Field):
         return int(self.natural(value)) if self.whole else self.natural(value)
 
     def config(self) -> dict[str, Any]:
-        style = {k: v for k, v in vars(self.style).items() if v != vars(NumberStyle())[k]}
         return {
             "kind": self.kind,
             "name": self.name,
             "column": self.column.config(),
-            "style": style,
+            "style": self.style.config(),
             "origin": self.origin,
             "whole": self.whole,
         }
@@ -204,12 +203,11 @@ class CategoryField(Field):
         return self.style.number(name) if self.of_numbers else name
 
     def config(self) -> dict[str, Any]:
-        style = {k: v for k, v in vars(self.style).items() if v != vars(NumberStyle())[k]}
         return {
             "kind": self.kind,
             "name": self.name,
             "column": self.column.config(),
-            "style": style,
+            "style": self.style.config(),
         }
 
 

@@ -48,6 +48,15 @@ class NumberStyle:
         digits = str(int(value)) if float(value).is_integer() else repr(float(value))
         return f"{self.before}{digits.replace('.', self.decimal)}{self.after}"
 
+    def config(self) -> dict[str, str]:
+        """Describes what differs from plain numbers.
+
+        Example:
+            >>> NumberStyle(decimal=",").config()
+            {'decimal': ','}
+        """
+        return {k: v for k, v in vars(self).items() if v != vars(POINT)[k]}
+
     def _parsed(self, text: str) -> float | None:
         if self.before:
             text = text.replace(self.before, "", 1)

@@ -11,7 +11,7 @@ from discretevae.evaluation.clustering import (
 )
 from discretevae.evaluation.code_health import CodeHealth, code_health
 from discretevae.evaluation.code_usage import CodeUsage, code_usage
-from discretevae.evaluation.diagnosis import Diagnosis, collapse_warnings, diagnose
+from discretevae.evaluation.diagnosis import Diagnosis, diagnose
 from discretevae.evaluation.embeddings import (
     NotInstalledError,
     cached_array,
@@ -43,7 +43,6 @@ __all__ = [
     "cluster_metrics",
     "code_health",
     "code_usage",
-    "collapse_warnings",
     "diagnose",
     "embedded_rows",
     "evaluate",

@@ -9,10 +9,11 @@ from typing import Any
 
 from discretevae.evaluation.code_health import DEAD, CodeHealth
 
-__all__ = ["Diagnosis", "collapse_warnings", "diagnose"]
+__all__ = ["Diagnosis", "diagnose"]
 
-FEW_STEPS = 2_000
-"""Fewer are a reason for a code that is not used."""
+FEW_STEPS, MANY_EPOCHS = 2_000, 500
+"""Fewer steps are a reason for a code that is not used; from so many epochs on more are no remedy:
+few rows would be learned by heart."""
 FLOOR = 0.5
 """Nats that each latent may cost, where nothing else makes it say something."""
 
@@ -98,8 +99,9 @@ def _of_latents(
     says += " (posterior collapse)." if not active else "."
     if beta > 1:
         return Diagnosis(says, "Weigh the KL as the bound has it", {"beta": "1"}, not active)
-    if epochs is not None and steps < FEW_STEPS:
-        longer = {"epochs": epochs * max(2, math.ceil(FEW_STEPS / max(1, steps)))}
+    if epochs is not None and steps < FEW_STEPS and epochs < MANY_EPOCHS:
+        times = max(2, math.ceil(FEW_STEPS / max(1, steps)))
+        longer = {"epochs": min(MANY_EPOCHS, epochs * times)}
         return Diagnosis(says, f"{steps:,} steps are few; train longer", longer, not active)
     if active:
         return Diagnosis(says, "Fewer latents say as much", {"num_latents": active})
@@ -107,17 +109,3 @@ def _of_latents(
         return Diagnosis(says, "Use fewer latents", {"num_latents": max(1, latents // 2)}, True)
     why = "If the data hold something to be coded, let each latent cost some nats"
     return Diagnosis(says, why, {"free_bits": FLOOR}, True)
-
-
-def collapse_warnings(health: CodeHealth) -> list[str]:
-    """Says in plain words what has collapsed, and what to change; see :func:`diagnose`.
-
-    Example:
-        >>> import torch
-        >>> ones = torch.ones(1)
-        >>> collapsed = CodeHealth(torch.tensor([[1.0, 0.0]]), ones, 0 * ones, 1, 100)
-        >>> len(collapse_warnings(collapsed))
-        1
-    """
-    found = diagnose(health)
-    return [] if found is None else [str(found)]

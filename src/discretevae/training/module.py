@@ -30,7 +30,7 @@ __all__ = ["NonFiniteError", "TrainingModule", "require_unweighted"]
 
 CHECK_EVERY = 100
 """Steps between two looks for values that are not finite; each waits for the device."""
-GRACE, SETTLED = 0.1, 0.5
+GRACE, SETTLED = 0.2, 0.5
 """Parts of the budget before which a code may lie idle, and before which some latents may."""
 TRIED = 100
 """Examples on which added terms are tried before the run."""

@@ -400,7 +400,8 @@ def _head(path: Path) -> tuple[int, int, str, bool, bool] | None:
 
     try:
         with PIL.Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            # A PNG's own way would decode all of it.
+            turned = PIL.Image.Image.getexif(image).get(0x0112, 1) in (5, 6, 7, 8)
             width, height = image.size[::-1] if turned else image.size
             film = getattr(image, "n_frames", 1) > 1 and image.format not in ("MPO", "JPEG")
             mode = "L" if _is_grey(image) else PLAIN.get(image.mode, image.mode)

@@ -18,7 +18,9 @@ __all__ = ["encoding_of", "open_text", "read_lines"]
 
 BLOCK = 2**20
 MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-CONTROLS = bytes({*range(32)} - {*b"\t\n\r\f\x1a"}) + b"\x7f"
+CONTROLS = bytes({*range(1, 32)} - {*b"\t\n\r\f\x1a"}) + b"\x7f"
+STRAY = 0.2
+"""The share of bytes up to which they are stray signs in a text."""
 
 
 def encoding_of(path: Path, remedy: str = "; take some of its lines") -> tuple[str, list[Note]]:
@@ -36,7 +38,7 @@ def encoding_of(path: Path, remedy: str = "; take some of its lines") -> tuple[s
         mark = file.read(2)
     if mark in MARKS:
         return MARKS[mark], [Note("read as UTF-16")]
-    decoder, utf8, controls = codecs.getincrementaldecoder("utf-8")(), True, 0
+    decoder, utf8, controls, zeros = codecs.getincrementaldecoder("utf-8")(), True, 0, 0
     total, packed = 0, path.stat().st_size
     with _open(path) as file:
         while block := file.read(BLOCK):
@@ -44,15 +46,17 @@ def encoding_of(path: Path, remedy: str = "; take some of its lines") -> tuple[s
             require_honest_size(path, total, packed)
             if total > packed:
                 require_memory(TEXT * total, f"{path}, unpacked,", remedy)
+            zeros += block.count(b"\0")
             controls += len(block) - len(block.translate(None, CONTROLS))
             try:
                 utf8 and decoder.decode(block)
             except UnicodeDecodeError:
                 utf8 = False
-    if controls:
+    if zeros or controls > STRAY * total or (controls and not utf8):
         raise DataError(f"{path} must be a table as text in UTF-8, got other content.")
     if utf8:
-        return "utf-8-sig", []
+        said = f"{controls:,} control characters, such as escape codes, are kept in their cells"
+        return "utf-8-sig", [Note(said)] * bool(controls)
     try:
         with open_text(path, "cp1252") as file:
             while file.read(BLOCK):
