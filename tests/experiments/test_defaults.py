@@ -36,6 +36,18 @@ def test_the_rule(
     assert defaults_for(likelihood, shape, rows) == expected
 
 
+def test_photographs_get_a_likelihood_of_bytes() -> None:
+    found, data = resolve_with_data(Recipe(data="photos", limit=40))
+    assert (found.likelihood, found.binarize, found.network) == (
+        *("logistic-mixture", "none", "image"),
+    )
+    assert data.train.shape == (3, 32, 32)
+    given, _ = resolve_with_data(Recipe(data="photos", limit=40, likelihood="levels"))
+    assert given.likelihood == "levels"
+    asked, bits = resolve_with_data(Recipe(data="photos", limit=40, binarize="fresh"))
+    assert (asked.likelihood, bits.binarizer.name) == ("bernoulli", "fresh")
+
+
 def test_a_recipe_is_completed_by_the_data_and_what_is_given_stays() -> None:
     found, data = resolve_with_data(Recipe(limit=60))
     assert (found.num_latents, found.num_categories, found.network) == (4, 8, "tutorial")

@@ -1,9 +1,14 @@
 """What all likelihoods of levels refuse and take, and what memory they need."""
 
+from math import log, log2
+
 import pytest
 import torch
 
+from discretevae.data import Examples
+from discretevae.evaluation import evaluate
 from discretevae.likelihoods import (
+    BernoulliLikelihood,
     DiscretisedLogisticLikelihood,
     LevelsLikelihood,
     LogisticMixtureLikelihood,
@@ -11,6 +16,8 @@ from discretevae.likelihoods import (
     likelihood_from_config,
 )
 from discretevae.likelihoods.level_likelihood import LevelLikelihood, counts_of_levels
+from discretevae.models import DiscreteVAE
+from discretevae.networks import MLP
 
 KINDS = (DiscretisedLogisticLikelihood, LogisticMixtureLikelihood, LevelsLikelihood)
 
@@ -68,6 +75,44 @@ def test_pairs_are_the_same_however_they_are_cut(
     monkeypatch.setattr(level_likelihood, "NUMBERS", 2 * 6 * h[0].numel())
     torch.testing.assert_close(p.log_prob_pairs(h, x), whole)
     assert sizes == [2, 2, 2, 1]
+
+
+@pytest.mark.parametrize("levels", [2, 16, 256])
+def test_levels_of_which_nothing_is_known_have_log2_v_bits_each(levels: int) -> None:
+    """Whatever the code, which says nothing: KL 0, and no example differs from another."""
+    p = LevelsLikelihood(3, levels)
+    model = DiscreteVAE((3, 2, 2), 2, 3, MLP((4,)), p)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.zero_()
+    x = torch.randint(levels, (20, 3, 2, 2)) / (levels - 1)
+    figure = evaluate(model, Examples(x))["test"]["bits_per_dimension"]
+    assert figure["value"] == pytest.approx(log2(levels), abs=1e-5)
+    assert figure["se"] == pytest.approx(0, abs=1e-5)
+    assert figure["unit"] == "bits per dimension"
+
+
+def test_bits_per_dimension_are_of_the_elbo_of_each_example(kind: type[LevelLikelihood]) -> None:
+    """Against a model whose code is known for sure, so that the ELBO is no estimate."""
+    torch.manual_seed(0)
+    model = DiscreteVAE((2, 3, 3), 1, 2, MLP((4,)), kind(3), estimator="exact").eval()
+    with torch.no_grad():
+        model.encoder[-1].weight.zero_()
+        model.encoder[-1].bias.copy_(torch.tensor([60.0, -60.0]))
+    x = torch.randint(256, (9, 2, 3, 3)) / 255
+    figure = evaluate(model, Examples(x))["test"]["bits_per_dimension"]
+    log_p = model.decode(torch.zeros(9, 1, dtype=torch.int64)).log_prob(x) - log(2)
+    bits = -log_p.detach().double() / log(2) / 18
+    assert figure["value"] == pytest.approx(float(bits.mean()), rel=1e-5)
+    assert figure["se"] == pytest.approx(float(bits.std() / 3), rel=0.02)
+
+
+def test_evaluation_counts_what_the_decoder_says_not_what_is_observed(
+    kind: type[LevelLikelihood],
+) -> None:
+    p = kind(3)
+    assert p.evaluated((3, 8, 8)) == p.output_shape((3, 8, 8))
+    assert BernoulliLikelihood(3).evaluated((3, 8, 8)) == (3, 8, 8)
 
 
 def test_counts_are_of_all_examples() -> None:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Integer
 
 from .examples import Examples
 
@@ -59,9 +59,7 @@ def _crops(bands: Bands) -> Examples:
     return Examples(torch.from_numpy(np.concatenate(of_photos)), torch.from_numpy(labels))
 
 
-def _crops_of(
-    photo: UInt8[np.ndarray, "H W 3"], bands: Bands
-) -> UInt8[np.ndarray, "n 3 side side"]:
+def _crops_of(photo: Integer[np.ndarray, "H W 3"], bands: Bands) -> Integer[np.ndarray, "n 3 _ _"]:
     windows = np.lib.stride_tricks.sliding_window_view(photo, (SIDE, SIDE), axis=(0, 1))
     starts = range(bands.start, photo.shape[1], PERIOD)
     columns = [c for start in starts for c in _within(start, bands)]

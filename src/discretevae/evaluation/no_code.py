@@ -47,7 +47,10 @@ def log_prob_without_code(
 
 
 def gain_in_words(
-    figures: Mapping[str, Mapping[str, Any]], discrete: bool, sequential: bool = False
+    figures: Mapping[str, Mapping[str, Any]],
+    discrete: bool,
+    sequential: bool = False,
+    apart: str = "dimensions",
 ) -> str | None:
     """Says how much better the ELBO of some examples is than no code at all.
 
@@ -56,6 +59,7 @@ def gain_in_words(
         discrete: Whether log p is of probabilities, of which a part can be told.
         sequential: Whether each dimension is written given those before, which says much
             without a code too.
+        apart: What is independent in a model without one.
 
     Returns:
         A sentence; None where the figures have no model without a code.
@@ -81,12 +85,12 @@ bound is that much above a model without one, whose dimensions are independent (
     if gain <= 0:
         return (
             f"The code is worth nothing: the bound is {_nats(-gain)} nats an example below a model "
-            f"without one, whose dimensions are independent {pair}."
+            f"without one, whose {apart} are independent {pair}."
         )
     share = f", {100 * gain / -without:.0f} % of what a model without a code needs" * discrete
     return (
         f"The code is worth {_nats(gain)} nats an example{share}: the bound is that much above a "
-        f"model without one, whose dimensions are independent {pair}."
+        f"model without one, whose {apart} are independent {pair}."
     )
 
 

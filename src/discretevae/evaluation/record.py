@@ -113,8 +113,9 @@ class _Labelled:
         progress: Progress,
     ) -> None:
         kept = examples.take(slice(0, MOST)) if name == "train" else examples
+        size = rows_at_once(model.likelihood.evaluated(kept.shape), BATCH)
         self.batches = Batches(
-            kept, rows_at_once(kept.shape, BATCH), data.binarizer, seed=seed, epoch=0,
+            kept, size, data.binarizer, seed=seed, epoch=0,
             shuffle=False, device=model.device,
         )  # fmt: skip
         self.name, self.progress, self.labels = name, progress, kept.labels
@@ -158,7 +159,8 @@ def _without_code(model: VAE, data: Splits, batches: _Labelled) -> dict[str, Fig
     )
     if log_p is None:
         return {}
-    note = "without a code: independent dimensions, fitted to the training examples"
+    apart = model.likelihood.apart
+    note = f"without a code: independent {apart}, fitted to the training examples"
     return {NO_CODE: labelled(mean_figure(log_p + batches.log_volume, note=note), model)}
 
 

@@ -21,7 +21,7 @@ NEAR = 1e-3
 """The w below which 1 − e⁻ʷ would cancel."""
 LARGEST = 80.0
 """The logarithm of the largest scale that is drawn from: beyond, all draws are the ends."""
-STEPS, RATE = 50, 0.2
+STEPS, RATE = 15, 0.3
 """Of the search for the most probable location and scale of a histogram."""
 COLUMNS = 2**9
 """Dimensions whose histograms are looked at together."""
@@ -58,7 +58,7 @@ class DiscretisedLogistic(Distribution):
     arg_constraints: ClassVar[dict[str, Any]] = {}
 
     def __init__(
-        self, location: Float[Tensor, "*B"], log_scale: Float[Tensor, "*B"], levels: int = 256
+        self, location: Float[Tensor, "*#B"], log_scale: Float[Tensor, "*#B"], levels: int = 256
     ) -> None:
         self.location, self.log_scale = torch.broadcast_tensors(location, log_scale)
         self.most = levels - 1
@@ -182,7 +182,7 @@ class DiscretisedLogisticLikelihood(LevelLikelihood):
 
 
 def rounded_logistic(
-    location: Float[Tensor, "*B"], log_scale: Float[Tensor, "*B"], levels: int
+    location: Float[Tensor, "*#B"], log_scale: Float[Tensor, "*#B"], levels: int
 ) -> DiscretisedLogistic:
     """Gives the distribution of a location in [−1, 1] and a scale in eighths of the range."""
     most = levels - 1

@@ -12,7 +12,7 @@ __all__ = ["LevelLikelihood", "counts_of_levels"]
 
 ROUNDING = 1e-4
 """How far from a level a value may be, in steps between two: what float32 makes of k / 255."""
-NUMBERS = 2**24
+NUMBERS = 2**22
 """Numbers that the decoder says of pairs of a code and an example that are looked at together."""
 
 
@@ -43,6 +43,9 @@ class LevelLikelihood(Likelihood):
     @property
     def symbols(self) -> int:
         return self.levels
+
+    def evaluated(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.output_shape(shape)
 
     def parameters_of(
         self, h: Float[Tensor, "*B_and_h"], count: int

@@ -50,6 +50,8 @@ class Likelihood(nn.Module, ABC):
     """Up to how many codes log p(x) is summed over where nobody asked for a number of samples."""
     unit: ClassVar[str] = "dimension"
     """What each of the dimensions is called, of which `dimensions` counts those observed."""
+    apart: ClassVar[str] = "dimensions"
+    """What is independent of each other given h."""
     sequential: ClassVar[bool] = False
     """Whether an observation is written one dimension after the other, as language is."""
     standardised: ClassVar[bool] = False
@@ -71,6 +73,10 @@ class Likelihood(nn.Module, ABC):
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Gives the shape of what the decoder must say of an observation of this shape."""
+        return shape
+
+    def evaluated(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Gives the shape of the numbers that log p of an observation takes, for memory's sake."""
         return shape
 
     def suits(self, found: tuple[int, ...], shape: tuple[int, ...]) -> bool:

@@ -172,6 +172,7 @@ class LogisticMixtureLikelihood(LevelLikelihood):
     """
 
     name: ClassVar[str] = "logistic-mixture"
+    apart: ClassVar[str] = "pixels"
 
     def __init__(self, event_dims: int = 1, components: int = 10, levels: int = 256) -> None:
         super().__init__(event_dims, levels)

@@ -233,11 +233,15 @@ class Chain:
         """Bounds log p(x) by S weights, so many at a time as memory holds."""
         if all(variable.point for variable in self.variables):
             samples = 1  # all are the same
-        rows = rows_at_once(tuple(x.shape[len(self.batch(x)) :]))
+        rows = self._rows_at_once(x)
         chunk = max(1, rows // max(1, torch.Size(self.batch(x)).numel()))
         sizes = [min(chunk, samples - start) for start in range(0, samples, chunk)]
         parts = [self.log_weights(x, known, size, generator) for size in sizes]
         return importance_weighted_bound(torch.cat(parts))
+
+    def _rows_at_once(self, x: Tensor) -> int:
+        shape = tuple(x.shape[len(self.batch(x)) :])
+        return rows_at_once(self.likelihood.evaluated(shape))
 
     def log_likelihood(self, x: Tensor, known: Known, shared: bool = False) -> Float[Tensor, "*SB"]:
         """Gives log p(x | v) in nats; values `shared` by the batch are decoded once."""
@@ -302,7 +306,7 @@ class Chain:
             )
         batch, shared = self.batch(x), known.context is None
         rows = 1 if shared else max(1, torch.Size(batch).numel())
-        most = rows_at_once(tuple(x.shape[len(batch) :]))
+        most = self._rows_at_once(x)
         chunks = code_chunks_of(self.classes, max(1, most // rows), budget, x.device)
         total: Tensor | None = None
         for codes in chunks:

@@ -65,7 +65,7 @@ def _gain(model: VAE, metrics: Mapping[str, Any]) -> list[str]:
     """How much better than no code at all, in a sentence, on examples that were held out."""
     part = next((name for name in ("test", "validation", "train") if name in metrics), None)
     p = model.likelihood
-    said = part and gain_in_words(metrics[part], p.lossless, p.sequential)
+    said = part and gain_in_words(metrics[part], p.lossless, p.sequential, p.apart)
     return [said] if said else []
 
 

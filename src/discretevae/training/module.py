@@ -222,7 +222,7 @@ class TrainingModule(LightningModule):
     @torch.no_grad()
     def _mean_elbo(self, examples: Examples) -> float:
         draws, sum_ = self._stream("curve", 0), torch.zeros((), device=self.device)
-        size = rows_at_once(examples.shape, MEASURED)
+        size = rows_at_once(self.model.likelihood.evaluated(examples.shape), MEASURED)
         for i, batch in enumerate(self._batches(examples, size, 0, False)):
             x, context = as_batch(batch)
             counted, mine = self._mine(draws, min(size, len(examples) - i * size))
@@ -279,7 +279,7 @@ class TrainingModule(LightningModule):
         examples = self.data.validation if len(self.data.validation) else self.data.train
         batches = Batches(
             examples.take(slice(0, CURVE_EXAMPLES)),
-            rows_at_once(examples.shape, MEASURED),
+            rows_at_once(self.model.likelihood.evaluated(examples.shape), MEASURED),
             self.data.binarizer,
             self.options.seed,
             shuffle=False,
