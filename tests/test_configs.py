@@ -16,6 +16,7 @@ from discretevae.cli.study import study_recipe
 from discretevae.data import Examples, Splits
 from discretevae.experiments.recipe import Recipe
 from discretevae.experiments.resolve import resolve_recipe
+from discretevae.latents.quantisers import QUANTISERS
 from discretevae.models import from_pretrained
 from discretevae.studies.architectures import run as study_run
 
@@ -55,7 +56,10 @@ def data_for(name: str, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_configuration_trains_and_reports(path: Path, tmp_path: Path) -> None:
+def test_every_configuration_trains_and_reports(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discretevae.training.prior.MOST_PASSES", 2)
     data = data_for(path.stem, tmp_path)
     few = ["--epochs", "1", "--importance-samples", "2", "--output", str(tmp_path / "run")]
     main(["train", "--config", str(path), *data, *few])
@@ -72,6 +76,10 @@ def test_there_is_one_for_every_model() -> None:
         "model: joint",
         "model: semi-supervised",
         "model: gaussian",
+        *(f"model: {name}" for name in QUANTISERS),
+        "model: two-level",
+        "model: sq",
+        "model: gumbel-vq",
         "condition: labels",
         "prior: learned",
         "prior: autoregressive",
