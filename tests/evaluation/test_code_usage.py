@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from discretevae.evaluation import code_usage
+from discretevae.evaluation.code_usage import code_usage
 
 
 def test_perplexity_is_that_of_the_shares() -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from discretevae.data.binarize import Binarizer
     from discretevae.data.blocks import Blocks
     from discretevae.experiments.folder import Run
-    from discretevae.models import DiscreteVAE
+    from discretevae.models import VAE
 
 __all__ = ["compress", "decode", "decompress", "encode"]
 
@@ -139,7 +139,7 @@ class _Data(NamedTuple):
     keys: "Keys"
 
 
-def _data(run: "Run", data: str | None, model: "DiscreteVAE") -> _Data:
+def _data(run: "Run", data: str | None, model: "VAE") -> _Data:
     """Opens data as `reconstruct` sees them; files of observations a block at a time."""
     from discretevae.cli.train import stored_recipe
     from discretevae.data import BINARIZERS, Keys, generator
@@ -163,12 +163,12 @@ def _data(run: "Run", data: str | None, model: "DiscreteVAE") -> _Data:
     return _Data(blocks, binarizer_of(recipe), draws, Keys.of_rows(blocks.count))
 
 
-def _opened(run: str) -> tuple["Run", "DiscreteVAE"]:
-    from discretevae.cli.saved import require_discrete, saved_model
+def _opened(run: str) -> tuple["Run", "VAE"]:
+    from discretevae.cli.saved import require_codes, saved_model
     from discretevae.experiments.folder import Run
 
     opened = Run.open(run)
-    return opened, require_discrete(saved_model(opened))
+    return opened, require_codes(saved_model(opened))
 
 
 def _output(path: str | Path, ending: str) -> Path:

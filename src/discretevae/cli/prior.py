@@ -39,25 +39,27 @@ def prior(
 
     import torch
 
-    from discretevae.cli.saved import require_discrete, saved_model
+    from discretevae.cli.saved import require_codes, saved_model
     from discretevae.cli.train import stored_recipe
+    from discretevae.codes.batches import sizes_of
     from discretevae.experiments.build_data import load_again
     from discretevae.experiments.folder import Run, held
     from discretevae.names import require_count, resolve
     from discretevae.pages.publish import publish
-    from discretevae.priors import PRIORS, prior_from_config
+    from discretevae.priors import PRIORS, is_over_grids, prior_from_config
     from discretevae.training.prior import draw_codes, fit_prior
 
     resolve("kind", kind, PRIORS)
     require_count("draws", draws, 1)
     require_count("importance_samples", importance_samples or 0, 0)
     opened = Run.open(run)
-    model, recipe = require_discrete(saved_model(opened)), stored_recipe(opened)
+    model, recipe = require_codes(saved_model(opened)), stored_recipe(opened)
     if model.context_shape is not None:
         raise ValueError("`RUN` must be of a model without a condition, got one with.")
     data = load_again(recipe, opened.read_schema())
     torch.manual_seed(recipe.seed)
-    fitted = prior_from_config({"kind": kind}, model.num_latents, model.num_categories)
+    over = {"grids": model.grids} if model.grids and is_over_grids(kind) else {}
+    fitted = prior_from_config({"kind": kind, **over}, *sizes_of(model))
     validation = data.validation if len(data.validation) else data.train
     history = fit_prior(
         fitted,
@@ -68,7 +70,7 @@ def prior(
         recipe.seed,
         draw_codes(model, validation, data.binarizer, 1, recipe.seed + 1),
     )
-    model.prior = fitted.eval()
+    model.with_prior(fitted.eval())
     recipe = replace(recipe, prior=kind)
     if importance_samples is not None:
         recipe = replace(recipe, importance_samples=importance_samples)

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from discretevae.experiments.recipe import Recipe
     from discretevae.models import VAE, DiscreteVAE
 
-__all__ = ["as_trained", "require_discrete", "saved_model"]
+__all__ = ["as_trained", "require_codes", "require_discrete", "saved_model"]
 
 
 def saved_model(run: "Run", **trained_with: Any) -> "VAE":
@@ -40,6 +40,17 @@ def as_trained(run: "Run", recipe: "Recipe") -> dict[str, Any]:
     if "temperature" in row:
         estimator = replace(estimator, temperature=row["temperature"])  # type: ignore[type-var]
     return beta if estimator is None else {"estimator": estimator, **beta}
+
+
+def require_codes(model: "VAE") -> "VAE":
+    """Refuses a model whose codes are not class indices and nothing else.
+
+    Raises:
+        ValueError: Naming what the model is.
+    """
+    if not model.codes_say_all:
+        raise ValueError(f"`RUN` must be of a model of class indices alone, got a {model.kind}.")
+    return model
 
 
 def require_discrete(model: "VAE") -> "DiscreteVAE":

@@ -8,7 +8,7 @@ from discretevae.codes.errors import CodesError
 from discretevae.data.blocks import Blocks
 from discretevae.models import VAE
 
-__all__ = ["Progress", "batch_size", "require_codes_say_all", "require_fit"]
+__all__ = ["Progress", "batch_size", "require_codes_say_all", "require_fit", "sizes_of"]
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 """Passes steps on, and shows how many are done."""
@@ -29,6 +29,18 @@ def batch_size(model: VAE) -> int:
     """
     values = max(math.prod(model.shape), sum(model.chain.classes or [1]))
     return max(1, min(EXAMPLES, VALUES // values))
+
+
+def sizes_of(model: VAE) -> tuple[int, int]:
+    """Gives D and K of a code of class indices alone.
+
+    Example:
+        >>> from discretevae.models import DiscreteVAE
+        >>> sizes_of(DiscreteVAE((3,), 2, 5))
+        (2, 5)
+    """
+    classes = model.chain.classes or [1]
+    return len(classes), classes[0]
 
 
 def require_fit(model: VAE, blocks: Blocks) -> None:
@@ -52,7 +64,7 @@ def require_codes_say_all(model: VAE) -> None:
         >>> from discretevae.models import DiscreteVAE
         >>> require_codes_say_all(DiscreteVAE((3,)))
     """
-    if not model.codes_are_classes:
+    if not model.codes_say_all:
         raise CodesError(f"`model` must have codes that are classes alone, got a {model.kind}.")
     if model.context_shape is not None:
         raise CodesError(

@@ -13,7 +13,7 @@ from discretevae.codes.ans import DIFFERENT, NO_SHIFT, AnsStack, safe_shift, wei
 from discretevae.codes.batches import require_codes_say_all
 from discretevae.codes.errors import CodesError
 from discretevae.codes.prior_coder import PriorCoder
-from discretevae.models.coded import CodedVAE
+from discretevae.models import VAE
 
 __all__ = ["BitsBack"]
 
@@ -57,7 +57,7 @@ class BitsBack:
         True
     """
 
-    def __init__(self, model: CodedVAE, lanes: int) -> None:
+    def __init__(self, model: VAE, lanes: int) -> None:
         require_codes_say_all(model)
         if not model.likelihood.lossless:
             raise CodesError(
@@ -74,6 +74,7 @@ class BitsBack:
         self.model = deepcopy(model).cpu().double().eval()  # so that rounding forgives the rest
         self.lanes = lanes
         self.prior = PriorCoder(model.prior)
+        self.draws = not all(variable.point for variable in model.variables)
         first = range(model.shape[0]) if model.likelihood.in_turn else [0]
         stops = [*first[1:], model.shape[0]]
         self.parts = [slice(*ends) for ends in zip(first, stops, strict=True)]
@@ -116,7 +117,7 @@ class BitsBack:
         """Puts as many of these examples on the stack as it holds bits for; tells how many."""
         codes, shift, size = self._choose_codes(stack, x)
         x = x[: len(codes)]
-        if size:
+        if size and self.draws:
             stack.push_one(shift, NO_SHIFT)
         p = self.model.decode(torch.from_numpy(codes))
         for part in reversed(self.parts):
@@ -133,6 +134,8 @@ class BitsBack:
     ) -> tuple[Int[np.ndarray, "m D"], int, int]:
         """Draws codes by the bits on the stack: of half the examples until there are enough."""
         size = len(x)
+        if not self.draws:
+            return self.model.encode(self._values(x)).numpy(), 0, size
         while size:
             logits = self._code_logits(x[:size])
             shift = safe_shift(logits)
@@ -155,13 +158,13 @@ class BitsBack:
             logits = self._symbol_logits(p, x[:, : part.start])
             symbols = stack.pop(weights(logits, stack.pop_one(NO_SHIFT)))
             x[:, part] = symbols.reshape(x[:, part].shape)
-        if size:
+        if size and self.draws:
             shift = stack.pop_one(NO_SHIFT)
             stack.push(codes.ravel(), weights(self._code_logits(x), shift))
         return x
 
     def _codes(self, symbols: Int[np.ndarray, " nD"]) -> Int[np.ndarray, "n D"]:
-        return symbols.reshape(-1, self.model.num_latents).astype(np.int64)
+        return symbols.reshape(-1, self.prior.num_latents).astype(np.int64)
 
     def _code_logits(self, x: UInt8[np.ndarray, "n *shape"]) -> Float[Tensor, "nD K"]:
         """The unnormalised log q(z|x), one latent of one example a row."""

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int, UInt8, UInt32
 
 from discretevae.codes.archive import Archive, write_archive
-from discretevae.codes.batches import Progress, batch_size, require_fit
+from discretevae.codes.batches import Progress, batch_size, require_fit, sizes_of
 from discretevae.codes.bits_back import BitsBack
 from discretevae.codes.errors import CodesError
 from discretevae.codes.files import decoded, encoded, require_same_model
@@ -22,7 +22,7 @@ from discretevae.codes.prior_coder import PriorCoder
 from discretevae.codes.rows import save_rows
 from discretevae.data.binarize import BINARIZERS, Binarizer
 from discretevae.data.blocks import Blocks, as_stored
-from discretevae.models.coded import CodedVAE
+from discretevae.models import VAE
 from discretevae.names import shorten
 
 __all__ = ["compress_codes", "compress_file", "decompress_file"]
@@ -42,7 +42,7 @@ REAL = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16))")
 
 
 def compress_file(
-    model: CodedVAE,
+    model: VAE,
     blocks: Blocks,
     path: str | Path,
     progress: Progress = lambda steps, what: steps,
@@ -89,7 +89,7 @@ def compress_file(
 
 
 def compress_codes(
-    model: CodedVAE,
+    model: VAE,
     blocks: Blocks,
     path: str | Path,
     binarizer: Binarizer = BINARIZERS["none"],
@@ -114,7 +114,7 @@ def compress_codes(
     """
     require_fit(model, blocks)
     size = batch_size(model)
-    chunk = size * max(1, CODES // (size * model.num_latents))
+    chunk = size * max(1, CODES // (size * sizes_of(model)[0]))
     prior = PriorCoder(model.prior)
     header = Header.of(model, "lossy", blocks.count, chunk, size)
     codes = encoded(model, blocks.seen(size, binarizer, generator))
@@ -124,7 +124,7 @@ def compress_codes(
 
 
 def decompress_file(
-    model: CodedVAE,
+    model: VAE,
     file: str | Path,
     path: str | Path,
     progress: Progress = lambda steps, what: steps,
@@ -166,9 +166,9 @@ class Header:
 
     @classmethod
     def of(
-        cls, model: CodedVAE, kind: str, count: int, chunk: int, step: int, **layout: Any
+        cls, model: VAE, kind: str, count: int, chunk: int, step: int, **layout: Any
     ) -> "Header":
-        sizes = model.num_latents, model.num_categories
+        sizes = sizes_of(model)
         return cls(kind, model_identity(model), sizes, count, chunk, step, **layout)
 
     @classmethod
@@ -202,14 +202,14 @@ class Header:
         if self.dtype and not REAL.fullmatch(self.dtype):
             raise ValueError
 
-    def require_of(self, model: CodedVAE, path: Path) -> None:
+    def require_of(self, model: VAE, path: Path) -> None:
         """Refuses rows of another shape, and more on a stack than `compress` puts there.
 
         Raises:
             CodesError: Naming what is wrong.
         """
         pixels, size = math.prod(model.shape), max(self.step, batch_size(model))
-        most = max(1, PIXELS // pixels, size * max(1, CODES // (size * model.num_latents)))
+        most = max(1, PIXELS // pixels, size * max(1, CODES // (size * sizes_of(model)[0])))
         lanes = max(LANES, batch_size(model))
         if self.kind == "lossless" and model.likelihood.symbols > 2:
             lanes = _most_lanes(model)
@@ -220,7 +220,7 @@ class Header:
         if self.kind == "lossless":
             self._require_rows_of(model, path)
 
-    def _require_rows_of(self, model: CodedVAE, path: Path) -> None:
+    def _require_rows_of(self, model: VAE, path: Path) -> None:
         rows = Blocks.of(np.empty((1, *self.row_shape), np.uint8), str(path))
         if not self.dtype or rows.shape != model.shape:
             raise CodesError(
@@ -234,15 +234,13 @@ class Header:
         return as_stored(values, self.row_shape).astype(self.dtype)
 
 
-def _most_lanes(model: CodedVAE) -> int:
+def _most_lanes(model: VAE) -> int:
     """How many examples go side by side: fewer where each pixel has many values."""
     values = math.prod(model.shape) * model.likelihood.symbols
     return max(1, min(LANES, LOGITS // values))
 
 
-def _restored(
-    model: CodedVAE, header: Header, archive: Archive, path: Path, progress: Progress
-) -> None:
+def _restored(model: VAE, header: Header, archive: Archive, path: Path, progress: Progress) -> None:
     bits_back = BitsBack(model, header.step)
     blocks = (
         header.stored(bits_back.decompress(words, count), model.likelihood.symbols)
@@ -252,7 +250,7 @@ def _restored(
 
 
 def _reconstructed(
-    model: CodedVAE, header: Header, archive: Archive, path: Path, progress: Progress
+    model: VAE, header: Header, archive: Archive, path: Path, progress: Progress
 ) -> None:
     prior = PriorCoder(model.prior)
     blocks = (
@@ -260,11 +258,11 @@ def _reconstructed(
         for words, count in _stacks(header, archive, progress)
         for codes in _split(prior.decompress(words, count), header.step)
     )
-    first = decoded(model, np.zeros((1, model.num_latents), np.int64))
+    first = decoded(model, np.zeros((1, sizes_of(model)[0]), np.int64))
     save_rows(path, header.count, first.shape[1:], first.dtype, blocks)
 
 
-KINDS: dict[str, Callable[[CodedVAE, Header, Archive, Path, Progress], None]] = {
+KINDS: dict[str, Callable[[VAE, Header, Archive, Path, Progress], None]] = {
     "lossless": _restored,
     "lossy": _reconstructed,
 }

@@ -14,14 +14,14 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from discretevae.codes.batches import Progress, batch_size, require_fit
+from discretevae.codes.batches import Progress, batch_size, require_fit, sizes_of
 from discretevae.codes.errors import CodesError
 from discretevae.codes.identity import model_identity
 from discretevae.codes.rows import header_of, save_rows
 from discretevae.data.binarize import BINARIZERS, Binarizer
 from discretevae.data.blocks import Blocks
 from discretevae.files import atomic_path, create_anew, open_plain
-from discretevae.models.coded import CodedVAE
+from discretevae.models import VAE
 from discretevae.training.processes import Processes
 
 __all__ = ["decode_file", "decoded", "encode_file", "encoded", "require_same_model"]
@@ -35,7 +35,7 @@ TYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
 
 
 def encode_file(
-    model: CodedVAE,
+    model: VAE,
     blocks: Blocks,
     path: str | Path,
     binarizer: Binarizer = BINARIZERS["none"],
@@ -78,9 +78,9 @@ def encode_file(
     """
     require_fit(model, blocks)
     size = batch_size(model)
-    dtype = _smallest(model.num_categories)
-    header = header_of(blocks.count, (model.num_latents,), dtype)
-    about = (FORMAT, model_identity(model), model.num_categories, size)
+    dtype = _smallest(sizes_of(model)[1])
+    header = header_of(blocks.count, (sizes_of(model)[0],), dtype)
+    about = (FORMAT, model_identity(model), sizes_of(model)[1], size)
     steps = progress(range(0, blocks.count, size), "encoding")
     seen = zip(blocks.seen(size, binarizer, generator), steps, strict=True)
     mine = islice((x for x, _ in seen), processes.rank, None, processes.count)
@@ -147,7 +147,7 @@ def _in_turns(files: Sequence[BinaryIO]) -> Iterator[bytes]:
 
 
 def decode_file(
-    model: CodedVAE,
+    model: VAE,
     codes: str | Path,
     path: str | Path,
     progress: Progress = lambda steps, what: steps,
@@ -168,12 +168,12 @@ def decode_file(
     """
     found = _CodesFile(codes)
     found.require_of(model)
-    first = decoded(model, np.zeros((1, model.num_latents), np.int64))
+    first = decoded(model, np.zeros((1, sizes_of(model)[0]), np.int64))
     parts = (decoded(model, part) for part in found.batches(progress))
     save_rows(path, found.count, first.shape[1:], first.dtype, parts)
 
 
-def encoded(model: CodedVAE, batches: Iterable[Tensor]) -> Iterator[Int[np.ndarray, "n D"]]:
+def encoded(model: VAE, batches: Iterable[Tensor]) -> Iterator[Int[np.ndarray, "n D"]]:
     """Iterates over the most probable codes of batches, as a model sees them."""
     for x in batches:
         model.likelihood.check(x)
@@ -183,7 +183,7 @@ def encoded(model: CodedVAE, batches: Iterable[Tensor]) -> Iterator[Int[np.ndarr
 
 
 @torch.inference_mode()
-def decoded(model: CodedVAE, codes: Int[np.ndarray, "n D"]) -> np.ndarray:
+def decoded(model: VAE, codes: Int[np.ndarray, "n D"]) -> np.ndarray:
     """Gives what stands for p(x|z) of each code."""
     z = torch.from_numpy(codes).to(model.device)
     return model.likelihood.point(model.decode(z)).numpy(force=True)
@@ -220,12 +220,12 @@ class _CodesFile:
     def count(self) -> int:
         return self.shape[0]
 
-    def require_of(self, model: CodedVAE) -> None:
+    def require_of(self, model: VAE) -> None:
         require_same_model(self.path, self.identity, (self.shape[1], self.num_categories), model)
-        if self.shape[1] != model.num_latents or self.batch_size > batch_size(model):
+        if self.shape[1] != sizes_of(model)[0] or self.batch_size > batch_size(model):
             raise CodesError(
-                f"`{self.path}` must hold codes of {model.num_latents} latents, made in batches of "
-                f"{batch_size(model)}, got {self.shape[1]} and {self.batch_size}."
+                f"`{self.path}` must hold codes of {sizes_of(model)[0]} latents, made in batches "
+                f"of {batch_size(model)}, got {self.shape[1]} and {self.batch_size}."
             )
 
     def batches(self, progress: Progress) -> Iterator[Int[np.ndarray, "n D"]]:
@@ -260,7 +260,7 @@ class _CodesFile:
             raise CodesError(f"`{self.path}` is truncated, damaged, or no archive.") from error
 
 
-def require_same_model(path: Path, identity: str, sizes: tuple[int, ...], model: CodedVAE) -> None:
+def require_same_model(path: Path, identity: str, sizes: tuple[int, ...], model: VAE) -> None:
     """Refuses a file of another model.
 
     Raises:
@@ -269,8 +269,8 @@ def require_same_model(path: Path, identity: str, sizes: tuple[int, ...], model:
     mine = model_identity(model)
     if identity != mine:
         raise CodesError(
-            f"`{path}` must be of this model ({mine[:8]}, {model.num_latents} × "
-            f"{model.num_categories}), got one of another ({identity[:8]}, "
+            f"`{path}` must be of this model ({mine[:8]}, {sizes_of(model)[0]} × "
+            f"{sizes_of(model)[1]}), got one of another ({identity[:8]}, "
             f"{' × '.join(map(str, sizes))})."
         )
 

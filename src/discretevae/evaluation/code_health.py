@@ -108,7 +108,7 @@ def code_health(model: VAE, batches: Iterable[Tensor | Batch]) -> CodeHealth:
         codes.append(logits.argmax(-1))
         if variable.closed:
             kl = kl + variable.kl(q, known).double().sum(0)
-        if is_enumerable(*logits.shape[1:], CODES):
+        if is_enumerable(logits.shape[1], logits.shape[2], CODES):
             shares = shares + _sum_of_shares(logits)
     found = torch.cat(codes)
     n = len(found)

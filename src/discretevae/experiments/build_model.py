@@ -30,7 +30,7 @@ from discretevae.models import (
 from discretevae.models.coded import KINDS, estimator_kind
 from discretevae.names import resolve
 from discretevae.networks import CNN, MLP, NETWORKS, Network, ResidualNetwork
-from discretevae.priors import PRIORS, UniformPrior
+from discretevae.priors import UniformPrior, is_over_grids
 
 __all__ = [
     "MODELS",
@@ -155,29 +155,26 @@ def _semi_supervised(recipe: Recipe, common: dict[str, Any], data: Splits) -> VA
 
 def _quantised(quantiser: str) -> Build:
     def build(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
-        _require_unconditional(recipe, common)
-        prior = {} if recipe.prior == "auto" else {"prior": recipe.prior}
-        return QuantisedVAE(
-            **{**common, "network": _grid_network(recipe, common)},
-            num_codes=recipe.codebook or CODEBOOK,
-            quantiser=quantiser,
-            rate=recipe.rate,
-            **({} if recipe.code_size is None else {"dim": recipe.code_size}),
-            **_given(recipe, "num_quantisers"),
-            **prior,
-        )
+        given = _given(recipe, "num_quantisers")
+        return QuantisedVAE(**_on_a_grid(recipe, common), **given, quantiser=quantiser)
 
     return build
 
 
 def _two_level(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
+    return TwoLevelVAE(**_on_a_grid(recipe, common))
+
+
+def _on_a_grid(recipe: Recipe, common: Mapping[str, Any]) -> dict[str, Any]:
+    """What all models of quantised vectors take."""
     _require_unconditional(recipe, common)
-    prior = {} if recipe.prior == "auto" else {"prior": recipe.prior}
-    size = {} if recipe.code_size is None else {"dim": recipe.code_size}
-    common = {**common, "network": _grid_network(recipe, common)}
-    return TwoLevelVAE(
-        **common, num_codes=recipe.codebook or CODEBOOK, rate=recipe.rate, **size, **prior
-    )
+    found = {**common, "network": _grid_network(recipe, common), "rate": recipe.rate}
+    found["num_codes"] = recipe.codebook or CODEBOOK
+    if recipe.code_size is not None:
+        found["dim"] = recipe.code_size
+    if recipe.prior != "auto":
+        found["prior"] = recipe.prior
+    return found
 
 
 def _drawn(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
@@ -188,11 +185,12 @@ def _drawn(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
     if grid is None:
         raise ValueError(f"`network` must have a grid, as residual has, got {recipe.network!r}.")
     code = _code(recipe)
-    if PRIORS[code["prior"]].over_grids:
+    if is_over_grids(code["prior"]):
         code["prior"] = {"kind": code["prior"], "grids": [grid]}
     code |= {"num_latents": math.prod(grid), "num_categories": recipe.codebook or CODEBOOK}
-    size = {"codebook_size": recipe.code_size or CODE_SIZE} if recipe.model == "sq" else {}
-    return DiscreteVAE(**{**common, "network": network}, **code, **size)
+    if recipe.model == "sq":
+        code["codebook_size"] = recipe.code_size or CODE_SIZE
+    return DiscreteVAE(**{**common, "network": network}, **code)
 
 
 def _grid_network(recipe: Recipe, common: Mapping[str, Any]) -> Network:

@@ -102,6 +102,9 @@ class CodedVAE(VAE, ABC):
         self.estimator: GradientEstimator = estimator
         estimator.prepare(num_latents, num_categories)
 
+    def with_prior(self, prior: Prior) -> None:
+        self.prior = prior
+
     @property
     def estimators(self) -> tuple[GradientEstimator, ...]:
         return (self.estimator,)

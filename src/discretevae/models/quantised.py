@@ -14,12 +14,12 @@ from discretevae.models.chain import Chain
 from discretevae.models.vae import VAE
 from discretevae.names import require_count, resolve
 from discretevae.networks import NETWORKS, Network, ResidualNetwork
-from discretevae.priors import PRIORS, Prior, prior_from_config
+from discretevae.priors import PRIORS, Prior, is_over_grids, prior_from_config
 
 __all__ = ["QuantisedVAE"]
 
 
-SMALL = {"pixelcnn": {"width": 32, "layers": 6}}
+SMALL: dict[str, dict[str, Any]] = {"pixelcnn": {"width": 32, "layers": 6}}
 """Sizes of a prior that is asked for by its name alone."""
 
 
@@ -131,9 +131,16 @@ class QuantisedVAE(VAE):
         return Chain(variables, names, names, self._decode, self.likelihood, self.beta)
 
     @property
+    def codes_say_all(self) -> bool:
+        return True
+
+    @property
     def fitted_afterwards(self) -> Prior | None:
         learns = any(parameter.requires_grad for parameter in self.prior.parameters())
         return self.prior if learns and not self.rate else None
+
+    def with_prior(self, prior: Prior) -> None:
+        self.prior = _prior(prior, self.grids, self.num_codes)
 
     def _variable(self, level: int, before: tuple[Quantised, ...]) -> Quantised:
         prior: PriorGiven = PriorAlone(self.prior)
@@ -201,9 +208,8 @@ def _prior(
     """Makes a prior over grids; one that is given must fit them."""
     positions = sum(rows * columns for rows, columns in grids)
     if isinstance(given, str):
-        made = resolve("prior", given, PRIORS)
-        given = {"kind": given, **({"grids": grids} if made.over_grids else {})}
-        given |= SMALL.get(given["kind"], {})
+        over = {"grids": grids} if is_over_grids(given) else {}
+        given = {"kind": given, **over, **SMALL.get(given, {})}
     if not isinstance(given, Prior):
         given = prior_from_config(dict(given), positions, num_codes)
     if given.shape != (positions, num_codes):
@@ -212,7 +218,7 @@ def _prior(
             f"{' × '.join(map(str, given.shape))}."
         )
     if len(grids) > 1 and not given.over_grids:
-        known = ", ".join(name for name, kind in PRIORS.items() if kind.over_grids)
+        known = ", ".join(filter(is_over_grids, PRIORS))
         raise ValueError(
             f"`prior` must be over grids ({known}) with several levels, got {given.kind}."
         )

@@ -57,6 +57,8 @@ class VAE(nn.Module, ABC):
     """What its description says of the size of the code."""
     likelihood: Likelihood
     network: Network
+    prior: Prior
+    """p(z) of a model with one."""
     free_bits: float = 0.0
 
     def __init__(
@@ -121,6 +123,14 @@ class VAE(nn.Module, ABC):
         grid, width = self.grid, self.chain.width if self.variables else 0
         return [grid] if grid is not None and grid[0] * grid[1] == width else []
 
+    def with_prior(self, prior: Prior) -> None:
+        """Takes another prior of the same sizes.
+
+        Raises:
+            ValueError: If it does not suit the model.
+        """
+        raise ValueError(f"`model` must have one prior over its codes, got a {self.kind}.")
+
     @property
     def fitted_afterwards(self) -> Prior | None:
         """The prior that is fitted to the codes of a trained model, for it is not trained along."""
@@ -146,6 +156,11 @@ class VAE(nn.Module, ABC):
     def codes_are_classes(self) -> bool:
         """Whether its codes are the classes of one variable and nothing else."""
         return self.categorical is not None and len(self.variables) == 1
+
+    @property
+    def codes_say_all(self) -> bool:
+        """Whether all that the decoder sees is class indices, D of the same K."""
+        return self.codes_are_classes
 
     def describe(self) -> str:
         """Says in words what the code is."""

@@ -35,6 +35,7 @@ __all__ = [
     "Prior",
     "TransformerPrior",
     "UniformPrior",
+    "is_over_grids",
     "prior_from_config",
 ]
 
@@ -48,6 +49,16 @@ PRIORS: dict[str, Callable[..., Prior]] = {
     "transformer": TransformerPrior,
 }
 """Name → prior, as a function of D, K and, if it is conditional, the features of a context."""
+
+
+def is_over_grids(name: str) -> bool:
+    """Whether a prior is told in which grids the latents stand.
+
+    Example:
+        >>> is_over_grids("pixelcnn"), is_over_grids("uniform")
+        (True, False)
+    """
+    return bool(getattr(resolve("prior", name, PRIORS), "over_grids", False))
 
 
 def prior_from_config(

@@ -11,7 +11,7 @@ from discretevae.latents.quantisers import FiniteScalarQuantiser, VectorQuantise
 from discretevae.latents.variables import Known, LogitsGiven, PriorAlone, Quantised
 from discretevae.likelihoods import BernoulliLikelihood
 from discretevae.models.chain import Chain
-from discretevae.priors import LearnedPrior
+from discretevae.priors import PRIORS, LearnedPrior, Prior
 
 D, K, E, PIXELS, BATCH = 2, 3, 4, 5, 6
 
@@ -24,7 +24,7 @@ class Small:
         settings = {"by_gradient": True, "commitment": 0.4, "revive_below": 0.0, **options}
         self.quantiser = VectorQuantiser(K, E, **settings).double()
         self.quantiser.start_from(torch.randn(K, E).double())
-        self.prior = LearnedPrior(D, K).double()
+        self.prior: Prior = LearnedPrior(D, K).double()
         self.prior.logits.data.normal_()
         self.into = torch.randn(PIXELS, D * E).double().requires_grad_()
         self.out = torch.randn(D * E, PIXELS).double().requires_grad_()
@@ -105,6 +105,21 @@ def test_the_rate_trains_the_prior_and_nothing_else() -> None:
     counts = torch.nn.functional.one_hot(first, K).sum(0)
     expected = 0.7 * (counts - BATCH * small.prior.logits.softmax(-1))
     torch.testing.assert_close(gradients[True][2], expected)
+
+
+@pytest.mark.parametrize("name", ["autoregressive", "boltzmann"])
+def test_the_rate_trains_a_prior_that_couples_the_latents(name: str) -> None:
+    small = Small(rate=True)
+    small.prior = PRIORS[name](D, K).double()
+    for weight in small.prior.parameters():
+        weight.data.normal_()
+    small.chain.objective(small.x, small.known, None).sum().backward()
+    codes = torch.stack([small.code() // K, small.code() % K], -1)
+    expected = torch.autograd.grad(
+        small.prior.log_prob_of_codes(codes).sum(), list(small.prior.parameters())
+    )
+    for weight, gradient in zip(small.prior.parameters(), expected, strict=True):
+        torch.testing.assert_close(weight.grad, gradient)
 
 
 @pytest.mark.parametrize("samples", [1, 3])

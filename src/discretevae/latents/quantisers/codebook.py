@@ -1,6 +1,7 @@
 """What quantisers with a codebook share: its start, its use, the revival of codes without any."""
 
 from abc import ABC
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int, Int64
@@ -41,6 +42,7 @@ class CodebookQuantiser(Quantiser, ABC):
         ValueError: If a number is out of range.
     """
 
+    whole_batch: ClassVar[bool] = True
     codebook: Tensor
     counts: Tensor
     sums: Tensor

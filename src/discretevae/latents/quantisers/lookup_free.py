@@ -51,6 +51,7 @@ class BinaryQuantiser(Quantiser, ABC):
         ValueError: If a number is out of range.
     """
 
+    whole_batch: ClassVar[bool] = True
     scale: float
 
     def __init__(self, dim: int, entropy_weight: float, diversity: float) -> None:

@@ -39,6 +39,9 @@ class Quantiser(nn.Module, ABC):
     """
 
     kind: ClassVar[str]
+    whole_batch: ClassVar[bool] = False
+    """Whether a vector's cost, or what is learned, depends on the others of a batch in training:
+    processes that share a batch would not do what one does."""
     num_codes: int
     dim: int
 

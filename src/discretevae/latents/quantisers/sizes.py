@@ -46,11 +46,11 @@ def quantiser_for(name: str, num_codes: int, dim: int) -> Quantiser:
     require_count("num_codes", num_codes, 2)
     takes = inspect.signature(kind).parameters
     if "num_codes" in takes:
-        return kind(num_codes=num_codes, dim=dim)  # type: ignore[call-arg]
+        return kind(num_codes=num_codes, dim=dim)
     if "levels" in takes:
         nearest = min(LEVELS, key=lambda size: abs(math.log(size / num_codes)))
-        return kind(levels=list(LEVELS[nearest]))  # type: ignore[call-arg]
+        return kind(levels=list(LEVELS[nearest]))
     bits = num_codes.bit_length() - 1
     if 2**bits != num_codes:
         raise ValueError(f"`num_codes` must be a power of 2 for {name}, got {num_codes}.")
-    return kind(dim=bits)  # type: ignore[call-arg]
+    return kind(dim=bits)
