@@ -92,6 +92,28 @@ class GaussianDecoder(nn.Module):
         return self.model.likelihood.point(self.model.decode(z))
 
 
+class CodeEncoder(nn.Module):
+    """x → the code, of a posterior that is a point."""
+
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model.encode(x)
+
+
+class CodeDecoder(nn.Module):
+    """Codes → the mean of p(x|z), by the vectors of their codebooks."""
+
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.model.likelihood.point(self.model.decode(codes))
+
+
 def export(model: VAE, folder: str | Path) -> list[Path]:
     """Writes encoder and decoder, each as `.onnx` and `.pt2`, and tries them against the model.
 
@@ -99,7 +121,7 @@ def export(model: VAE, folder: str | Path) -> list[Path]:
     run by onnxruntime and must agree with PyTorch within 0.001 before its file is kept.
 
     Arguments:
-        model: A DiscreteVAE or GaussianVAE without a condition.
+        model: A DiscreteVAE, GaussianVAE or QuantisedVAE without a condition.
         folder: Where encoder.onnx, decoder.onnx, encoder.pt2, decoder.pt2 and export.json go.
 
     Returns:
@@ -137,6 +159,12 @@ def _parts(model: VAE) -> dict[str, Part]:
         return {
             "encoder": (Encoder(model), x, ("x", ["codes", "probabilities"])),
             "decoder": (Decoder(model), codes, ("codes", ["x"])),
+        }
+    if model.codes_say_all:
+        codes = torch.zeros(max(BATCHES), model.chain.width, dtype=torch.int64)
+        return {
+            "encoder": (CodeEncoder(model), x, ("x", ["codes"])),
+            "decoder": (CodeDecoder(model), codes, ("codes", ["x"])),
         }
     if model.variables and model.chain.continuous:
         z = torch.zeros(max(BATCHES), model.chain.width)

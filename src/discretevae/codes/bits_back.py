@@ -168,7 +168,7 @@ class BitsBack:
 
     def _code_logits(self, x: UInt8[np.ndarray, "n *shape"]) -> Float[Tensor, "nD K"]:
         """The unnormalised log q(z|x), one latent of one example a row."""
-        return self.model.logits(self._values(x)).flatten(0, 1)
+        return self.model.posterior(self._values(x)).flatten(0, 1)
 
     def _values(self, x: UInt8[np.ndarray, "n *part"]) -> Float[Tensor, "n *part"]:
         """What a model sees of symbols 0, …, V − 1."""

@@ -1,6 +1,6 @@
 """Crops of two photographs, for likelihoods of levels to be tried on without a download."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -60,7 +60,8 @@ def _crops(bands: Bands) -> Examples:
 
 
 def _crops_of(photo: Integer[np.ndarray, "H W 3"], bands: Bands) -> Integer[np.ndarray, "n 3 _ _"]:
-    windows = np.lib.stride_tricks.sliding_window_view(photo, (SIDE, SIDE), axis=(0, 1))
+    view: Any = np.lib.stride_tricks.sliding_window_view
+    windows = view(photo, (SIDE, SIDE), axis=(0, 1))
     starts = range(bands.start, photo.shape[1], PERIOD)
     columns = [c for start in starts for c in _within(start, bands)]
     return windows[:: bands.stride, columns].reshape(-1, 3, SIDE, SIDE)

@@ -108,7 +108,7 @@ class QuantisedVAE(VAE):
         super().__init__(shape, network, likelihood, beta, *sizes, encoder, decoder)
         self.num_codes, self.dim, self.num_quantisers = made.num_codes, made.dim, num_quantisers
         grids = self.grids_of(grid)
-        self.quantisers = nn.ModuleList([made, *(_another(made) for _ in grids[1:])])
+        self.quantisers: Any = nn.ModuleList([made, *(_another(made) for _ in grids[1:])])
         self.prior = _prior(prior, grids, made.num_codes)
         self.rate = rate
 

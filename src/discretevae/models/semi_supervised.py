@@ -167,7 +167,7 @@ class SemiSupervisedVAE(VAE):
         return self.conditional.likelihood
 
     @property
-    def prior(self) -> Prior:
+    def prior(self) -> Prior:  # type: ignore[override]
         """p(z)."""
         return self.conditional.prior
 
