@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -17,6 +20,26 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = nearest(z, codebook)
     monkeypatch.setattr(assignment, "ENTRIES", 60)
     assert torch.equal(nearest(z, codebook), whole)
+
+
+MEMORY = """
+import resource, torch
+from discretevae.latents.quantisers.assignment import nearest
+z, codebook = torch.randn(4000, 8), torch.randn(2**16, 8)
+nearest(z[:100], codebook)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+nearest(z, codebook)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the unit is another")
+def test_memory_is_that_of_a_chunk() -> None:
+    """In MiB; all pairs at once are 1,000, and chunks that leave holes behind as many."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 100
 
 
 def test_half_precision_around_it_mistakes_no_code() -> None:

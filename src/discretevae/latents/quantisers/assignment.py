@@ -28,10 +28,18 @@ def nearest(z: Float[Tensor, "*B E"], codebook: Float[Tensor, "K E"]) -> Int64[T
         middle = codebook.mean(0)
         vectors, codebook = z.reshape(-1, z.shape[-1]) - middle, codebook - middle
         squared = codebook.square().sum(-1)
-        together = max(1, ENTRIES // len(codebook))
-        parts = [vectors] if torch.compiler.is_exporting() else vectors.split(together)
-        found = [torch.addmm(squared, part, codebook.T, alpha=-2).argmin(-1) for part in parts]
-        return torch.cat(found).view(z.shape[:-1])
+
+        def closest(part: Tensor) -> Tensor:
+            return torch.addmm(squared, part, codebook.T, alpha=-2).argmin(-1)
+
+        if torch.compiler.is_exporting():
+            return closest(vectors).view(z.shape[:-1])
+        # Written in place: small results kept between large ones would hold the heap apart.
+        codes = torch.empty(vectors.shape[0], dtype=torch.long, device=z.device)
+        together = max(1, ENTRIES // codebook.shape[0])
+        for part, found in zip(vectors.split(together), codes.split(together), strict=True):
+            found.copy_(closest(part))
+        return codes.view(z.shape[:-1])
 
 
 @torch.no_grad()
