@@ -1,10 +1,13 @@
+import math
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from discretevae.codes.bits_back import BitsBack
 from discretevae.data import load
 from discretevae.latents.quantisers import QUANTISERS
 from discretevae.models import DiscreteVAE, QuantisedVAE, TwoLevelVAE, from_pretrained
@@ -26,11 +29,11 @@ def small(quantiser: str = "vq", levels: int = 1, **options: object) -> Quantise
     return QuantisedVAE(SHAPE, 4, 3, quantiser, levels, NETWORK, **options)  # type: ignore[arg-type]
 
 
-def shaken(model: QuantisedVAE) -> QuantisedVAE:
+def shaken(model: QuantisedVAE, by: float = 0.3) -> QuantisedVAE:
     """With a prior that is not uniform."""
     with torch.no_grad():
         for parameter in model.prior.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape))
+            parameter.add_(by * torch.randn(parameter.shape))
     return model
 
 
@@ -180,6 +183,46 @@ def test_what_does_not_fit_is_refused() -> None:
         small(prior=AutoregressivePrior(3, 4))
     with pytest.raises(ValueError, match="`num_quantisers` must be at least 1"):
         small(levels=0)
+
+
+@pytest.mark.parametrize("quantiser", ["vq", "diveq"])
+def test_a_run_that_is_resumed_ends_with_the_same_weights(quantiser: str, tmp_path: Path) -> None:
+    data = load("digits", binarize="fresh", limit=60)
+    prior = {"kind": "pixelcnn", "grids": [[2, 2]], "width": 4, "layers": 1}
+    ways = {"whole": [2], "parts": [1, 2]}
+    for name, stops in ways.items():
+        model = small(quantiser, prior=prior)
+        for i, stop in enumerate(stops):
+            torch.manual_seed(stop)
+            options = TrainingOptions(
+                epochs=stop, decay="constant", patience=0, measured_every=1, batch_size=20,
+                accelerator="cpu", progress_bar=False,
+            )  # fmt: skip
+            if i:
+                model = small(quantiser, prior=prior)
+            train(model, data, options, tmp_path / name, resume=bool(i))
+        model.save_pretrained(tmp_path / f"{name}-model")
+    whole, parts = (from_pretrained(tmp_path / f"{name}-model").state_dict() for name in ways)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_several_processes_are_refused_by_a_codebook_that_learns_from_whole_batches() -> None:
+    options = TrainingOptions(devices=2, accelerator="cpu", progress_bar=False)
+    with pytest.raises(ValueError, match=r"`devices` must be 1 with .* whose codebook learns"):
+        train(small(), load("digits", binarize="fresh", limit=60), options)
+    assert not small("fsq").whole_batch
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_file_without_loss_is_as_long_as_the_bound_says(levels: int) -> None:
+    model = shaken(small(levels=levels), 0.1).eval()
+    x = some(400)
+    bits_back = BitsBack(model, lanes=50)
+    bits = x.numpy().astype(np.uint8)
+    words = bits_back.compress(bits)
+    assert np.array_equal(bits_back.decompress(words, len(bits)), bits)
+    bound = -float(model.double().elbo(x.double()).detach().sum()) / math.log(2)
+    assert bound < 32 * len(words) < 1.01 * bound + 600  # a checksum and what begins a stack
 
 
 def test_drawn_codes_share_one_codebook(tmp_path: Path) -> None:

@@ -131,6 +131,10 @@ class QuantisedVAE(VAE):
         return Chain(variables, names, names, self._decode, self.likelihood, self.beta)
 
     @property
+    def whole_batch(self) -> bool:
+        return any(quantiser.whole_batch for quantiser in self.quantisers)
+
+    @property
     def codes_say_all(self) -> bool:
         return True
 

@@ -123,6 +123,9 @@ class TrainingModule(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.generator = self._stream("estimator", self.current_epoch)
+        if any(variable.point for variable in self.model.variables):
+            # A codebook starts, and is revived, by draws of torch's own stream.
+            torch.manual_seed(self.generator.initial_seed())
         self._objective = torch.zeros((), device=self.device)
         self._sums = {name: torch.zeros((), device=self.device) for name in self.terms}
         self._started = time.perf_counter()
