@@ -106,9 +106,14 @@ OBSERVED = {
     "bernoulli-grey": Observed(shades, lambda: "bernoulli-grey"),
     "continuous-bernoulli": Observed(shades, lambda: "continuous-bernoulli"),
     "gaussian": Observed(reals, lambda: "gaussian"),
-    "discretised-logistic": Observed(levels, lambda: DiscretisedLogisticLikelihood(levels=LEVELS)),
+    "discretised-logistic": Observed(
+        levels, lambda: DiscretisedLogisticLikelihood(levels=LEVELS), scale=0.4
+    ),
     "logistic-mixture": Observed(
-        colours, lambda: LogisticMixtureLikelihood(3, components=2, levels=LEVELS), shape=(3, 1, 1)
+        colours,
+        lambda: LogisticMixtureLikelihood(3, components=2, levels=LEVELS),
+        shape=(3, 1, 1),
+        scale=0.4,
     ),
     "levels": Observed(levels, lambda: LevelsLikelihood(levels=LEVELS)),
     "columns": Observed(

@@ -1,6 +1,6 @@
 """Crops of two photographs, for likelihoods of levels to be tried on without a download."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -60,11 +60,11 @@ def _crops(bands: Bands) -> Examples:
 
 
 def _crops_of(photo: Integer[np.ndarray, "H W 3"], bands: Bands) -> Integer[np.ndarray, "n 3 _ _"]:
-    view: Any = np.lib.stride_tricks.sliding_window_view
-    windows = view(photo, (SIDE, SIDE), axis=(0, 1))
+    windows = np.lib.stride_tricks.sliding_window_view(photo, (SIDE, SIDE, 3))[:, :, 0]
     starts = range(bands.start, photo.shape[1], PERIOD)
     columns = [c for start in starts for c in _within(start, bands)]
-    return windows[:: bands.stride, columns].reshape(-1, 3, SIDE, SIDE)
+    crops = windows[:: bands.stride, columns].reshape(-1, SIDE, SIDE, 3)
+    return np.ascontiguousarray(np.moveaxis(crops, -1, 1))
 
 
 def _within(start: int, bands: Bands) -> range:
