@@ -127,4 +127,4 @@ def test_another_runs_files_are_refused(run: str, refused: Run) -> None:
     assert "must be of this model" in refused("decode", run, "c.npz")
     assert "must be of this model" in refused("decompress", run, "c.dvae")
     GaussianVAE(model.shape, 2).save_pretrained(f"{run}/model")
-    assert "must be of a discrete model, got a GaussianVAE" in refused("encode", run)
+    assert "must be of a model of class indices alone, got a GaussianVAE" in refused("encode", run)

@@ -53,7 +53,7 @@ def edit(folder: Path, **changes: object) -> None:
 def test_every_network_comes_back_to_the_bit(
     kind: type[DiscreteVAE] | type[GaussianVAE], network: str | Network, tmp_path: Path
 ) -> None:
-    model = kind(SHAPE, 3, network=network)
+    model = kind(SHAPE, 4, network=network)
     model.save_pretrained(tmp_path)
     loaded = kind.from_pretrained(tmp_path)
     x = data(4)

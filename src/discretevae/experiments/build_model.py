@@ -63,6 +63,7 @@ class Kind:
         layers: Whether it chooses an estimator for each of several layers, where none is named.
         needs: Such options that it does not do without, and what they are.
         defaults: What it has where nothing is asked for, in the place of what suits the data.
+        lacks: Options of others that follow from its own.
     """
 
     build: Build
@@ -70,6 +71,7 @@ class Kind:
     layers: bool = False
     needs: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -211,13 +213,13 @@ def _require_unconditional(recipe: Recipe, common: Mapping[str, Any]) -> None:
 CODEBOOK, CODE_SIZE, POSITIONS = 512, 16, 64
 """K; E of a codebook whose codes are drawn; about how many positions a grid has."""
 SIZES = ("num_latents", "num_categories")
-CODE = ("estimator", "samples", "baseline", "temperature", "prior", *SIZES)
+CODE = ("estimator", "samples", "baseline", "temperature", "prior")
 GRID = ("codebook", "code_size", "down")
 OF_GRIDS: dict[str, Any] = {"network": "residual", "codebook": CODEBOOK, **dict.fromkeys(SIZES)}
 """What models of a grid have by default; D × K follow from the image and the codebook."""
 MODELS: dict[str, Kind] = {
     "discrete": Kind(_discrete, (*CODE, "free_bits", "embedding_size")),
-    "gaussian": Kind(_gaussian, SIZES),
+    "gaussian": Kind(_gaussian),
     "hierarchical": Kind(
         _hierarchical,
         (*CODE, "free_bits", "inference"),
@@ -235,15 +237,21 @@ MODELS: dict[str, Kind] = {
         needs={"labelled": "how many labels are given"},
     ),
     **{
-        name: Kind(_quantised(name), (*GRID, "num_quantisers", "prior", "rate"), defaults=OF_GRIDS)
+        name: Kind(
+            _quantised(name),
+            (*GRID, "num_quantisers", "prior", "rate"),
+            defaults=OF_GRIDS,
+            lacks=SIZES,
+        )
         for name in QUANTISERS
     },
-    "two-level": Kind(_two_level, (*GRID, "prior", "rate"), defaults=OF_GRIDS),
-    "sq": Kind(_drawn, (*CODE[:-2], "free_bits", *GRID), defaults=OF_GRIDS),
+    "two-level": Kind(_two_level, (*GRID, "prior", "rate"), defaults=OF_GRIDS, lacks=SIZES),
+    "sq": Kind(_drawn, (*CODE, "free_bits", *GRID), defaults=OF_GRIDS, lacks=SIZES),
     "gumbel-vq": Kind(
         _drawn,
-        (*CODE[:-2], "free_bits", "codebook", "down"),
+        (*CODE, "free_bits", "codebook", "down"),
         defaults={**OF_GRIDS, "estimator": "gumbel-softmax"},
+        lacks=SIZES,
     ),
 }
 """Name → model."""

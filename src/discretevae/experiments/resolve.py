@@ -149,6 +149,12 @@ def _require_taken(recipe: Recipe, by: str, takes: Mapping[str, tuple[str, ...]]
 
 
 def _require_needed(recipe: Recipe) -> None:
+    for name in MODELS[recipe.model].lacks:
+        if (value := getattr(recipe, name)) is not None:
+            raise ValueError(
+                f"`{name}` must be left out with --model {recipe.model}, where it follows from the "
+                f"others, got {value!r}."
+            )
     for name, what in MODELS[recipe.model].needs.items():
         if getattr(recipe, name) is None:
             raise ValueError(

@@ -1,0 +1,99 @@
+"""Models of grids of codes side by side: distortion, rate and bound; writes results/quantised.md.
+
+Every model has the same data, the same number of passes and about as many codes to choose from at
+each position; the prior over its grids is fitted afterwards and counted in the bound. A run is a
+folder of `discretevae train`: one that is finished is not trained again.
+
+    python benchmarks/quantised.py [--data mnist] [--epochs 10] [--runs runs/quantised]
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from discretevae.cli.main import main as discretevae
+from discretevae.experiments.folder import versions
+from discretevae.files import write_text
+
+RESULTS = Path(__file__).parent.parent / "results"
+CODES = ("--codebook", "64")
+CASES: dict[str, tuple[str, ...]] = {
+    "vq": ("--model", "vq", *CODES),
+    "fsq": ("--model", "fsq", *CODES),
+    "residual, 2 of 16": ("--model", "vq", "--codebook", "16", "--num-quantisers", "2"),
+    "two-level": ("--model", "two-level", *CODES),
+    "sq": ("--model", "sq", *CODES),
+    "categorical, ReinMax": ("--model", "gumbel-vq", *CODES, "--estimator", "reinmax"),
+}
+"""Name → options of its training."""
+
+
+def trained(name: str, options: tuple[str, ...], given: argparse.Namespace) -> dict[str, Any]:
+    """Trains what is not yet trained, and reads its figures."""
+    folder = given.runs / f"{given.data}-{name.replace(', ', '-').replace(' ', '-')}"
+    if not (folder / "metrics.json").exists():
+        length = ("--epochs", str(given.epochs), "--patience", "0", "--importance-samples", "0")
+        limit = () if given.limit is None else ("--limit", str(given.limit))
+        output = ("--output", str(folder), "--overwrite", "--seed", str(given.seed))
+        discretevae(["train", given.data, *options, *length, *limit, *output])
+    metrics = json.loads((folder / "metrics.json").read_text())["test"]
+    with (folder / "metrics.csv").open(newline="") as file:
+        seconds = float(list(csv.DictReader(file))[-1]["seconds"])
+    return {"name": name, "options": list(options), "seconds": seconds, "test": metrics}
+
+
+def figure(entry: dict[str, Any] | None, sign: float = 1.0, digits: int = 2) -> str:
+    """A value with its standard error."""
+    if entry is None:
+        return "–"
+    error = "" if entry["se"] is None else f" ± {entry['se']:.{digits}f}"
+    return f"{sign * entry['value']:.{digits}f}{error}".replace("-", "−")
+
+
+def page(found: list[dict[str, Any]], given: argparse.Namespace) -> str:
+    """The page of results."""
+    lines = [
+        f"## {given.data}",
+        "",
+        f"`python benchmarks/quantised.py --data {given.data} --epochs {given.epochs}"
+        f"{'' if given.limit is None else f' --limit {given.limit}'}`, seed {given.seed}, torch "
+        f"{versions()['torch']}, two cores, no GPU. Nats per test example; −bound is distortion "
+        "and rate together, and the rate that of the prior over the grids, fitted after training "
+        "(of drawn codes the KL). Seconds are of the model's training, without the prior's.",
+        "",
+        "| model | distortion | rate | bound | bits/dim | used codes | perplexity | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for case in sorted(found, key=lambda one: -one["test"]["elbo"]["value"]):
+        test = case["test"]
+        lines.append(
+            f"| {case['name']} | {figure(test['reconstruction'], -1)} | {figure(test['kl'])} | "
+            f"{figure(test['elbo'])} | {figure(test.get('bits_per_dimension'), 1, 4)} | "
+            f"{figure(test.get('used_codes'))} | {figure(test.get('perplexity'), 1, 1)} | "
+            f"{case['seconds']:.0f} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="mnist")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--runs", type=Path, default=Path("runs/quantised"))
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    given = parser.parse_args()
+    found = [trained(name, CASES[name], given) for name in given.only]
+    path = given.output / "quantised.json"
+    record = json.loads(path.read_text()) if path.exists() else {}
+    record[given.data] = {"epochs": given.epochs, "versions": versions(), "cases": found}
+    write_text(path, json.dumps(record, indent=1) + "\n")
+    write_text(given.output / f"quantised-{given.data}.md", page(found, given))
+
+
+if __name__ == "__main__":
+    main()
