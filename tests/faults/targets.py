@@ -36,6 +36,7 @@ EXEMPT = {
             "Bounds",
             "Clustering",
             "CodeHealth",
+            "CodeUsage",
             "Figure",
             "ELBO",
             "Output",
@@ -138,9 +139,12 @@ def _by_defaults() -> list[Target]:
     from discretevae.likelihoods import (
         BernoulliLikelihood,
         ContinuousBernoulliLikelihood,
+        DiscretisedLogisticLikelihood,
         GaussianLikelihood,
+        LevelsLikelihood,
+        LogisticMixtureLikelihood,
     )
-    from discretevae.networks import CNN, MLP, GroupNormCNN
+    from discretevae.networks import CNN, MLP, GroupNormCNN, ResidualNetwork
     from discretevae.training import TrainingOptions
 
     rooms: Mapping[str, tuple[Any, ...]] = {
@@ -150,8 +154,15 @@ def _by_defaults() -> list[Target]:
             MovingAverageBaseline,
         ),
         "multisample": (IWAE, VIMCO),
-        "networks": (MLP, CNN, GroupNormCNN),
-        "likelihoods": (BernoulliLikelihood, ContinuousBernoulliLikelihood, GaussianLikelihood),
+        "networks": (MLP, CNN, GroupNormCNN, ResidualNetwork),
+        "likelihoods": (
+            BernoulliLikelihood,
+            ContinuousBernoulliLikelihood,
+            DiscretisedLogisticLikelihood,
+            GaussianLikelihood,
+            LevelsLikelihood,
+            LogisticMixtureLikelihood,
+        ),
         "data": (Augmentation,),
         "training": (TrainingOptions,),
     }
@@ -301,6 +312,11 @@ def _small() -> list[Row]:
             ),
         ),
         *rows(
+            "evaluation",
+            False,
+            code_usage=(evaluation.code_usage, {"codes": codes, "num_codes": 3}),
+        ),
+        *rows(
             "priors",
             False,
             AutoregressivePrior=(priors.AutoregressivePrior, sizes | {"widths": (4,)}),
@@ -323,6 +339,7 @@ def _small() -> list[Row]:
                 sizes | {"grids": None, "width": 4, "layers": 1},
             ),
             UniformPrior=(priors.UniformPrior, sizes),
+            is_over_grids=(priors.is_over_grids, {"name": "pixelcnn"}),
             prior_from_config=(
                 priors.prior_from_config,
                 sizes | {"config": {"kind": "learned"}, "context_features": 0},
@@ -519,6 +536,8 @@ def _models() -> list[Row]:
     common = {"shape": (3,), "network": "mlp", "likelihood": "bernoulli", "beta": 1.0}
     code = {"num_latents": 2, "num_categories": 3, "prior": "uniform", "estimator": "auto"}
     more = {"free_bits": 0.1, "context_shape": (2,)}
+    grid = {"shape": (1, 4, 4), "network": "residual", "num_codes": 4, "dim": 2, "rate": False}
+    grid |= {"quantiser": "vq", "prior": "pixelcnn"}
     kinds: dict[str, dict[str, Any]] = {
         "DiscreteVAE": common | code | more | {"embedding_size": 2},
         "GaussianVAE": common | {"num_latents": 2, "context_shape": (2,)},
@@ -527,6 +546,8 @@ def _models() -> list[Row]:
         | {"num_latents": (3, 2), "free_bits": 0.1, "inference": "top-down"},
         "JointVAE": common | code | more | {"num_continuous": 2, "embedding_size": 2},
         "SemiSupervisedVAE": common | code | {"num_classes": 2, "alpha": 0.1, "classifier": "mlp"},
+        "QuantisedVAE": common | grid | {"num_quantisers": 2},
+        "TwoLevelVAE": common | grid,
     }
     found: list[Row] = [
         ("models", name, partial(_built, getattr(models, name)), partial(dict, good), False)
