@@ -18,7 +18,8 @@ test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2
 
 audit: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "audit or not audit" tests/models/test_battery.py
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "audit or not audit" tests/models/test_battery.py \
+		tests/test_configs.py tests/latents/quantisers
 
 memory: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "memory or not memory" tests/cli/test_memory.py

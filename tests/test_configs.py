@@ -55,7 +55,17 @@ def data_for(name: str, folder: Path) -> list[str]:
     return ["digits", "--limit", "60", *few]
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+ALIKE = ("bsq", "diveq", "fsq", "lfq", "simvq")
+"""Models of a grid that differ in the quantiser alone, which has tests of its own."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.audit] if path.stem in ALIKE else [], id=path.stem)
+        for path in sorted(CONFIGS.glob("*.yaml"))
+    ],
+)
 def test_every_configuration_trains_and_reports(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

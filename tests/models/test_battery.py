@@ -72,8 +72,8 @@ def sampled(cases: list[Case]) -> list[Case]:
     found = [case for case in cases if case.kind == "flat" and case.likelihood == "bernoulli"]
     for i, kind in enumerate(KINDS):
         near = [case for case in cases if case.kind == kind]
-        near = [case for case in near if case.prior == priors[2 * i % 7]] or near
-        near = [case for case in near if case.likelihood == likelihoods[i % 9]] or near
+        near = [case for case in near if case.prior == priors[2 * i % len(priors)]] or near
+        near = [c for c in near if c.likelihood == likelihoods[i % len(likelihoods)]] or near
         found += [case for case in near[:1] if case not in found]
     return found
 

@@ -99,6 +99,7 @@ def test_steps_are_one_graph_and_the_same_steps() -> None:
     assert max(numbers(STEPS)) < 1e-4
 
 
+@pytest.mark.audit
 def test_evaluation_is_a_program_for_any_number_of_vectors() -> None:
     pytest.importorskip("onnxruntime")
     assert max(numbers(PROGRAM)) < 1e-4
