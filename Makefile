@@ -19,7 +19,7 @@ test: $(STAMP)
 
 audit: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "audit or not audit" tests/models/test_battery.py \
-		tests/test_configs.py tests/latents/quantisers
+		tests/test_configs.py tests/latents/quantisers tests/training/test_prior.py
 
 memory: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "memory or not memory" tests/cli/test_memory.py

@@ -166,6 +166,7 @@ def test_what_cannot_be_fitted_is_refused(
     assert all(torch.equal(before[name], value) for name, value in prior.state_dict().items())
 
 
+@pytest.mark.audit
 @pytest.mark.parametrize(
     ("kind", "options", "epochs"),
     [
