@@ -216,11 +216,14 @@ SIZES = ("num_latents", "num_categories")
 CODE = ("estimator", "samples", "baseline", "temperature", "prior")
 GRID = ("codebook", "code_size", "down")
 OF_GRIDS: dict[str, Any] = {
-    **{"network": "residual", "codebook": CODEBOOK, **dict.fromkeys(SIZES)},
-    **{"optimizer": "adam", "learning_rate": 2e-3},
+    "network": "residual",
+    "codebook": CODEBOOK,
+    "optimizer": "adam",
+    "learning_rate": 2e-3,
+    **dict.fromkeys(SIZES),
 }
-"""What models of a grid have by default; D × K follow from the image and the codebook. Their weights
-are those of convolutions, which Muon leaves to Adam, with a rate that is high for them."""
+"""What models of a grid have by default; D × K follow from image and codebook. Their weights
+are those of convolutions, which Muon leaves to Adam, at a rate that is high for them."""
 MODELS: dict[str, Kind] = {
     "discrete": Kind(_discrete, (*CODE, "free_bits", "embedding_size")),
     "gaussian": Kind(_gaussian),
