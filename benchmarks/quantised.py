@@ -28,6 +28,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "categorical, ReinMax": ("--model", "gumbel-vq", *CODES, "--estimator", "reinmax"),
 }
 """Name → options of its training."""
+OPTIONS = ("limit", "likelihood")
+"""Of training, that are passed on."""
 
 
 def trained(name: str, options: tuple[str, ...], given: argparse.Namespace) -> dict[str, Any]:
@@ -35,13 +37,19 @@ def trained(name: str, options: tuple[str, ...], given: argparse.Namespace) -> d
     folder = given.runs / f"{given.data}-{name.replace(', ', '-').replace(' ', '-')}"
     if not (folder / "metrics.json").exists():
         length = ("--epochs", str(given.epochs), "--patience", "0", "--importance-samples", "0")
-        limit = () if given.limit is None else ("--limit", str(given.limit))
+        more = [word for name in OPTIONS for word in words(name, given)]
         output = ("--output", str(folder), "--overwrite", "--seed", str(given.seed))
-        discretevae(["train", given.data, *options, *length, *limit, *output])
+        discretevae(["train", given.data, *options, *length, *more, *output])
     metrics = json.loads((folder / "metrics.json").read_text())["test"]
     with (folder / "metrics.csv").open(newline="") as file:
         seconds = float(list(csv.DictReader(file))[-1]["seconds"])
     return {"name": name, "options": list(options), "seconds": seconds, "test": metrics}
+
+
+def words(name: str, given: argparse.Namespace) -> tuple[str, ...]:
+    """An option of training, where it was given."""
+    value = getattr(given, name)
+    return () if value is None else (f"--{name}", str(value))
 
 
 def figure(entry: dict[str, Any] | None, sign: float = 1.0, digits: int = 2) -> str:
@@ -58,7 +66,8 @@ def page(found: list[dict[str, Any]], given: argparse.Namespace) -> str:
         f"## {given.data}",
         "",
         f"`python benchmarks/quantised.py --data {given.data} --epochs {given.epochs}"
-        f"{'' if given.limit is None else f' --limit {given.limit}'}`, seed {given.seed}, torch "
+        f"{''.join(f' {word}' for name in OPTIONS for word in words(name, given))}`, seed "
+        f"{given.seed}, torch "
         f"{versions()['torch']}, two cores, no GPU. Nats per test example; −bound is distortion "
         "and rate together, and the rate that of the prior over the grids, fitted after training "
         "(of drawn codes the KL). Seconds are of the model's training, without the prior's.",
@@ -82,6 +91,7 @@ def main() -> None:
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--likelihood")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--runs", type=Path, default=Path("runs/quantised"))
