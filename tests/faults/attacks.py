@@ -13,7 +13,7 @@ from tally import Tally
 __all__ = ["ATTACKS", "attack"]
 
 ATTACKS: tuple[Attack, ...] = (*RUNS, *MODELS, *DATA, *NAMES)
-USUAL = 4
+USUAL = 5
 STEP = {"checkpoint": 12, "name": 14, "data": 7, "pipe": 3, "text": 4}
 """Kind → the short form takes each so-many-th of it, fewer of those that train; else `USUAL`."""
 

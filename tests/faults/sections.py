@@ -30,7 +30,7 @@ KILLS = {
     "export": {"moment": 1, "operation": 2},
 }
 FEW_KILLS = {
-    "train": {"moment": 1, "operation": 3, "byte": 1},
+    "train": {"moment": 1, "operation": 1, "byte": 1},
     "encode": {"operation": 2},
     "compress": {"byte": 1},
 }
