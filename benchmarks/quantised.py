@@ -60,22 +60,17 @@ def figure(entry: dict[str, Any] | None, sign: float = 1.0, digits: int = 2) -> 
     return f"{sign * entry['value']:.{digits}f}{error}".replace("-", "−")
 
 
-def page(found: list[dict[str, Any]], given: argparse.Namespace) -> str:
-    """The page of results."""
+def section(data: str, run: dict[str, Any]) -> list[str]:
+    """What was measured on one set of data."""
     lines = [
-        f"## {given.data}",
+        f"## {data}",
         "",
-        f"`python benchmarks/quantised.py --data {given.data} --epochs {given.epochs}"
-        f"{''.join(f' {word}' for name in OPTIONS for word in words(name, given))}`, seed "
-        f"{given.seed}, torch "
-        f"{versions()['torch']}, two cores, no GPU. Nats per test example; −bound is distortion "
-        "and rate together, and the rate that of the prior over the grids, fitted after training "
-        "(of drawn codes the KL). Seconds are of the model's training, without the prior's.",
+        f"`{run['command']}`, seed {run['seed']}, torch {run['versions']['torch']}.",
         "",
         "| model | distortion | rate | bound | bits/dim | used codes | perplexity | seconds |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for case in sorted(found, key=lambda one: -one["test"]["elbo"]["value"]):
+    for case in sorted(run["cases"], key=lambda one: -one["test"]["elbo"]["value"]):
         test = case["test"]
         lines.append(
             f"| {case['name']} | {figure(test['reconstruction'], -1)} | {figure(test['kl'])} | "
@@ -83,7 +78,24 @@ def page(found: list[dict[str, Any]], given: argparse.Namespace) -> str:
             f"{figure(test.get('used_codes'))} | {figure(test.get('perplexity'), 1, 1)} | "
             f"{case['seconds']:.0f} |"
         )
-    return "\n".join([*lines, ""])
+    none = run["cases"][0]["test"].get("no_code")
+    return [*lines, "", f"Without a code: {figure(none)}.", ""]
+
+
+def page(record: dict[str, Any]) -> str:
+    """The page of results."""
+    lines = [
+        "# Models of grids of codes",
+        "",
+        "Nats per test example with standard errors. −bound is distortion, −log p(x|z), and rate: "
+        "−log p(z) under the prior over the grids, which is fitted after training (of drawn codes "
+        "the KL, whose perplexity is the mean over positions). Seconds are of the model's "
+        "training, without the prior's; two cores, shared, one thread, no GPU. One seed: no "
+        "ranking is claimed.",
+        "",
+        *(line for data, run in record.items() for line in section(data, run)),
+    ]
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -100,9 +112,15 @@ def main() -> None:
     found = [trained(name, CASES[name], given) for name in given.only]
     path = given.output / "quantised.json"
     record = json.loads(path.read_text()) if path.exists() else {}
-    record[given.data] = {"epochs": given.epochs, "versions": versions(), "cases": found}
+    more = "".join(f" {word}" for name in OPTIONS for word in words(name, given))
+    record[given.data] = {
+        "command": f"python benchmarks/quantised.py --data {given.data} --epochs {given.epochs}{more}",
+        "seed": given.seed,
+        "versions": versions(),
+        "cases": found,
+    }
     write_text(path, json.dumps(record, indent=1) + "\n")
-    write_text(given.output / f"quantised-{given.data}.md", page(found, given))
+    write_text(given.output / "quantised.md", page(record))
 
 
 if __name__ == "__main__":
