@@ -114,7 +114,8 @@ def main() -> None:
     record = json.loads(path.read_text()) if path.exists() else {}
     more = "".join(f" {word}" for name in OPTIONS for word in words(name, given))
     record[given.data] = {
-        "command": f"python benchmarks/quantised.py --data {given.data} --epochs {given.epochs}{more}",
+        "command": "python benchmarks/quantised.py "
+        f"--data {given.data} --epochs {given.epochs}{more}",
         "seed": given.seed,
         "versions": versions(),
         "cases": found,
