@@ -88,14 +88,16 @@ def test_tiles_keep_their_proportions(shape: tuple[int, ...]) -> None:
 
 def test_reconstructions_name_their_rows() -> None:
     x = uniform(5, 4, 4)
-    names = [" ".join(row.split()) for row in rows(plot_reconstructions(x, x, x, x, (4, 4)))]
+    names = [" ".join(row.split()) for row in rows(plot_reconstructions(x, 1 - x, x, x, (4, 4)))]
     kinds = ["probabilities", "sample"]
     assert names == [f"{what} {k}" for what in ("input", "reconstruction") for k in kinds]
+    names = [" ".join(row.split()) for row in rows(plot_reconstructions(x, x, x, x, (4, 4)))]
+    assert names == ["input", "reconstruction mean", "reconstruction sample"]
 
 
 def test_reconstructions_say_what_they_leave_out() -> None:
     x = uniform(40, 4, 4)
-    figure = plot_reconstructions(x, x, x, x, (4, 4))
+    figure = plot_reconstructions(x, 1 - x, x, x, (4, 4))
     assert len(drawn(figure)) == 4 * 16
     assert "the first 16 of 40 examples" in subtitle(figure)
 

@@ -16,6 +16,8 @@ _ROWS = (
     "reconstruction\nprobabilities",
     "reconstruction\nsample",
 )
+_AS_THEY_ARE = ("input", "reconstruction\nmean", "reconstruction\nsample")
+"""Rows of examples that the encoder sees as they are."""
 
 
 def plot_reconstructions(
@@ -32,7 +34,8 @@ def plot_reconstructions(
     """Draws N examples of `shape` as columns, and in four rows their way through the model.
 
     From top to bottom: the probabilities of the input's pixels, the sample that the encoder saw,
-    the decoder's means and a sample from the decoder. At most 16 examples are drawn.
+    the decoder's means and a sample from the decoder; three where the encoder saw the input itself.
+    At most 16 examples are drawn.
 
     Raises:
         ValueError: If the four arrays differ in shape, are empty or do not fit `shape`, or if
@@ -49,6 +52,8 @@ def plot_reconstructions(
         raise ValueError(f"the four arrays must agree in shape, got {[row.shape for row in rows]}.")
     if len(row_labels) != len(rows):
         raise ValueError(f"`row_labels` must be four, got {len(row_labels)}.")
+    if np.array_equal(probabilities, sample) and row_labels is _ROWS:
+        rows, row_labels = rows[1:], _AS_THEY_ARE
     count = min(len(sample), MAX_TILES)
     return plot_tiles(
         np.concatenate([row[:count] for row in rows]),
