@@ -47,7 +47,12 @@ def plot_reconstructions(
         >>> len(figure.axes[0].images)
         20
     """
-    rows = (probabilities, sample, reconstruction_probabilities, reconstruction_sample)
+    rows: tuple[np.ndarray, ...] = (
+        probabilities,
+        sample,
+        reconstruction_probabilities,
+        reconstruction_sample,
+    )
     if len({row.shape for row in rows}) > 1:
         raise ValueError(f"the four arrays must agree in shape, got {[row.shape for row in rows]}.")
     if len(row_labels) != len(rows):
