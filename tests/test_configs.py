@@ -51,12 +51,14 @@ def data_for(name: str, folder: Path) -> list[str]:
         return [sentences(folder / "lines.txt"), "--limit", "40", "--widths", "16"]
     if name == "table":
         return [table(folder / "table.csv"), "--limit", "40", "--widths", "8"]
+    if name == "photos":
+        return ["photos", "--limit", "40"]
     few = ["--labelled", "10"] if name == "semi-supervised" else []
     return ["digits", "--limit", "60", *few]
 
 
-ALIKE = ("bsq", "diveq", "fsq", "lfq", "simvq")
-"""Models of a grid that differ in the quantiser alone, which has tests of its own."""
+ALIKE = ("bsq", "diveq", "fsq", "lfq", "photos", "simvq")
+"""Models of a grid that differ in quantiser or data alone, which have tests of their own."""
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_the_rule(
 def test_photographs_get_a_likelihood_of_bytes() -> None:
     found, data = resolve_with_data(Recipe(data="photos", limit=40))
     assert (found.likelihood, found.binarize, found.network) == (
-        *("logistic-mixture", "none", "image"),
+        *("discretised-logistic", "none", "image"),
     )
     assert data.train.shape == (3, 32, 32)
     given, _ = resolve_with_data(Recipe(data="photos", limit=40, likelihood="levels"))

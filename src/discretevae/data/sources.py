@@ -206,7 +206,7 @@ _PHOTOS = DatasetInfo(
     read=read_photos,
     page="https://scikit-learn.org/stable/datasets/loading_other_datasets.html",
     licence="CC BY 2.0",
-    likelihood="logistic-mixture",
+    likelihood="discretised-logistic",
     read_validation=read_photos_to_validate,
 )
 _CIFAR_FILE = RemoteFile(
@@ -236,7 +236,7 @@ _CIFAR = DatasetInfo(
     read=partial(_read_cifar10, _CIFAR_FILE),
     page="https://www.cs.toronto.edu/~kriz/cifar.html",
     files=(_CIFAR_FILE,),
-    likelihood="logistic-mixture",
+    likelihood="discretised-logistic",
 )
 
 DATASETS: dict[str, DatasetInfo] = {

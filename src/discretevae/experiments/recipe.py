@@ -24,8 +24,8 @@ class Data:
             grey values, labelled as no likelihood), discretised-logistic, logistic-mixture or
             levels (of bytes, whose bits per dimension compare with others'), tokens (of sentences)
             or columns (of a table of numbers, texts and missing cells); by default bernoulli for a
-            named data set, logistic-mixture where it is of photographs, else what suits the data,
-            as `discretevae inspect` says.
+            named data set, discretised-logistic where it is of photographs, else what suits the
+            data, as `discretevae inspect` says.
         binarize: fresh (a new Bernoulli draw each time), fixed (one draw), threshold, or none; by
             default fresh for the Bernoulli likelihood, none for the others.
         condition: What encoder, prior and decoder are told of each example: none, labels (its
