@@ -122,10 +122,10 @@ class CodedVAE(VAE, ABC):
             posterior=self._logits_of,
             prior=PriorAlone(self.prior),
             estimator=self.estimator,
-            embed=self.seen,
+            embed=self._embedded,
         )
 
-    def seen(self, z: Float[Tensor, "*SB D K"]) -> Float[Tensor, "*SB F"]:
+    def _embedded(self, z: Float[Tensor, "*SB D K"]) -> Float[Tensor, "*SB F"]:
         """Gives what the decoder sees of one-hot codes."""
         return self.code(z) if self.codebook is None else self.codebook.embed(z)
 
@@ -149,7 +149,7 @@ class CodedVAE(VAE, ABC):
         return said if self.codebook is None else self.codebook(said)
 
     def _decode(self, known: Known) -> Tensor:
-        return self._decoded(self.seen(known.values["z"]), known.context)
+        return self._decoded(self._embedded(known.values["z"]), known.context)
 
     def logits(self, x: Data, context: Context = None) -> Float[Tensor, "*B D K"]:
         """Gives the unnormalised log q(z|x)."""
