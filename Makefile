@@ -15,10 +15,10 @@ test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal
 
 audit: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "audit or not audit" tests/models/test_battery.py \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "audit or not audit" tests/models/test_battery.py \
 		tests/test_configs.py tests/latents/quantisers tests/training/test_prior.py
 
 memory: $(STAMP)
