@@ -18,8 +18,9 @@ test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal
 
 audit: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "audit or not audit" tests/models/test_battery.py \
-		tests/test_configs.py tests/latents/quantisers tests/training/test_prior.py
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "audit or not audit" \
+		tests/models/test_battery.py tests/test_configs.py tests/latents/quantisers \
+		tests/training tests/evaluation
 
 memory: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "memory or not memory" tests/cli/test_memory.py

@@ -101,6 +101,7 @@ train(model, data, options, sys.argv[1], terms={"spread": (Spread(), "0:2")})
 """
 
 
+@pytest.mark.audit
 def test_a_term_that_rows_have_one_by_one_is_the_same_in_two_processes(tmp_path: Path) -> None:
     """The last batch has one row, which leaves one process without."""
     script = tmp_path / "run.py"

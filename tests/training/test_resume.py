@@ -116,7 +116,9 @@ def test_a_kill_at_any_moment(
     assert_resumes(tmp_path / "run", options, whole[0])
 
 
-@pytest.mark.parametrize("number", WRITES)
+@pytest.mark.parametrize(
+    "number", [pytest.param(n, marks=[pytest.mark.audit] * (n in (1, 13))) for n in WRITES]
+)
 def test_a_kill_while_a_file_is_written(
     number: int, options: list[str], whole: tuple[Path, float], tmp_path: Path
 ) -> None:

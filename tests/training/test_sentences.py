@@ -77,6 +77,7 @@ def test_a_resumed_run_goes_on_exactly(lines: Path, tmp_path: Path) -> None:
         assert torch.equal(resumed.state_dict()[name], value), name
 
 
+@pytest.mark.audit
 def test_two_processes_are_one_up_to_the_order_of_sums(lines: Path, tmp_path: Path) -> None:
     _, (alone,) = trained(lines, tmp_path / "one", 1)
     script = tmp_path / "run.py"

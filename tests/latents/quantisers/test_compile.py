@@ -94,6 +94,7 @@ def numbers(script: str) -> list[float]:
     return found
 
 
+@pytest.mark.audit
 def test_steps_are_one_graph_and_the_same_steps() -> None:
     """The first of them starts the codebook, the last is an evaluation."""
     assert max(numbers(STEPS)) < 1e-4
