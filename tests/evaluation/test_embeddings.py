@@ -94,6 +94,7 @@ def test_the_seed_gives_the_bits_on_any_number_of_threads(method: Method) -> Non
     np.testing.assert_array_equal(again, layout(method))
 
 
+@pytest.mark.audit
 def test_another_seed_of_umap_gives_another_layout() -> None:
     assert (layout(umap, 1) != layout(umap)).any()
     check_separated(layout(umap, 1))
