@@ -115,7 +115,7 @@ OBSERVED = {
         shape=(3, 1, 1),
         scale=0.4,
     ),
-    "levels": Observed(levels, lambda: LevelsLikelihood(levels=LEVELS)),
+    "levels": Observed(levels, lambda: LevelsLikelihood(levels=LEVELS), scale=0.4),
     "columns": Observed(
         rows_of_a_table,
         lambda: ColumnsLikelihood(TABLE),
