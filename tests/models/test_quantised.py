@@ -112,7 +112,7 @@ def test_every_quantiser_trains_saves_and_loads(
     codes = again.encode(x)
     assert torch.equal(codes, model.encode(x))
     assert codes.dtype == torch.int64
-    assert model.on_grids(codes).shape == (30, levels, 2, 2)
+    assert [grid.shape for grid in model.on_grids(codes)] == [(30, 2, 2)] * levels
     torch.testing.assert_close(again.decode(codes).mean, model.reconstruct(x))
     torch.testing.assert_close(again.elbo(x), model.elbo(x))
     assert again.sample(3).shape == (3, *SHAPE)
@@ -129,7 +129,7 @@ def test_codes_stand_row_by_row_and_levels_one_after_the_other() -> None:
     model = QuantisedVAE((1, 8, 16), 16, 3, "vq", 2, ResidualNetwork(8, 4, 0)).eval()
     codes = torch.zeros(1, 16, dtype=torch.int64)
     codes[0, 8 + 4 + 1] = 5  # second level, second row, second column
-    assert model.on_grids(codes)[0, 1, 1, 1] == 5
+    assert model.on_grids(codes)[1][0, 1, 1] == 5
     none, one = model.decode(0 * codes).mean[0, 0], model.decode(codes).mean[0, 0]
     moved = (one - none).abs() > 1e-9
     assert moved[4:, 4:8].any()
@@ -158,7 +158,7 @@ def test_two_levels_are_a_chain_of_a_coarse_and_a_fine_grid(tmp_path: Path) -> N
     expected = log_p_x.log_prob(x) + model.prior.log_prob_of_codes(codes)
     torch.testing.assert_close(model.elbo(x), expected)
     assert (model.exact_log_likelihood(x) > expected).all()  # of 1,024 codes
-    assert [part.shape for part in model.split(codes)] == [(5, 1, 1), (5, 2, 2)]
+    assert [part.shape for part in model.on_grids(codes)] == [(5, 1, 1), (5, 2, 2)]
     model.float().save_pretrained(tmp_path)
     again = from_pretrained(tmp_path)
     assert torch.equal(again.encode(x.float()), model.encode(x.float()))

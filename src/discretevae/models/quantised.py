@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from discretevae.latents.quantisers import Quantiser, quantiser_for, quantiser_from_config
@@ -35,8 +35,8 @@ class QuantisedVAE(VAE):
     −ELBO. With L > 1 quantisers each takes what those before it have left (residual quantisation);
     the bound's gap at best is −log p(z(x)|x).
 
-    Codes have L·h·w numbers in [0, K): grid after grid, row by row; `on_grids` gives them as
-    (*B, L, h, w). The gradient for the encoder is the quantiser's, **biased**: that of a point is 0
+    Codes have L·h·w numbers in [0, K): grid after grid, row by row; `on_grids` gives each grid as
+    (*B, h, w). The gradient for the encoder is the quantiser's, **biased**: that of a point is 0
     almost everywhere.
 
     The prior is uniform until it is fitted, after training, to codes of the training examples,
@@ -72,8 +72,8 @@ class QuantisedVAE(VAE):
         >>> model = QuantisedVAE((1, 28, 28), num_codes=64, dim=8, num_quantisers=2)
         >>> x = torch.bernoulli(torch.full((5, 1, 28, 28), 0.2))
         >>> (-model.objective(x)).mean().backward()
-        >>> model.elbo(x).shape, model.on_grids(model.encode(x)).shape
-        (torch.Size([5]), torch.Size([5, 2, 7, 7]))
+        >>> model.elbo(x).shape, [codes.shape for codes in model.on_grids(model.encode(x))]
+        (torch.Size([5]), [torch.Size([5, 7, 7]), torch.Size([5, 7, 7])])
     """
 
     kind: ClassVar[str] = "QuantisedVAE"
@@ -103,7 +103,7 @@ class QuantisedVAE(VAE):
         if grid is None:
             raise ValueError(f"`network` must have a grid, as residual has, got {network.kind}.")
         made = _quantiser(quantiser, num_codes, dim)
-        self.positions = positions = grid[0] * grid[1]
+        positions = grid[0] * grid[1]
         sizes = positions * made.dim, self.vectors_seen * positions * made.dim, None
         super().__init__(shape, network, likelihood, beta, *sizes, encoder, decoder)
         self.num_codes, self.dim, self.num_quantisers = made.num_codes, made.dim, num_quantisers
@@ -172,10 +172,6 @@ class QuantisedVAE(VAE):
         for part in parts[1:]:
             total = total + part
         return self._decoded(total.flatten(-2))
-
-    def on_grids(self, codes: Int[Tensor, "*B D"]) -> Int[Tensor, "*B L h w"]:
-        """Gives codes in the places that they describe: level, row, column."""
-        return codes.unflatten(-1, (self.num_quantisers, *self.grids[0]))
 
     def describe(self) -> str:
         rows, columns = self.grids[-1]

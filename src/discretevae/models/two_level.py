@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from discretevae.latents.quantisers import Quantiser
@@ -39,7 +39,7 @@ class TwoLevelVAE(QuantisedVAE):
         >>> model = TwoLevelVAE((1, 28, 28), num_codes=64, dim=8)
         >>> x = torch.bernoulli(torch.full((5, 1, 28, 28), 0.2))
         >>> (-model.objective(x)).mean().backward()
-        >>> [codes.shape for codes in model.split(model.encode(x))]
+        >>> [codes.shape for codes in model.on_grids(model.encode(x))]
         [torch.Size([5, 4, 4]), torch.Size([5, 7, 7])]
     """
 
@@ -92,22 +92,6 @@ class TwoLevelVAE(QuantisedVAE):
     def _decode(self, known: Known) -> Tensor:
         bottom = known.values["z2"][..., :-1]
         return self._decoded(beside(bottom, self._top_in_place(known)).flatten(-2))
-
-    def split(
-        self, codes: Int[Tensor, "*B D"]
-    ) -> tuple[Int[Tensor, "*B h_top w_top"], Int[Tensor, "*B h w"]]:
-        """Gives the codes of the top and of the bottom in their places."""
-        (rows, columns), bottom = self.grids
-        top = codes[..., : rows * columns].unflatten(-1, (rows, columns))
-        return top, codes[..., rows * columns :].unflatten(-1, bottom)
-
-    def on_grids(self, codes: Int[Tensor, "*B D"]) -> Int[Tensor, "*B L h w"]:
-        """Refuses: the two grids have other sizes; see `split`.
-
-        Raises:
-            ValueError: Always.
-        """
-        raise ValueError("`codes` must be of grids of one size, got two levels: use `split`.")
 
     def describe(self) -> str:
         (rows, columns), _ = self.grids

@@ -123,6 +123,20 @@ class VAE(nn.Module, ABC):
         grid, width = self.grid, self.chain.width if self.variables else 0
         return [grid] if grid is not None and grid[0] * grid[1] == width else []
 
+    def on_grids(self, codes: Tensor) -> list[Tensor]:
+        """Gives codes (*B, D) in the places that they describe, (*B, h, w) of each of its grids.
+
+        Example:
+            >>> from discretevae.models import DiscreteVAE
+            >>> model = DiscreteVAE((1, 8, 12), num_latents=6, num_categories=5, network="residual")
+            >>> model.on_grids(torch.arange(6))
+            [tensor([[0, 1, 2],
+                    [3, 4, 5]])]
+        """
+        areas = [rows * columns for rows, columns in self.grids]
+        parts = zip(codes.split(areas, -1), self.grids, strict=True)
+        return [part.unflatten(-1, grid) for part, grid in parts]
+
     def with_prior(self, prior: Prior) -> None:
         """Takes another prior of the same sizes.
 
@@ -133,8 +147,8 @@ class VAE(nn.Module, ABC):
 
     @property
     def whole_batch(self) -> bool:
-        """Whether a step looks at all rows of a batch together, beside what is maximised."""
-        return bool(self.free_bits)
+        """Whether it learns from all rows of a batch together, beside what is maximised."""
+        return False
 
     @property
     def fitted_afterwards(self) -> Prior | None:

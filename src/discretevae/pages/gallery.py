@@ -183,11 +183,7 @@ def _reconstructions(path: Path, model: VAE, look: Shown, seed: int) -> ReportFi
 def _code_grids(path: Path, model: VAE, examples: Examples) -> ReportFigure:
     """Where each code stands, for some examples."""
     x = examples.values(slice(0, SHOWN)).to(model.device)
-    codes, found = _array(model.encode(x)).astype(int), []
-    for grid in model.grids:
-        size = grid[0] * grid[1]
-        found.append(codes[:, :size].reshape(-1, *grid))
-        codes = codes[:, size:]
+    found = [codes.cpu().numpy() for codes in model.on_grids(model.encode(x))]
     low, high = _range(model, x)
     classes = max(model.chain.classes or [1])
     figure = plot_code_grids(_array(x), found, model.shape, classes, vmin=low, vmax=high)
