@@ -57,8 +57,18 @@ def data_for(name: str, folder: Path) -> list[str]:
     return ["digits", "--limit", "60", *few]
 
 
-ALIKE = ("bsq", "diveq", "fsq", "lfq", "photos", "simvq")
-"""Models of a grid that differ in quantiser or data alone, which have tests of their own."""
+ALIKE = (
+    "bsq",
+    "clusters",
+    "diveq",
+    "fsq",
+    "learned-prior",
+    "lfq",
+    "photos",
+    "residual-vq",
+    "simvq",
+)
+"""Those that differ from others in quantiser, prior or data alone, which have tests of their own."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +54,13 @@ def test_arrays_come_back_with_their_type_and_layout(
     assert back.tobytes() == x.tobytes()
 
 
-@pytest.mark.parametrize("likelihood", ["discretised-logistic", "logistic-mixture", "levels"])
-@pytest.mark.parametrize("dtype", ["u1", "f4", "f8"])
+@pytest.mark.parametrize(
+    ("likelihood", "dtype"),
+    [
+        *product(["discretised-logistic", "logistic-mixture", "levels"], ["u1", "f4", "f8"]),
+        ("local-mixture", "u1"),
+    ],
+)
 def test_photographs_come_back_with_their_type_and_layout(
     tmp_path: Path, likelihood: str, dtype: str
 ) -> None:

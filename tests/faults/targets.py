@@ -142,6 +142,8 @@ def _by_defaults() -> list[Target]:
         DiscretisedLogisticLikelihood,
         GaussianLikelihood,
         LevelsLikelihood,
+        LocalBernoulliLikelihood,
+        LocalMixtureLikelihood,
         LogisticMixtureLikelihood,
     )
     from discretevae.networks import CNN, MLP, GroupNormCNN, ResidualNetwork
@@ -161,6 +163,8 @@ def _by_defaults() -> list[Target]:
             DiscretisedLogisticLikelihood,
             GaussianLikelihood,
             LevelsLikelihood,
+            LocalBernoulliLikelihood,
+            LocalMixtureLikelihood,
             LogisticMixtureLikelihood,
         ),
         "data": (Augmentation,),

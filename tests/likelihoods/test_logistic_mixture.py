@@ -45,7 +45,7 @@ def test_bytes_of_the_next_channel_have_mass_one(size: float) -> None:
     x = torch.randint(256, (3, 2, 2)) / 255
     of = p(h)
     for c in range(3):
-        logits = p.symbol_logits(of, x[:c])
+        logits = p.symbol_logits(of, x, p.turns(tuple(x.shape))[c])
         assert logits.shape == (1, 2, 2, 256)
         before = torch.zeros(2, 2) if c == 0 else given
         total = logits.double().logsumexp(-1)[0]

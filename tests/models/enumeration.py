@@ -79,6 +79,24 @@ def logistic_mixture(likelihood: Any, h: Tensor, x: Tensor) -> Tensor:
     return (logits.softmax(1) * p).sum(1).log().sum(-1)
 
 
+def local_bernoulli(likelihood: Any, h: Tensor, x: Tensor) -> Tensor:
+    """Pixel by pixel of one channel: 3 above, 1 to the left, then one gated layer."""
+    (layer,), near, last = likelihood.layers, likelihood.near, likelihood.last
+    total = torch.zeros(len(x), dtype=h.dtype)
+    _, _, height, width = x.shape
+    for i, j in product(range(height), range(width)):
+        s = h[:, 1:, i, j] + near.bias
+        for di, dj in ((-1, -1), (-1, 0), (-1, 1), (0, -1)):
+            if i + di >= 0 and 0 <= j + dj < width:
+                seen = 2 * x[:, :, i + di, j + dj] - 1
+                s = s + seen @ near.weight[:, :, di + 1, dj + 1].T
+        a, b = layer.inner(s).chunk(2, -1)
+        s = s + layer.outer(a.tanh() * b.sigmoid())
+        logit = h[:, 0, i, j] + last(s)[:, 0]
+        total = total - torch.logaddexp(torch.zeros_like(logit), (1 - 2 * x[:, 0, i, j]) * logit)
+    return total
+
+
 def levels(likelihood: Any, h: Tensor, x: Tensor) -> Tensor:
     k = (x * (likelihood.levels - 1)).round().long()
     log_p = (h.unflatten(1, (likelihood.levels, -1)) + likelihood.bias[:, None]).log_softmax(1)
@@ -134,6 +152,7 @@ LIKELIHOODS: dict[str, Callable[[Any, Tensor, Tensor], Tensor]] = {
     "discretised-logistic": discretised_logistic,
     "logistic-mixture": logistic_mixture,
     "levels": levels,
+    "local-bernoulli": local_bernoulli,
     "columns": columns,
     "tokens": tokens,
 }

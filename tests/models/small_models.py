@@ -14,6 +14,7 @@ from discretevae.likelihoods import (
     DiscretisedLogisticLikelihood,
     LevelsLikelihood,
     Likelihood,
+    LocalBernoulliLikelihood,
     LogisticMixtureLikelihood,
     TokenLikelihood,
 )
@@ -127,6 +128,12 @@ OBSERVED = {
         sentences,
         lambda: TokenLikelihood(VOCABULARY, PIXELS, features=3, width=3),
         TextNetwork(VOCABULARY.size, width=3, widths=(3,)),
+    ),
+    "local-bernoulli": Observed(
+        image_bits,
+        lambda: LocalBernoulliLikelihood(1, width=2, window=3, layers=1),
+        CNN((2,)),
+        (1, 2, 2),
     ),
     "image": Observed(image_bits, lambda: "bernoulli", CNN((2,)), (1, 2, 2)),
 }

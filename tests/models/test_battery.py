@@ -407,6 +407,7 @@ EVERY_ONE = {
     "discretised-logistic": (LEVELS, (PIXELS,)),
     "logistic-mixture": (LEVELS, (3, 1, 1)),
     "levels": (LEVELS, (PIXELS,)),
+    "local-bernoulli": (2, (1, 2, 2)),
 }
 """Likelihood → how many values a dimension has, and the shape: all observations can be listed."""
 

@@ -1,8 +1,11 @@
 """The commands that make files of codes and compressed files, and undo them."""
 
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from discretevae.cli.options import shares
+from discretevae.experiments.recipe import Data, Recipe
 from discretevae.texts import say
 
 if TYPE_CHECKING:
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from discretevae.experiments.folder import Run
     from discretevae.models import VAE
 
-__all__ = ["compress", "decode", "decompress", "encode"]
+__all__ = ["compress", "decode", "decompress", "encode", "ids"]
 
 
 def encode(
@@ -23,6 +26,7 @@ def encode(
     *,
     devices: int = 1,
     num_nodes: int = 1,
+    unique: bool = False,
     output: str | None = None,
 ) -> None:
     """Write the most probable code of every example; a .npy file need not fit in memory.
@@ -33,16 +37,20 @@ def encode(
             the run.
         devices: Processes of each machine, which take the batches in turns.
         num_nodes: Machines, on each of which the same command is started by torchrun or SLURM.
+        unique: In a .csv or .parquet file, put a last digit beside each code, `copy`, that tells
+            apart those who share it: how many before it have the same.
         output: A .npz, .csv or .parquet file: of each example its number, its file, id and label,
             and its code (in a .npz file `codes`, from which `decode` reads); by default
             RUN/codes.npz.
     """
     import numpy as np
+    import torch
 
     from discretevae.codes import encode_file
     from discretevae.codes.batches import batch_size, require_fit
     from discretevae.codes.files import encoded
     from discretevae.data.results import ENDINGS, as_array, write_rows
+    from discretevae.evaluation import collisions, occurrences
     from discretevae.pages.progress import track
     from discretevae.training.processes import start_processes
 
@@ -50,6 +58,8 @@ def encode(
     path = Path(output or opened.folder / "codes.npz")
     if path.suffix not in ENDINGS:
         raise ValueError(f"`--output` must end in {', '.join(ENDINGS)}, got {str(path)!r}.")
+    if unique and path.suffix == ".npz":
+        raise ValueError("`unique` must go with a .csv or .parquet --output, got a .npz file.")
     found = _data(opened, data, model)
     processes = start_processes(devices, num_nodes)
     keys = found.keys.cells()
@@ -61,10 +71,42 @@ def encode(
         size = batch_size(model)
         require_fit(model, found.blocks)
         seen = found.blocks.seen(size, found.binarizer, found.draws)
-        codes = np.concatenate([*encoded(model, track(seen, "encoding"))])
-        write_rows(path, keys, {f"z{d}": codes[:, d].tolist() for d in range(codes.shape[1])})
+        codes = torch.from_numpy(np.concatenate([*encoded(model, track(seen, "encoding"))]))
+        own = {f"z{d}": codes[:, d].tolist() for d in range(codes.shape[1])}
+        write_rows(path, keys, own | ({"copy": occurrences(codes).tolist()} if unique else {}))
+        shared = collisions(codes)
+        say(f"{len(codes):,} rows, of which {shared:.1%} share their code with another", error=True)
     if processes.rank == 0:
         say(path)
+
+
+@shares(
+    *(one.name for one in fields(Data)),
+    *("network", "widths", "epochs", "batch_size", "seed"),
+    codebook=256,
+    num_quantisers=3,
+)
+def ids(recipe: Recipe, *, output: str | None = None) -> None:
+    """Give each row of a table or of an array of embeddings a semantic id: a few codes.
+
+    Trains residual quantisers, each of what those before it have left (`train --model vq`), then
+    encodes all rows: those with the same first codes are alike.
+
+    Args:
+        codebook: K, the codes of each digit; by default 256.
+        num_quantisers: Digits of an id; by default 3. A last one, `copy`, tells apart those who
+            share all others.
+        output: A .csv or .parquet file of ids; by default RUN/ids.csv. The run that made
+            them is a new folder under runs/.
+    """
+    from discretevae.cli.train import Output, train
+    from discretevae.experiments.folder import free_folder
+
+    folder = free_folder(Path("runs"), f"{Path(recipe.data).stem}-ids")
+    if str(output or ".csv").endswith(".npz"):
+        raise ValueError(f"`--output` must end in .csv or .parquet, got {output!r}.")
+    train(replace(recipe, model="vq"), output=Output(str(folder)))
+    encode(str(folder), recipe.data, unique=True, output=output or str(folder / "ids.csv"))
 
 
 def decode(run: str, codes: str, *, output: str | None = None) -> None:

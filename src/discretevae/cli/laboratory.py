@@ -1,6 +1,7 @@
 """The commands that measure estimators: on a model, and against each other in training."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,52 +85,70 @@ def gradients(
     _present(report, folder)
 
 
+OF_ESTIMATORS: dict[str, Any] = {
+    "network": "tutorial",
+    "num_latents": 4,
+    "num_categories": 8,
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+}
+"""What the runs of estimators have where nothing is asked for."""
+
+
 @shares(
-    *("data", "binarize", "limit", "activation", "decay", "precision", "importance_samples"),
-    likelihood="bernoulli",
-    network="tutorial",
-    num_latents=4,
-    num_categories=8,
+    *("data", "likelihood", "binarize", "limit", "activation", "decay", "precision"),
+    *("network", "num_latents", "num_categories", "prior", "codebook", "code_size", "down"),
+    *("optimizer", "learning_rate", "importance_samples"),
     epochs=20,
     batch_size=100,
-    optimizer="adam",
-    learning_rate=1e-3,
 )
 def compare(
     recipe: Recipe,
     *,
-    estimators: str = "rloo,reinmax",
+    estimators: str | None = None,
+    models: str | None = None,
     seeds: int = 3,
     seconds: float | None = None,
     output: str | None = None,
 ) -> None:
-    """Train estimators with the same budget and several seeds; said again, it goes on.
+    """Train estimators, or models, with the same budget and several seeds; it can be continued.
 
     Args:
-        estimators: Names with commas between them.
+        estimators: Names with commas between them; by default rloo,reinmax.
+        models: In their place, models of grids with commas between them, as
+            vq,vq:rotation,diveq,simvq,fsq,lfq,bsq,sq,gumbel-vq,gumbel-vq:reinmax: after the colon
+            the gradient of a quantiser, or an estimator.
         seeds: How many seeds, from 0; more may be asked for later.
-        num_latents: D.
-        num_categories: K.
+        num_latents: D; of estimators 4 by default.
+        num_categories: K; of estimators 8 by default.
         batch_size: Examples a step.
-        optimizer: adam, radam or muon.
-        learning_rate: Of the optimiser, at the start.
+        optimizer: adam, radam or muon; adam by default.
+        learning_rate: Of the optimiser, at the start; of estimators 1e-3 by default, of models that
+            of `train`.
         epochs: The budget of each run.
         seconds: The budget in seconds of training, instead of epochs: a few epochs of each
             estimator are timed beforehand.
-        network: tutorial, report-mlp, report-cnn or image.
+        network: tutorial, report-mlp, report-cnn or image; residual for models of grids.
         output: Folder of the runs, comparison.json and comparison.png; by default one under
             runs/ that is named after the data and the sizes.
     """
     from discretevae.pages.progress import track
-    from discretevae.studies.laboratory.compare import compare_estimators
+    from discretevae.studies.laboratory.compare import compare_contenders
     from discretevae.studies.laboratory.present import draw_comparison, print_comparison
 
     require_count("seeds", seeds, 1)
     require_count("importance_samples", recipe.importance_samples, 0)
-    sizes = f"{recipe.num_latents}x{recipe.num_categories}"
+    if models is not None and estimators is not None:
+        raise ValueError(f"`estimators` must be left out with --models, got {estimators!r}.")
+    sizes = "models"
+    if models is None:
+        left = {k: v for k, v in OF_ESTIMATORS.items() if getattr(recipe, k) is None}
+        recipe = replace(recipe, **left)
+        sizes = f"{recipe.num_latents}x{recipe.num_categories}"
+    names = _names(models or estimators or "rloo,reinmax")
     folder = Path(output or f"runs/compare-{Path(recipe.data).stem}-{sizes}")
     try:
-        found = compare_estimators(recipe, _names(estimators), range(seeds), folder, seconds, track)
+        found = compare_contenders(recipe, names, range(seeds), folder, seconds, track)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("; the same command goes on where it stopped") from None
     print_comparison(found)

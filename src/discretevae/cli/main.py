@@ -4,7 +4,7 @@ import errno
 import re
 import sys
 
-from discretevae.cli.codes import compress, decode, decompress, encode
+from discretevae.cli.codes import compress, decode, decompress, encode, ids
 from discretevae.cli.evaluate import evaluate
 from discretevae.cli.explore import explore
 from discretevae.cli.export import export
@@ -32,6 +32,7 @@ COMMANDS: Commands = {
     "reconstruct": reconstruct,
     "encode": encode,
     "decode": decode,
+    "ids": ids,
     "compress": compress,
     "decompress": decompress,
     "prior": prior,

@@ -13,6 +13,7 @@ from discretevae.codes.ans import DIFFERENT, NO_SHIFT, AnsStack, safe_shift, wei
 from discretevae.codes.batches import require_codes_say_all
 from discretevae.codes.errors import CodesError
 from discretevae.codes.prior_coder import PriorCoder
+from discretevae.likelihoods import Part
 from discretevae.models import VAE
 
 __all__ = ["BitsBack"]
@@ -34,7 +35,7 @@ class BitsBack:
 
     Examples go side by side, as many as the bits on the stack can choose codes for. At its bottom
     are those of the checksum, which must be stored anyway. Where they do not suffice for a single
-    code, the most probable one is taken, and its bits are paid. Where channels see those before
+    code, the most probable one is taken, and its bits are paid. Where dimensions see those before
     them, they are pushed the last first.
 
     Arguments:
@@ -75,9 +76,7 @@ class BitsBack:
         self.lanes = lanes
         self.prior = PriorCoder(model.prior)
         self.draws = not all(variable.point for variable in model.variables)
-        first = range(model.shape[0]) if model.likelihood.in_turn else [0]
-        stops = [*first[1:], model.shape[0]]
-        self.parts = [slice(*ends) for ends in zip(first, stops, strict=True)]
+        self.parts = model.likelihood.turns(model.shape)
         # 0: one example whose code is not popped; n: so many examples side by side.
         self.sizes = np.array([1.0] * lanes + [8.0 * lanes])
 
@@ -121,9 +120,9 @@ class BitsBack:
             stack.push_one(shift, NO_SHIFT)
         p = self.model.decode(torch.from_numpy(codes))
         for part in reversed(self.parts):
-            logits = self._symbol_logits(p, x[:, : part.start])
+            logits = self._symbol_logits(p, x, part)
             shift = safe_shift(logits)
-            stack.push(x[:, part].ravel(), weights(logits, shift))
+            stack.push(x[(slice(None), *part)].ravel(), weights(logits, shift))
             stack.push_one(shift, NO_SHIFT)
         self.prior.push(stack, codes)
         stack.push_one(size, self.sizes)
@@ -153,11 +152,11 @@ class BitsBack:
             raise CodesError(DIFFERENT)
         codes = self.prior.pop(stack, max(size, 1))
         p = self.model.decode(torch.from_numpy(codes))
-        x = np.empty((len(codes), *self.model.shape), np.uint8)
+        x = np.zeros((len(codes), *self.model.shape), np.uint8)
         for part in self.parts:
-            logits = self._symbol_logits(p, x[:, : part.start])
+            logits = self._symbol_logits(p, x, part)
             symbols = stack.pop(weights(logits, stack.pop_one(NO_SHIFT)))
-            x[:, part] = symbols.reshape(x[:, part].shape)
+            x[(slice(None), *part)] = symbols.reshape(x[(slice(None), *part)].shape)
         if size and self.draws:
             shift = stack.pop_one(NO_SHIFT)
             stack.push(codes.ravel(), weights(self._code_logits(x), shift))
@@ -175,15 +174,11 @@ class BitsBack:
         return torch.from_numpy(x).double() / (self.model.likelihood.symbols - 1)
 
     def _symbol_logits(
-        self, p: Distribution, before: UInt8[np.ndarray, "n *part"]
+        self, p: Distribution, x: UInt8[np.ndarray, "n *shape"], part: Part
     ) -> Float[Tensor, "nP V"]:
-        """The unnormalised log p of each symbol, one dimension of one example a row.
-
-        Of all dimensions; or, where channels see those before them, of the next channel.
-        """
-        likelihood = self.model.likelihood
-        seen = self._values(before) if likelihood.in_turn else None
-        return likelihood.symbol_logits(p, seen).flatten(0, -2)
+        """The unnormalised log p of each symbol of a part, one dimension of one example a row."""
+        found = self.model.likelihood.symbol_logits(p, self._values(x), part)
+        return found.flatten(0, -2)
 
 
 def _checksum(x: UInt8[np.ndarray, "n *shape"]) -> bytes:

@@ -28,7 +28,7 @@ from .table_schema import LABELS, TableSchema
 
 __all__ = ["BINARIZE_FOR", "given", "given_splits"]
 
-BINARIZE_FOR = {"bernoulli": "fresh"}
+BINARIZE_FOR = {"bernoulli": "fresh", "local-bernoulli": "fresh"}
 """Likelihood → the binarisation it gets unless another is asked for."""
 
 Described = str | Mapping[str, Any]

@@ -38,8 +38,15 @@ MOST_CLASSES = 20
 """Values up to which the only column beside sentences is one of classes."""
 WORDS = 4
 """Words that a cell has on average in a column of sentences."""
-OF_LEVELS = ("discretised-logistic", "logistic-mixture", "levels")
-OF_NUMBERS = ("bernoulli", "bernoulli-grey", "continuous-bernoulli", "gaussian", *OF_LEVELS)
+OF_LEVELS = ("discretised-logistic", "logistic-mixture", "levels", "local-mixture")
+OF_NUMBERS = (
+    "bernoulli",
+    "local-bernoulli",
+    "bernoulli-grey",
+    "continuous-bernoulli",
+    "gaussian",
+    *OF_LEVELS,
+)
 PIXELS = 64
 WIDE = 256
 """Columns of numbers beyond which a table is taken for an array."""

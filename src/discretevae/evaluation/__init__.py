@@ -10,7 +10,7 @@ from discretevae.evaluation.clustering import (
     latent_metrics,
 )
 from discretevae.evaluation.code_health import CodeHealth, code_health
-from discretevae.evaluation.code_usage import CodeUsage, code_usage
+from discretevae.evaluation.code_usage import CodeUsage, code_usage, collisions, occurrences
 from discretevae.evaluation.diagnosis import Diagnosis, diagnose
 from discretevae.evaluation.embeddings import (
     NotInstalledError,
@@ -43,6 +43,7 @@ __all__ = [
     "cluster_metrics",
     "code_health",
     "code_usage",
+    "collisions",
     "diagnose",
     "embedded_rows",
     "evaluate",
@@ -58,6 +59,7 @@ __all__ = [
     "linear_probe",
     "log_prob_without_code",
     "mean_figure",
+    "occurrences",
     "perplexity",
     "representations",
     "tsne",

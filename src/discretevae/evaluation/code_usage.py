@@ -1,14 +1,14 @@
-"""How many codes of a codebook a data set uses."""
+"""How many codes of a codebook a data set uses, and how many examples share theirs."""
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Int64
 from torch import Tensor
 
 from discretevae.latents.quantisers.quantiser import require_codes
 
-__all__ = ["CodeUsage", "code_usage"]
+__all__ = ["CodeUsage", "code_usage", "collisions", "occurrences"]
 
 
 @dataclass(frozen=True)
@@ -46,3 +46,34 @@ def code_usage(codes: Int[Tensor, "..."], num_codes: int) -> CodeUsage:
     counts = torch.bincount(codes.flatten(), minlength=num_codes)
     entropy = torch.special.entr(counts / counts.sum().double()).sum()
     return CodeUsage(counts, float(entropy.exp()), float((counts > 0).double().mean()))
+
+
+def collisions(codes: Int[Tensor, "n *D"]) -> float:
+    """Gives the share of examples whose whole code another example has too, between 0 and 1.
+
+    Raises:
+        ValueError: If there is no example.
+
+    Example:
+        >>> collisions(torch.tensor([[0, 1], [2, 1], [0, 1], [3, 3]]))
+        0.5
+    """
+    if not len(codes):
+        raise ValueError("`codes` must be of at least one example, got none.")
+    _, counts = codes.flatten(1).unique(dim=0, return_counts=True)
+    return float(counts[counts > 1].sum()) / len(codes)
+
+
+def occurrences(codes: Int[Tensor, "n *D"]) -> Int64[Tensor, " n"]:
+    """Counts the examples before each that have the same whole code: with it, no two are alike.
+
+    Example:
+        >>> occurrences(torch.tensor([[0, 1], [2, 1], [0, 1], [0, 1]]))
+        tensor([0, 0, 1, 2])
+    """
+    _, same, counts = codes.flatten(1).unique(dim=0, return_inverse=True, return_counts=True)
+    order = same.argsort(stable=True)
+    starts = counts.cumsum(0) - counts
+    found = torch.empty_like(same)
+    found[order] = torch.arange(len(same), device=same.device) - starts[same[order]]
+    return found

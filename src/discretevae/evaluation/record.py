@@ -20,7 +20,7 @@ from discretevae.data import (
 )
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.code_health import CodeHealth, code_health
-from discretevae.evaluation.code_usage import code_usage
+from discretevae.evaluation.code_usage import code_usage, collisions
 from discretevae.evaluation.figure import NATS, Figure, mean_figure, ratio_figure
 from discretevae.evaluation.no_code import NO_CODE, log_prob_without_code
 from discretevae.likelihoods import Likelihood
@@ -279,10 +279,12 @@ def _usage_figures(model: VAE, batches: Iterable[Tensor | Batch]) -> dict[str, F
             "perplexity_per_codebook": Figure([u.perplexity for u in found], None, "codes"),
             "used_codes_per_codebook": Figure([u.share for u in found], None, "share of codes"),
         }
+    collide = collisions(codes)
     return {
         "distinct_codes": Figure(
             len(codes.unique(dim=0)), None, f"codes of {len(codes)} examples, whole grids"
         ),
+        "collisions": Figure(collide, None, "share of examples whose whole code another has"),
         "used_codes": Figure(share, None, f"share of {size} codes", note),
         "perplexity": Figure(mean, None, f"codes of {size}", note),
         **several,

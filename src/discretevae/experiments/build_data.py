@@ -234,7 +234,7 @@ def binarizer_of(recipe: Recipe) -> Binarizer:
 def resolve_binarize(recipe: Recipe) -> str:
     """Names the binarisation; refuses one for a likelihood that is not of bits."""
     name = recipe.binarize or BINARIZE_FOR.get(str(recipe.likelihood), "none")
-    if resolve("binarize", name, BINARIZERS).binary and recipe.likelihood != "bernoulli":
+    if resolve("binarize", name, BINARIZERS).binary and recipe.likelihood not in BINARIZE_FOR:
         raise ValueError(
             f"`binarize` must be none with the {recipe.likelihood} likelihood, which is of values "
             f"that are not binary, got {name!r}."

@@ -63,6 +63,7 @@ class Kind:
         layers: Whether it chooses an estimator for each of several layers, where none is named.
         needs: Such options that it does not do without, and what they are.
         defaults: What it has where nothing is asked for, in the place of what suits the data.
+        of_images: Such defaults that only images have.
         lacks: Options of others that follow from its own.
     """
 
@@ -71,6 +72,7 @@ class Kind:
     layers: bool = False
     needs: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    of_images: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
 
     @property
@@ -157,8 +159,12 @@ def _semi_supervised(recipe: Recipe, common: dict[str, Any], data: Splits) -> VA
 
 def _quantised(quantiser: str) -> Build:
     def build(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
-        given = _given(recipe, "num_quantisers")
-        return QuantisedVAE(**_on_a_grid(recipe, common), **given, quantiser=quantiser)
+        given = {**_on_a_grid(recipe, common), **_given(recipe, "num_quantisers")}
+        made: str | dict[str, Any] = quantiser
+        if own := _given(recipe, "gradient"):
+            sizes = {"num_codes": given["num_codes"], "dim": given.get("dim", VECTOR_SIZE)}
+            made = {"kind": quantiser, **sizes, **own}
+        return QuantisedVAE(**given, quantiser=made)
 
     return build
 
@@ -210,11 +216,13 @@ def _require_unconditional(recipe: Recipe, common: Mapping[str, Any]) -> None:
         raise ValueError(f"`condition` must be none with --model {recipe.model}.")
 
 
-CODEBOOK, CODE_SIZE, POSITIONS = 512, 16, 64
-"""K; E of a codebook whose codes are drawn; about how many positions a grid has."""
+CODEBOOK, VECTOR_SIZE, CODE_SIZE, POSITIONS = 512, 64, 16, 64
+"""K; E of a codebook; E of one whose codes are drawn; about how many positions a grid has."""
 SIZES = ("num_latents", "num_categories")
 CODE = ("estimator", "samples", "baseline", "temperature", "prior")
 GRID = ("codebook", "code_size", "down")
+OWN = {"vq": ("gradient",)}
+"""Name → what one quantiser alone takes."""
 OF_GRIDS: dict[str, Any] = {
     "network": "residual",
     "codebook": CODEBOOK,
@@ -246,8 +254,9 @@ MODELS: dict[str, Kind] = {
     **{
         name: Kind(
             _quantised(name),
-            (*GRID, "num_quantisers", "prior", "rate"),
+            (*GRID, "num_quantisers", *OWN.get(name, ()), "prior", "rate"),
             defaults=OF_GRIDS,
+            of_images=("network",),
             lacks=SIZES,
         )
         for name in QUANTISERS

@@ -22,12 +22,13 @@ class Data:
             argument.
         likelihood: bernoulli, continuous-bernoulli, gaussian, bernoulli-grey (cross-entropy on
             grey values, labelled as no likelihood), discretised-logistic, logistic-mixture or
-            levels (of bytes, whose bits per dimension compare with others'), tokens (of sentences)
-            or columns (of a table of numbers, texts and missing cells); by default bernoulli for a
-            named data set, discretised-logistic where it is of photographs, else what suits the
-            data, as `discretevae inspect` says.
+            levels (of bytes, whose bits per dimension compare with others'), local-bernoulli or
+            local-mixture (each pixel of an image also given those just before it; of bits, of
+            bytes), tokens (of sentences) or columns (of a table of numbers, texts and missing
+            cells); by default bernoulli for a named data set, discretised-logistic where it is of
+            photographs, else what suits the data, as `discretevae inspect` says.
         binarize: fresh (a new Bernoulli draw each time), fixed (one draw), threshold, or none; by
-            default fresh for the Bernoulli likelihood, none for the others.
+            default fresh for the Bernoulli likelihoods, none for the others.
         condition: What encoder, prior and decoder are told of each example: none, labels (its
             class), or context (an array `context` in a .npz file).
         drop: Columns to leave out, with commas between them.
@@ -126,6 +127,8 @@ class Model:
             by default 4.
         num_quantisers: Quantisers one after the other, each of what those before it have left; by
             default 1.
+        gradient: What --model vq gives the encoder: straight-through (a copy, the default) or
+            rotation.
         rate: Train the prior of a grid along with the model, which pays for its codes; by default
             it is fitted to them afterwards.
         labelled: Labels that --model semi-supervised is given, the same number of each class.
@@ -148,6 +151,7 @@ class Model:
     code_size: int | None = None
     down: int | None = None
     num_quantisers: int | None = None
+    gradient: str | None = named(None, "latents.quantisers:GRADIENTS")
     rate: bool = False
     labelled: int | None = None
     classifier: str | None = named(None, "networks:NETWORKS")

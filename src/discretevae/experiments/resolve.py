@@ -58,14 +58,17 @@ def resolve_with_data(recipe: Recipe) -> tuple[Recipe, Splits]:
     known = resolve_recipe(recipe)
     data = load_data(known)
     likelihood = known.likelihood or (data.schema.likelihood if data.schema else "bernoulli")
-    found = _filled(replace(recipe, likelihood=likelihood), defaults_of(data, likelihood))
+    suited, images = defaults_of(data, likelihood), len(data.shape) == 3
+    found = _filled(replace(recipe, likelihood=likelihood), suited, images)
     found = by_rule(resolve_recipe(found), len(data.train))
     return found, data if known.likelihood is not None else completed(data, found)
 
 
-def _filled(recipe: Recipe, suited: ModelDefaults) -> Recipe:
+def _filled(recipe: Recipe, suited: ModelDefaults, images: bool = True) -> Recipe:
     """Gives the options that are left open what suits the data, or what the model has."""
-    defaults = {**suited._asdict(), **MODELS[recipe.model].defaults}
+    kind = MODELS[recipe.model]
+    own = {k: v for k, v in kind.defaults.items() if images or k not in kind.of_images}
+    defaults = {**suited._asdict(), **own}
     left = {k: v for k, v in defaults.items() if getattr(recipe, k) in (None, "auto")}
     return replace(recipe, **left)
 

@@ -9,7 +9,12 @@ from discretevae.likelihoods.continuous_bernoulli import ContinuousBernoulliLike
 from discretevae.likelihoods.discretised_logistic import DiscretisedLogisticLikelihood
 from discretevae.likelihoods.gaussian import GaussianLikelihood
 from discretevae.likelihoods.levels import LevelsLikelihood
-from discretevae.likelihoods.likelihood import Likelihood
+from discretevae.likelihoods.likelihood import Likelihood, Part
+from discretevae.likelihoods.local import (
+    LocalBernoulliLikelihood,
+    LocalLikelihood,
+    LocalMixtureLikelihood,
+)
 from discretevae.likelihoods.logistic_mixture import LogisticMixtureLikelihood
 from discretevae.likelihoods.tokens import TokenLikelihood
 from discretevae.names import resolve
@@ -23,10 +28,31 @@ __all__ = [
     "GaussianLikelihood",
     "LevelsLikelihood",
     "Likelihood",
+    "LocalBernoulliLikelihood",
+    "LocalLikelihood",
+    "LocalMixtureLikelihood",
     "LogisticMixtureLikelihood",
+    "Part",
     "TokenLikelihood",
     "likelihood_from_config",
 ]
+
+
+def _of_images(
+    kind: type[LocalBernoulliLikelihood] | type[LocalMixtureLikelihood],
+) -> Callable[[int], Likelihood]:
+    """Gives a kind that is of images alone, whatever the number of dimensions."""
+
+    def make(event_dims: int) -> Likelihood:
+        if event_dims != 3:
+            raise ValueError(
+                f"`likelihood` {kind.name} must be of images (C, H, W), got observations of "
+                f"{event_dims} dimensions."
+            )
+        return kind()
+
+    return make
+
 
 LIKELIHOODS: dict[str, Callable[[int], Likelihood]] = {
     "bernoulli": BernoulliLikelihood,
@@ -36,6 +62,8 @@ LIKELIHOODS: dict[str, Callable[[int], Likelihood]] = {
     "discretised-logistic": DiscretisedLogisticLikelihood,
     "logistic-mixture": LogisticMixtureLikelihood,
     "levels": LevelsLikelihood,
+    "local-bernoulli": _of_images(LocalBernoulliLikelihood),
+    "local-mixture": _of_images(LocalMixtureLikelihood),
 }
 """Name → likelihood, as a function of the number of dimensions of one observation."""
 
@@ -45,6 +73,8 @@ _KINDS: dict[str, Callable[..., Likelihood]] = {
     "discretised-logistic": DiscretisedLogisticLikelihood,
     "logistic-mixture": LogisticMixtureLikelihood,
     "levels": LevelsLikelihood,
+    "local-bernoulli": LocalBernoulliLikelihood,
+    "local-mixture": LocalMixtureLikelihood,
 }
 """Kind → likelihood that has options, or that the data describe."""
 

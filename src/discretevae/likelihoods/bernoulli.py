@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent
 
-from discretevae.likelihoods.likelihood import LinearLikelihood, smoothed_mean, value_range
+from discretevae.likelihoods.likelihood import LinearLikelihood, Part, smoothed_mean, value_range
 
 __all__ = ["BernoulliLikelihood"]
 
@@ -43,7 +43,10 @@ class BernoulliLikelihood(LinearLikelihood):
         return smoothed_mean(x).logit()
 
     def symbol_logits(
-        self, p: Distribution, before: Float[Tensor, "*B_and_channels"] | None = None
+        self,
+        p: Distribution,
+        before: Float[Tensor, "*B_and_event"] | None = None,
+        part: Part | None = None,
     ) -> Float[Tensor, "*B_and_event 2"]:
         assert isinstance(p, Independent)
         h = p.base_dist.logits

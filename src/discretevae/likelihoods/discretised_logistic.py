@@ -10,6 +10,7 @@ from torch.distributions import Distribution, Independent
 from torch.nn.functional import logsigmoid
 
 from discretevae.likelihoods.level_likelihood import LevelLikelihood, counts_of_levels
+from discretevae.likelihoods.likelihood import Part
 
 __all__ = ["DiscretisedLogistic", "DiscretisedLogisticLikelihood"]
 
@@ -175,7 +176,10 @@ class DiscretisedLogisticLikelihood(LevelLikelihood):
         return torch.cat([2 * m / (self.levels - 1) - 1, log_scale - self.log_scale])
 
     def symbol_logits(
-        self, p: Distribution, before: Float[Tensor, "*B_and_channels"] | None = None
+        self,
+        p: Distribution,
+        before: Float[Tensor, "*B_and_event"] | None = None,
+        part: Part | None = None,
     ) -> Float[Tensor, "*B_and_event V"]:
         assert isinstance(p, Independent)
         return logits_of_levels(p.base_dist)

@@ -8,6 +8,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent
 
 from discretevae.likelihoods.level_likelihood import LevelLikelihood, counts_of_levels
+from discretevae.likelihoods.likelihood import Part
 
 __all__ = ["LevelDistribution", "LevelsLikelihood"]
 
@@ -118,7 +119,10 @@ class LevelsLikelihood(LevelLikelihood):
         return h.flatten(0, 1)
 
     def symbol_logits(
-        self, p: Distribution, before: Float[Tensor, "*B_and_channels"] | None = None
+        self,
+        p: Distribution,
+        before: Float[Tensor, "*B_and_event"] | None = None,
+        part: Part | None = None,
     ) -> Float[Tensor, "*B_and_event V"]:
         assert isinstance(p, Independent)
         return p.base_dist.logits

@@ -13,10 +13,12 @@ from torch.distributions import Distribution
 from discretevae.latents import DEFAULT_BUDGET
 from discretevae.schema.columns import Cell, Cells
 
-__all__ = ["Learned", "Likelihood", "LinearLikelihood", "LogProb"]
+__all__ = ["Learned", "Likelihood", "LinearLikelihood", "LogProb", "Part"]
 
 
 LogProb = Callable[[Tensor], Tensor]
+Part = tuple[slice, ...]
+"""A part of an observation: a slice of each axis."""
 
 
 class Learned(NamedTuple):
@@ -58,8 +60,6 @@ class Likelihood(nn.Module, ABC):
     """Whether observations are real numbers of any size, which training wants standardised."""
     lossless: bool = False
     """Whether `symbol_logits` says all of an observation, so that it can be coded without loss."""
-    in_turn: bool = False
-    """Whether it says so of one channel (the first axis) after the other, given those before."""
 
     def __init__(self, event_dims: int = 1) -> None:
         super().__init__()
@@ -70,6 +70,14 @@ class Likelihood(nn.Module, ABC):
     @abstractmethod
     def forward(self, h: Float[Tensor, "*B_and_event"]) -> Distribution:
         """Gives p(x | h), whose `log_prob` is per example."""
+
+    def of_shape(self, shape: tuple[int, ...]) -> "Likelihood":
+        """Gives this likelihood for observations of a shape; another where it is of others.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        return self
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Gives the shape of what the decoder must say of an observation of this shape."""
@@ -142,20 +150,25 @@ class Likelihood(nn.Module, ABC):
         """V, how many values a dimension can have where `lossless`: 0, 1 / (V − 1), …, 1."""
         return 2
 
+    def turns(self, shape: tuple[int, ...]) -> list[Part]:
+        """Gives the parts of an observation in the order in which they follow from each other."""
+        return [(slice(None),) * len(shape)]
+
     def symbol_logits(
-        self, p: Distribution, before: Float[Tensor, "*B_and_channels"] | None = None
+        self,
+        p: Distribution,
+        before: Float[Tensor, "*B_and_event"] | None = None,
+        part: Part | None = None,
     ) -> Float[Tensor, "*B_and_part V"]:
         """Gives the unnormalised log-probability of each value that a dimension can have.
 
         Arguments:
             p: Of observations.
-            before: Their first channels, of a likelihood that is `in_turn`.
-
-        Returns:
-            Of all dimensions; of one that is `in_turn`, of those of the next channel.
+            before: Observations, of which only what comes before the part is looked at.
+            part: One of `turns`, where there are several.
 
         Raises:
-            ValueError: If the dimensions have no such values, or are not independent.
+            ValueError: If the dimensions have no such values.
         """
         raise ValueError(f"`likelihood` must have values to count, got {self.label}.")
 

@@ -16,6 +16,7 @@ from discretevae.likelihoods.discretised_logistic import (
     said_of,
 )
 from discretevae.likelihoods.level_likelihood import LevelLikelihood
+from discretevae.likelihoods.likelihood import Part
 
 __all__ = ["LogisticMixture", "LogisticMixtureLikelihood"]
 
@@ -232,11 +233,22 @@ class LogisticMixtureLikelihood(LevelLikelihood):
         h = torch.cat(numbers, 1).movedim(0, 1)  # (numbers of a pixel, M, pixels)
         return h.reshape(self.output_shape(tuple(x.shape[1:])))
 
+    def turns(self, shape: tuple[int, ...]) -> list[Part]:
+        if not self.in_turn:
+            return super().turns(shape)
+        rest = (slice(None),) * (len(shape) - 1)
+        return [(slice(c, c + 1), *rest) for c in range(shape[0])]
+
     def symbol_logits(
-        self, p: Distribution, before: Float[Tensor, "*B_and_channels"] | None = None
+        self,
+        p: Distribution,
+        before: Float[Tensor, "*B_and_event"] | None = None,
+        part: Part | None = None,
     ) -> Float[Tensor, "*B_and_event V"]:
         assert isinstance(p, LogisticMixture)
-        channels = [] if before is None else p._channels(before)
+        channels = []
+        if self.in_turn and before is not None and part is not None:
+            channels = p._channels(before)[: part[0].start]
         logits = p.logits_after(channels)
         return logits.unsqueeze(-p.pixels - 2) if self.in_turn else logits
 

@@ -19,6 +19,8 @@ from discretevae.priors import PRIORS, Prior, is_over_grids, prior_from_config
 __all__ = ["QuantisedVAE"]
 
 
+WHOLE = (1, 1)
+"""The grid of a network without one, which says one vector of an observation."""
 SMALL: dict[str, dict[str, Any]] = {"pixelcnn": {"width": 32, "layers": 6}}
 """Sizes of a prior that is asked for by its name alone."""
 
@@ -49,8 +51,8 @@ class QuantisedVAE(VAE):
         quantiser: A name in `QUANTISERS`, what :meth:`Quantiser.config` describes, or a
             :class:`~discretevae.latents.quantisers.Quantiser`, of which every level gets a copy.
         num_quantisers: L ≥ 1.
-        network: "residual" or "auto", or a network that has a grid, as
-            :class:`~discretevae.networks.ResidualNetwork`.
+        network: "residual" or "auto", or another: one without a grid says one vector of an
+            observation, whose L codes are then its **semantic id**.
         likelihood: A name in `LIKELIHOODS` or a :class:`~discretevae.likelihoods.Likelihood`.
         prior: p(z) over the grids: a name in `PRIORS` or a :class:`~discretevae.priors.Prior`;
             with L > 1 one that is over grids.
@@ -61,11 +63,11 @@ class QuantisedVAE(VAE):
         decoder: The same of the decoder.
 
     Raises:
-        ValueError: If a size is out of range, a name unknown, the network has no grid, or the
-            prior does not fit the code.
+        ValueError: If a size is out of range, a name unknown, or the prior does not fit the code.
 
     Reference: van den Oord, Vinyals & Kavukcuoglu, Neural discrete representation learning, 2017;
-    Lee et al., Autoregressive image generation using residual quantization, 2022, §3.1.
+    Lee et al., Autoregressive image generation using residual quantization, 2022, §3.1; ids:
+    Rajput et al., Recommender systems with generative retrieval, 2023, §3.1.
 
     Example:
         >>> import torch
@@ -99,9 +101,7 @@ class QuantisedVAE(VAE):
         require_count("num_quantisers", num_quantisers)
         network = ResidualNetwork() if network == "auto" else network
         network = resolve("network", network, NETWORKS)
-        grid = network.grid(tuple(shape))
-        if grid is None:
-            raise ValueError(f"`network` must have a grid, as residual has, got {network.kind}.")
+        grid = network.grid(tuple(shape)) or WHOLE
         made = _quantiser(quantiser, num_codes, dim)
         positions = grid[0] * grid[1]
         sizes = positions * made.dim, self.vectors_seen * positions * made.dim, None
@@ -117,10 +117,12 @@ class QuantisedVAE(VAE):
         return [grid] * self.num_quantisers
 
     @property
+    def grid(self) -> tuple[int, int]:
+        return self.network.grid(self.shape) or WHOLE
+
+    @property
     def grids(self) -> list[tuple[int, int]]:
-        grid = self.grid
-        assert grid is not None  # as was seen at first
-        return self.grids_of(grid)
+        return self.grids_of(self.grid)
 
     @property
     def chain(self) -> Chain:

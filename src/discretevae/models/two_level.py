@@ -10,7 +10,8 @@ from discretevae.latents.quantisers import Quantiser
 from discretevae.latents.variables import Known, beside
 from discretevae.likelihoods import Likelihood
 from discretevae.models.quantised import QuantisedVAE
-from discretevae.networks import Network, ResidualNetwork
+from discretevae.names import resolve
+from discretevae.networks import NETWORKS, Network, ResidualNetwork
 from discretevae.priors import Prior
 
 __all__ = ["TwoLevelVAE"]
@@ -60,6 +61,9 @@ class TwoLevelVAE(QuantisedVAE):
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
+        network = ResidualNetwork() if network == "auto" else resolve("network", network, NETWORKS)
+        if network.grid(tuple(shape)) is None:
+            raise ValueError(f"`network` must have a grid, as residual has, got {network.kind}.")
         super().__init__(
             shape, num_codes, dim, quantiser, 1, network, likelihood, prior, rate, beta,
             encoder, decoder,

@@ -86,8 +86,8 @@ class VAE(nn.Module, ABC):
             return
         if not isinstance(likelihood, Likelihood):
             likelihood = likelihood_from_config(likelihood, len(self.shape))
-        self.likelihood = likelihood
-        self.network = suited(network, likelihood.config(), NETWORKS)
+        self.likelihood = likelihood.of_shape(self.shape)
+        self.network = suited(network, self.likelihood.config(), NETWORKS)
         if encoder is not None or decoder is not None:
             self.network = OwnNetwork(self.network.of_contexts, encoder, decoder)
         if self.context_shape is None:

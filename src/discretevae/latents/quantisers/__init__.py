@@ -12,9 +12,10 @@ from discretevae.latents.quantisers.simvq import SimVQ
 from discretevae.latents.quantisers.sizes import quantiser_for
 from discretevae.latents.quantisers.stochastic import DistanceLogits
 from discretevae.latents.quantisers.table import QUANTISERS, quantiser_from_config
-from discretevae.latents.quantisers.vector import VectorQuantiser
+from discretevae.latents.quantisers.vector import GRADIENTS, VectorQuantiser
 
 __all__ = [
+    "GRADIENTS",
     "QUANTISERS",
     "BinarySphericalQuantiser",
     "DiVeQ",

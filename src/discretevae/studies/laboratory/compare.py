@@ -1,4 +1,4 @@
-"""Trains estimators against each other: same model, same data, same budget, several seeds."""
+"""Trains estimators or models against each other: same data, same budget, several seeds."""
 
 import json
 import math
@@ -12,21 +12,32 @@ from scipy.stats import t as student
 
 from discretevae.data import Splits
 from discretevae.experiments.build_data import load_data
+from discretevae.experiments.build_model import MODELS
 from discretevae.experiments.folder import Run, require_no_links
 from discretevae.experiments.recipe import Recipe
 from discretevae.experiments.resolve import resolve_recipe, resolve_with_data
 from discretevae.experiments.run import build, run_experiment
 from discretevae.files import read_text, write_text
+from discretevae.latents.quantisers import GRADIENTS, QUANTISERS
 from discretevae.names import require_count
 from discretevae.training.defaults import budget
 
-__all__ = ["Comparison", "ComparisonRow", "MeanOfSeeds", "compare_estimators"]
+__all__ = ["Comparison", "ComparisonRow", "MeanOfSeeds", "compare_contenders"]
 
 CONFIDENCE = 0.95
 PILOT_EPOCHS = 3
 """Epochs that are timed to turn seconds into epochs; the first, which warms up, is left out."""
 FROM_DATA = ("likelihood", "num_latents", "num_categories", "network")
-NOT_COMPARED = ("estimator", "seed", "epochs")
+NOT_COMPARED = ("model", "estimator", "gradient", "seed", "epochs")
+FIGURES = {
+    "test_elbo": "elbo",
+    "log_likelihood": "log_likelihood",
+    "rate": "kl",
+    "used_codes": "used_codes",
+    "perplexity": "perplexity",
+    "collisions": "collisions",
+}
+"""Figure of a row → that of a run's evaluation on the test examples."""
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
@@ -41,24 +52,45 @@ class MeanOfSeeds:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """What the runs of one estimator came to; bounds are true ones in nats per example."""
+    """What the runs of one contender came to; bounds are true ones in nats per example.
 
-    estimator: str
+    Attributes:
+        name: An estimator; or a model, with the word that it was given after a colon.
+        epochs: Of each run.
+        seeds: How many runs.
+        seconds: Of training.
+        train_elbo: On the training examples.
+        test_elbo: On the test examples, as all that follows: distortion and rate add up to its
+            negative.
+        log_likelihood: The importance-weighted bound.
+        distortion: −E log p(x|z).
+        rate: KL of posterior and prior; of a code that is a point −log p(z).
+        used_codes: Share of the codebook, of models of a grid.
+        perplexity: Of its codes; of other models the mean over latents.
+        collisions: Share of examples whose whole code another has, of models of a grid.
+    """
+
+    name: str
     epochs: int
     seeds: int
     seconds: MeanOfSeeds
     train_elbo: MeanOfSeeds
     test_elbo: MeanOfSeeds | None
     log_likelihood: MeanOfSeeds | None
+    distortion: MeanOfSeeds | None
+    rate: MeanOfSeeds | None
+    used_codes: MeanOfSeeds | None
+    perplexity: MeanOfSeeds | None
+    collisions: MeanOfSeeds | None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The rows of the estimators whose runs are finished, and every run's curve.
+    """The rows of the contenders whose runs are finished, and every run's curve.
 
     Attributes:
-        rows: One an estimator.
-        curves: Estimator → seed by seed (seconds of training, ELBO), epoch by epoch.
+        rows: One a contender.
+        curves: Name → seed by seed (seconds of training, ELBO), epoch by epoch.
         curve_split: The split that the curves are of: "validation", or "train" without one.
     """
 
@@ -71,34 +103,35 @@ class Comparison:
         return asdict(self)
 
 
-def compare_estimators(
+def compare_contenders(
     recipe: Recipe,
-    estimators: Sequence[str],
+    contenders: Sequence[str],
     seeds: Sequence[int],
     folder: str | Path,
     seconds: float | None = None,
     progress: Progress = lambda steps, what: steps,
 ) -> Comparison:
-    """Trains every estimator with every seed, each in a run folder of its own below `folder`.
+    """Trains every contender with every seed, each in a run folder of its own below `folder`.
 
     What is finished is not trained again and what was interrupted goes on, so that the same call
-    continues a comparison; more estimators and more seeds may be added to it.
+    continues a comparison; more contenders and more seeds may be added to it.
 
     Arguments:
         recipe: What the runs have in common; `epochs` is the budget unless `seconds` is.
-        estimators: Names.
-        seeds: Of the runs, weights and splits of the data alike; the same for every estimator.
+        contenders: Names of estimators, or of models; "vq:rotation" is a model with the gradient of
+            its quantiser, "gumbel-vq:reinmax" one with its estimator.
+        seeds: Of the runs, weights and splits of the data alike; the same for every contender.
         folder: Where the runs, `comparison.json` and the plan are kept.
         seconds: The budget of each run in seconds of training, turned into epochs by timing a few
             beforehand; the plan remembers how many, also for later calls.
         progress: Wraps the runs, for a progress bar.
 
     Raises:
-        ValueError: If an option is wrong, an estimator unknown or outside its theory, or the
+        ValueError: If an option is wrong, a name unknown, an estimator outside its theory, or the
             folder holds a comparison with other options.
     """
-    _require_names(estimators, seeds, seconds)
-    settings = {name: _settings(recipe, name) for name in estimators}
+    _require_names(contenders, seeds, seconds)
+    settings = {name: _settings(recipe, name) for name in contenders}
     plan = _Plan.open(Path(folder), recipe, seconds)
     first, data = resolve_with_data(next(iter(settings.values())))
     known = {name: getattr(first, name) for name in FROM_DATA}
@@ -106,11 +139,11 @@ def compare_estimators(
     for resolved in settings.values():
         build(resolved, data)  # whatever is wrong shows before anything is trained
     plan.write()
-    for name in estimators:
+    for name in contenders:
         if name not in plan.epochs:
             plan.epochs[name] = _epochs(settings[name], data, seconds)
             plan.write()
-    runs = [(seed, name) for seed in seeds for name in estimators]
+    runs = [(seed, name) for seed in seeds for name in contenders]
     data_seed = recipe.seed
     for seed, name in progress(runs, "runs"):
         run = plan.run(name, seed)
@@ -119,7 +152,7 @@ def compare_estimators(
         if seed != data_seed:  # a run's splits are those of its own seed, the same for all
             data, data_seed = load_data(replace(settings[name], seed=seed)), seed
         run_experiment(replace(settings[name], seed=seed, epochs=plan.epochs[name]), data, run)
-    return _collect(plan, estimators, seeds)
+    return _collect(plan, contenders, seeds)
 
 
 class _Plan:
@@ -168,11 +201,11 @@ class _Plan:
         write_text(self.path, json.dumps(record, indent=2) + "\n")
 
     def run(self, name: str, seed: int) -> Run:
-        return Run(self.folder / name / f"seed-{seed}")
+        return Run(self.folder / name.replace(":", "-") / f"seed-{seed}")
 
 
-def _require_names(estimators: Sequence[str], seeds: Sequence[int], seconds: float | None) -> None:
-    for name, values in (("estimators", estimators), ("seeds", seeds)):
+def _require_names(contenders: Sequence[str], seeds: Sequence[int], seconds: float | None) -> None:
+    for name, values in (("contenders", contenders), ("seeds", seeds)):
         if not values:
             raise ValueError(f"`{name}` must name at least one, got none.")
         if len(set(values)) < len(values):
@@ -181,9 +214,23 @@ def _require_names(estimators: Sequence[str], seeds: Sequence[int], seconds: flo
         raise ValueError(f"`seconds` must be positive, got {seconds}.")
 
 
-def _settings(recipe: Recipe, estimator: str) -> Recipe:
-    """The recipe of one estimator's runs: all alike, and none stops early."""
-    return resolve_recipe(replace(recipe, estimator=estimator, patience=0))
+def _settings(recipe: Recipe, contender: str) -> Recipe:
+    """The recipe of one contender's runs: all alike, and none stops early."""
+    return resolve_recipe(replace(recipe, **_options(contender), patience=0))
+
+
+def _options(contender: str) -> dict[str, Any]:
+    """The options that a contender stands for.
+
+    Example:
+        >>> _options("rloo"), _options("vq:rotation")
+        ({'estimator': 'rloo'}, {'model': 'vq', 'gradient': 'rotation'})
+    """
+    name, _, word = contender.partition(":")
+    if name not in MODELS:
+        return {"estimator": contender}
+    option = "gradient" if word in GRADIENTS and name in QUANTISERS else "estimator"
+    return {"model": name, option: word} if word else {"model": name}
 
 
 def _epochs(recipe: Recipe, data: Splits, seconds: float | None) -> int:
@@ -196,22 +243,22 @@ def _epochs(recipe: Recipe, data: Splits, seconds: float | None) -> int:
     return max(1, round(seconds / max(each, 1e-3)))
 
 
-def _collect(plan: _Plan, estimators: Sequence[str], seeds: Sequence[int]) -> Comparison:
+def _collect(plan: _Plan, contenders: Sequence[str], seeds: Sequence[int]) -> Comparison:
     rows, curves = [], {}
     split = "validation" if plan.shared["validation"] else "train"
-    for name in estimators:
+    for name in contenders:
         runs = [plan.run(name, seed) for seed in seeds]
         histories = [run.read_history("seconds", f"{split}_elbo") for run in runs]
         metrics = [run.read_metrics(("train", "elbo")) for run in runs]
         rows.append(
             ComparisonRow(
-                estimator=name,
+                name=name,
                 epochs=plan.epochs[name],
                 seeds=len(seeds),
                 seconds=_mean([history[-1]["seconds"] for history in histories]),
                 train_elbo=_mean([found["train"]["elbo"]["value"] for found in metrics]),
-                test_elbo=_mean_of(metrics, "elbo"),
-                log_likelihood=_mean_of(metrics, "log_likelihood"),
+                distortion=_mean_of(metrics, "reconstruction", sign=-1),
+                **{figure: _mean_of(metrics, found) for figure, found in FIGURES.items()},
             )
         )
         curves[name] = [
@@ -224,8 +271,9 @@ def _collect(plan: _Plan, estimators: Sequence[str], seeds: Sequence[int]) -> Co
     return found
 
 
-def _mean_of(metrics: Sequence[Mapping[str, Any]], name: str) -> MeanOfSeeds | None:
-    values = [found["test"][name]["value"] for found in metrics if name in found.get("test", {})]
+def _mean_of(metrics: Sequence[Mapping[str, Any]], name: str, sign: int = 1) -> MeanOfSeeds | None:
+    tests = [found.get("test", {}) for found in metrics]
+    values = [sign * test[name]["value"] for test in tests if name in test]
     return _mean(values) if values else None
 
 

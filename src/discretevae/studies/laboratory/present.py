@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from rich.table import Table
 
 from discretevae.pages.figures import (
     new_axes,
@@ -69,22 +70,28 @@ def draw_gradients(report: GradientReport, folder: Path) -> list[Path]:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Prints one row an estimator."""
+    """Prints one row a contender; of models of a grid what is used of their codes, too."""
     seeds = comparison.rows[0].seeds
     spread = f"mean of {seeds} seeds ± half of the 95 % interval" if seeds > 1 else "one seed"
     table = table_of(f"True bounds in nats per example, {spread}")
-    table.add_column("estimator", no_wrap=True)
-    for column in ("epochs", "seconds", "train ELBO", "test ELBO", "log p(x)"):
+    columns = {"seconds": ("seconds", 1), "train ELBO": ("train_elbo", 2)}
+    columns |= {"test ELBO": ("test_elbo", 2), "log p(x)": ("log_likelihood", 2)}
+    _print_rows(table, comparison, columns)
+    codes = {"distortion": ("distortion", 2), "rate": ("rate", 2), "used": ("used_codes", 2)}
+    codes |= {"perplexity": ("perplexity", 1), "collisions": ("collisions", 3)}
+    if any(row.used_codes for row in comparison.rows):
+        _print_rows(table_of("Codes of the test examples"), comparison, codes)
+
+
+def _print_rows(table: Table, comparison: Comparison, columns: dict[str, tuple[str, int]]) -> None:
+    """Prints these figures of each row, with so many digits."""
+    table.add_column("", no_wrap=True)
+    table.add_column("epochs", no_wrap=True, justify="right")
+    for column in columns:
         table.add_column(column, no_wrap=True, justify="right")
     for row in comparison.rows:
-        table.add_row(
-            row.estimator,
-            str(row.epochs),
-            _interval(row.seconds, 1),
-            _interval(row.train_elbo),
-            _interval(row.test_elbo),
-            _interval(row.log_likelihood),
-        )
+        figures = [_interval(getattr(row, name), digits) for name, digits in columns.values()]
+        table.add_row(row.name, str(row.epochs), *figures)
     print_table(table)
 
 

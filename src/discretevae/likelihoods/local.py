@@ -1,0 +1,345 @@
+"""Pixels in turn, each given the code and those near it that came before."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Size, Tensor, nn
+from torch.distributions import Distribution
+from torch.nn.functional import conv2d, pad
+
+from discretevae.likelihoods.bernoulli import BernoulliLikelihood
+from discretevae.likelihoods.likelihood import Likelihood, Part
+from discretevae.likelihoods.logistic_mixture import LogisticMixtureLikelihood
+from discretevae.names import require_count
+
+__all__ = ["LocalBernoulliLikelihood", "LocalLikelihood", "LocalMixtureLikelihood", "LocalPixels"]
+
+IMAGE = 3
+"""Axes of an observation: (C, H, W)."""
+NUMBERS = 2**22
+"""Numbers that are said of pairs of a code and an example that are looked at together."""
+
+
+class LocalPixels(Distribution):
+    r"""Images whose pixels follow each other, row by row: :math:`\prod_i p(x_i | h, x_{N(i)})`.
+
+    Arguments:
+        likelihood: What says so.
+        h: What the decoder says.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, likelihood: "LocalLikelihood", h: Float[Tensor, "*B F H W"]) -> None:
+        self.likelihood, self.h = likelihood, h
+        event = Size((likelihood.channels, *h.shape[-2:]))
+        super().__init__(Size(h.shape[:-IMAGE]), event, validate_args=False)
+
+    def log_prob(self, value: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*SB"]:
+        found: Tensor = self.likelihood.given(self.h, value).log_prob(value)
+        return found
+
+    @property
+    def mean(self) -> Float[Tensor, "*B C H W"]:
+        """The mean of each pixel, given those before at the levels nearest to theirs.
+
+        No pixel's own mean, which has no closed form: the image that a decoder shows for a code.
+        """
+        most = self.likelihood.symbols - 1
+        return self._written(self.h, lambda p: p.mean, lambda x: (x * most).round() / most)
+
+    @torch.no_grad()
+    def sample(
+        self, sample_shape: Size | list[int] | tuple[int, ...] = ()
+    ) -> Float[Tensor, "*SB C H W"]:
+        """Draws pixel after pixel."""
+        h = self.h.expand(*sample_shape, *self.h.shape)
+        return self._written(h, lambda p: p.sample(), lambda x: x)
+
+    def _written(
+        self,
+        h: Float[Tensor, "*SB F H W"],
+        choose: Callable[[Distribution], Tensor],
+        seen: Callable[[Tensor], Tensor],
+    ) -> Float[Tensor, "*SB C H W"]:
+        """Chooses each pixel given what was `seen` of those before."""
+        x = h.new_zeros(*h.shape[:-IMAGE], *self.event_shape)
+        found = torch.zeros_like(x)
+        for part in self.likelihood.pixels(self.event_shape):
+            _, rows, columns = part
+            pixel = choose(self.likelihood.given_at(h, x, part))
+            found[..., rows, columns], x[..., rows, columns] = pixel, seen(pixel)
+        return found
+
+
+class LocalLikelihood(Likelihood, ABC):
+    r"""Observes pixels row by row, each given the code and those in a window before it.
+
+    .. math:: p(x | h) = \prod_i p\big(x_i \,\big|\, b_i + f(g_i + w * x_{N(i)})\big)
+
+    What the decoder says of a pixel is b, which another likelihood would see, and g, by which the
+    code speaks to f: a masked convolution w of the pixels above and to the left, then gated layers
+    of each pixel for itself, whose last is 0 at first: training begins without neighbours. What
+    they tell a code need not: it may then be left unused where it costs something (β, free bits),
+    and the KL should be looked at.
+
+    Arguments:
+        base: The likelihood of a pixel.
+        channels: C of the images (C, H, W).
+        width: Numbers of g, and of the layers of f.
+        window: Side of the window, an odd number: half of it is above and to the left.
+        layers: Gated layers of f.
+
+    Raises:
+        ValueError: If a number is below 1, or `window` is even.
+
+    Reference: van den Oord et al., Conditional image generation with PixelCNN decoders, 2016,
+    §2.1 and 2.3, with one convolution; Chen et al., Variational lossy autoencoder, 2017, §3.
+    """
+
+    apart: ClassVar[str] = "pixels"
+    mask: Tensor
+
+    def __init__(
+        self, base: Likelihood, channels: int, width: int, window: int, layers: int
+    ) -> None:
+        super().__init__(IMAGE)
+        for name, count in (("channels", channels), ("width", width), ("layers", layers)):
+            require_count(name, count)
+        if window < 3 or not window % 2:
+            raise ValueError(f"`window` must be an odd number from 3 on, got {window}.")
+        self.base, self.channels, self.width, self.window = base, channels, width, window
+        self.lossless = base.lossless
+        self.reach = window // 2
+        (self.numbers, *_) = base.output_shape((channels, 1, 1))
+        self.near = nn.Conv2d(channels, width, (self.reach + 1, window))
+        self.layers = nn.ModuleList([Gated(width) for _ in range(layers)])
+        self.last = nn.Linear(width, self.numbers)
+        self._forget()
+        mask = torch.ones(self.reach + 1, window)
+        mask[-1, self.reach :] = 0
+        self.register_buffer("mask", mask, persistent=False)
+
+    @classmethod
+    @abstractmethod
+    def of_channels(cls, channels: int) -> "LocalLikelihood":
+        """Makes one of images with so many channels."""
+
+    def of_shape(self, shape: tuple[int, ...]) -> "LocalLikelihood":
+        if len(shape) != IMAGE:
+            raise ValueError(
+                f"`likelihood` {self.name} must be of images (C, H, W), got the shape {shape}."
+            )
+        return self if shape[0] == self.channels else self.of_channels(shape[0])
+
+    def forward(self, h: Float[Tensor, "*B F H W"]) -> LocalPixels:
+        return LocalPixels(self, h)
+
+    def given(self, h: Float[Tensor, "*B F H W"], x: Float[Tensor, "*B C H W"]) -> Distribution:
+        """Gives p of every pixel given those of x before it."""
+        return self._given(h, self._near(self._framed(x)))
+
+    def given_at(
+        self, h: Float[Tensor, "*B F H W"], x: Float[Tensor, "*B C H W"], part: Part
+    ) -> Distribution:
+        """Gives p of one pixel given those of x before it: over (C, 1, 1)."""
+        _, rows, columns = part
+        i, j = rows.start, columns.start
+        seen = self._framed(x)[..., i : i + self.reach + 1, j : j + self.window]
+        return self._given(h[..., rows, columns], self._near(seen))
+
+    def pixels(self, shape: Sequence[int]) -> Iterator[Part]:
+        """Gives the places of the pixels in turn."""
+        _, height, width = shape
+        for i in range(height):
+            for j in range(width):
+                yield slice(None), slice(i, i + 1), slice(j, j + 1)
+
+    def turns(self, shape: tuple[int, ...]) -> list[Part]:
+        of_pixel = self.base.turns((shape[0], 1, 1))
+        return [(part[0], *place[1:]) for place in self.pixels(shape) for part in of_pixel]
+
+    def symbol_logits(
+        self,
+        p: Distribution,
+        before: Float[Tensor, "*B_and_event"] | None = None,
+        part: Part | None = None,
+    ) -> Float[Tensor, "*B_and_part V"]:
+        assert isinstance(p, LocalPixels)
+        assert before is not None
+        assert part is not None
+        channels, rows, columns = part
+        pixel = self.given_at(p.h, before, part)
+        return self.base.symbol_logits(
+            pixel, before[..., rows, columns], (channels, slice(None), slice(None))
+        )
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (self.numbers + self.width, *shape[1:])
+
+    def evaluated(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (self.numbers + 4 * self.width * len(self.layers), *shape[1:])
+
+    @property
+    def symbols(self) -> int:
+        return self.base.symbols
+
+    @property
+    def untouched(self) -> bool:
+        return self.base.untouched
+
+    @torch.no_grad()
+    def start(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "F H W"] | None:
+        """Takes the h of pixels that tell each other nothing, and forgets what they do."""
+        h = self.base.start(x)
+        self._forget()
+        return None if h is None else torch.cat([h, h.new_zeros(self.width, *h.shape[1:])])
+
+    def log_prob_pairs(
+        self, h: Float[Tensor, "S F H W"], x: Float[Tensor, "*B C H W"]
+    ) -> Float[Tensor, "S *B"]:
+        batch = x.shape[:-IMAGE]
+        x = x.reshape(-1, *x.shape[-IMAGE:])
+        at_once = max(1, NUMBERS // max(1, len(x) * h[0].numel()))
+        pairs = [self(part.unsqueeze(1)).log_prob(x) for part in h.split(at_once)]
+        return torch.cat(pairs).reshape(len(h), *batch)
+
+    def check(self, x: Tensor) -> None:
+        self.base.check(x)
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "kind": self.name,
+            "channels": self.channels,
+            "width": self.width,
+            "window": self.window,
+            "layers": len(self.layers),
+        }
+
+    def _framed(self, x: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B C framedH framedW"]:
+        """Sets x between −1 and 1, in a frame of 0."""
+        return pad(2 * x - 1, (self.reach, self.reach, self.reach, 0))
+
+    def _near(self, x: Float[Tensor, "*B C framedH framedW"]) -> Float[Tensor, "*B width H W"]:
+        """What the window says of each pixel; it does not see the pixel itself."""
+        weight = self.near.weight * self.mask
+        found = conv2d(x.reshape(-1, *x.shape[-IMAGE:]).to(weight), weight, self.near.bias)
+        return found.reshape(*x.shape[:-IMAGE], *found.shape[1:])
+
+    def _given(
+        self, h: Float[Tensor, "*B F H W"], near: Float[Tensor, "*B width H W"]
+    ) -> Distribution:
+        said, g = h.split([self.numbers, self.width], -IMAGE)
+        f = (g + near).movedim(-IMAGE, -1)
+        for layer in self.layers:
+            f = layer(f)
+        found: Distribution = self.base(said + self.last(f).movedim(-1, -IMAGE))
+        return found
+
+    def _forget(self) -> None:
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+
+class Gated(nn.Module):
+    """s + W(tanh(a) σ(b)), a and b linear in s."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(width, 2 * width), nn.Linear(width, width)
+
+    def forward(self, s: Float[Tensor, "*B width"]) -> Float[Tensor, "*B width"]:
+        a, b = self.inner(s).chunk(2, -1)
+        found: Tensor = s + self.outer(a.tanh() * b.sigmoid())
+        return found
+
+
+class LocalBernoulliLikelihood(LocalLikelihood):
+    r"""Observes bits of images row by row, each given the code and those in a window before it.
+
+    .. math:: p(x | h) = \prod_i \mathrm{Bernoulli}\big(x_i; \mathrm{logits}\;
+        b_i + f(g_i + w * x_{N(i)})\big)
+
+    Arguments:
+        channels: C of the images (C, H, W).
+        width: Numbers of g, and of the layers of f.
+        window: Side of the window.
+        layers: Gated layers of f.
+
+    Raises:
+        ValueError: If a number is below 1, or `window` is even.
+
+    Example:
+        >>> p = LocalBernoulliLikelihood(channels=1, width=8, window=3)
+        >>> p.output_shape((1, 28, 28))
+        (9, 28, 28)
+        >>> p(torch.zeros(5, 9, 28, 28)).log_prob(torch.ones(5, 1, 28, 28)).shape
+        torch.Size([5])
+    """
+
+    name: ClassVar[str] = "local-bernoulli"
+
+    def __init__(
+        self, channels: int = 1, width: int = 32, window: int = 7, layers: int = 2
+    ) -> None:
+        super().__init__(BernoulliLikelihood(IMAGE), channels, width, window, layers)
+
+    @classmethod
+    def of_channels(cls, channels: int) -> "LocalBernoulliLikelihood":
+        return cls(channels)
+
+    def config(self) -> dict[str, Any]:
+        return self._config()
+
+
+class LocalMixtureLikelihood(LocalLikelihood):
+    r"""Observes levels of images row by row, each pixel given the code and those in a window.
+
+    .. math:: p(x | h) = \prod_i \sum_m \pi_{im} \prod_c p_{icm}(x_{ic} | x_{i,<c}),
+
+    a :class:`LogisticMixtureLikelihood` of each pixel, whose numbers are
+    :math:`b_i + f(g_i + w * x_{N(i)})`.
+
+    Arguments:
+        channels: C of the images (C, H, W).
+        components: M of the mixture.
+        levels: V, 256 for bytes.
+        width: Numbers of g, and of the layers of f.
+        window: Side of the window.
+        layers: Gated layers of f.
+
+    Raises:
+        ValueError: If a number is below 1, `levels` below 2, or `window` is even.
+
+    Reference: Salimans, Karpathy, Chen & Kingma, PixelCNN++, 2017, eq. 2-3, for the mixture.
+
+    Example:
+        >>> p = LocalMixtureLikelihood(channels=3, components=2, width=8)
+        >>> p.output_shape((3, 32, 32))
+        (28, 32, 32)
+    """
+
+    name: ClassVar[str] = "local-mixture"
+
+    def __init__(
+        self,
+        channels: int = 3,
+        components: int = 4,
+        levels: int = 256,
+        width: int = 32,
+        window: int = 7,
+        layers: int = 2,
+    ) -> None:
+        base = LogisticMixtureLikelihood(IMAGE, components, levels)
+        super().__init__(base, channels, width, window, layers)
+        self.components, self.levels = components, levels
+
+    @classmethod
+    def of_channels(cls, channels: int) -> "LocalMixtureLikelihood":
+        return cls(channels)
+
+    def config(self) -> dict[str, Any]:
+        return {**self._config(), "components": self.components, "levels": self.levels}
