@@ -68,7 +68,7 @@ ALIKE = (
     "residual-vq",
     "simvq",
 )
-"""Those that differ from others in quantiser, prior or data alone, which have tests of their own."""
+"""Those that differ from others in quantiser, prior or data alone, of which there are tests."""
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,16 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     return try_it
 
 
+def embeddings(path: Path, rows: int = 80) -> str:
+    draws = np.random.default_rng(0)
+    centres = draws.normal(size=(8, 6))
+    x = centres[draws.integers(0, 8, rows)] + 0.05 * draws.normal(size=(rows, 6))
+    names = [f"item-{i}" for i in range(rows)]
+    lines = [f"{name},{','.join(f'{v:.4f}' for v in row)}" for name, row in zip(names, x, strict=True)]
+    path.write_text("\n".join(["id,a,b,c,d,e,f", *lines]) + "\n")
+    return str(path)
+
+
 def images(folder: str, count: int = 30) -> str:
     """Grey images as the run's, in a file."""
     x = np.random.default_rng(0).integers(0, 256, (count, 8, 8)).astype(np.uint8)
@@ -128,3 +138,26 @@ def test_another_runs_files_are_refused(run: str, refused: Run) -> None:
     assert "must be of this model" in refused("decompress", run, "c.dvae")
     GaussianVAE(model.shape, 2).save_pretrained(f"{run}/model")
     assert "must be of a model of class indices alone, got a GaussianVAE" in refused("encode", run)
+
+
+def test_ids_of_a_table_have_its_keys_and_are_unique(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("discretevae.training.prior.MOST_PASSES", 2)
+    table = embeddings(tmp_path / "items.csv")
+    few = ["--codebook", "4", "--num-quantisers", "2", "--epochs", "2"]
+    main(["ids", table, *few, "--output", "ids.csv"])
+    lines = (tmp_path / "ids.csv").read_text().splitlines()
+    assert lines[0].split(",") == ["id", "z0", "z1", "copy"]
+    rows = [line.split(",") for line in lines[1:]]
+    assert [row[0] for row in rows] == [f"item-{i}" for i in range(80)]
+    assert len({tuple(row[1:]) for row in rows}) == 80
+    shared = [row[1:3] for row in rows]
+    share = sum(shared.count(row) > 1 for row in shared) / 80
+    assert f"80 rows, of which {share:.1%} share their code with another" in capsys.readouterr().err
+
+
+def test_a_last_digit_goes_with_a_table(run: str, refused: Run) -> None:
+    assert "`unique` must go with a .csv" in refused("encode", run, "--unique")
+    assert "`--output` must end in .csv" in refused("ids", "digits", "--output", "ids.npz")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from discretevae.evaluation.code_usage import code_usage
+from discretevae.evaluation.code_usage import code_usage, collisions, occurrences
 
 
 def test_perplexity_is_that_of_the_shares() -> None:
@@ -22,3 +22,16 @@ def test_what_cannot_be_counted_is_refused() -> None:
         code_usage(torch.zeros(0, dtype=torch.long), 4)
     with pytest.raises(ValueError, match=r"`codes` must lie in \[0, 4\), got 4"):
         code_usage(torch.tensor([4]), 4)
+
+
+def test_collisions_and_occurrences_are_those_of_a_loop() -> None:
+    codes = torch.randint(3, (200, 4), generator=torch.Generator().manual_seed(0))
+    rows = [tuple(row) for row in codes.tolist()]
+    shared = sum(rows.count(row) > 1 for row in rows) / len(rows)
+    assert collisions(codes) == pytest.approx(shared)
+    before = [rows[:i].count(row) for i, row in enumerate(rows)]
+    assert occurrences(codes).tolist() == before
+    unique = torch.cat([codes, occurrences(codes)[:, None]], 1)
+    assert collisions(unique) == 0
+    with pytest.raises(ValueError, match="at least one example, got none"):
+        collisions(codes[:0])

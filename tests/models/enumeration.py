@@ -80,7 +80,7 @@ def logistic_mixture(likelihood: Any, h: Tensor, x: Tensor) -> Tensor:
 
 
 def local_bernoulli(likelihood: Any, h: Tensor, x: Tensor) -> Tensor:
-    """Pixel by pixel of one channel: 3 above, 1 to the left, then one gated layer."""
+    """Pixel by pixel of one channel: 3 above, 1 to the left, then one layer."""
     (layer,), near, last = likelihood.layers, likelihood.near, likelihood.last
     total = torch.zeros(len(x), dtype=h.dtype)
     _, _, height, width = x.shape
@@ -90,9 +90,9 @@ def local_bernoulli(likelihood: Any, h: Tensor, x: Tensor) -> Tensor:
             if i + di >= 0 and 0 <= j + dj < width:
                 seen = 2 * x[:, :, i + di, j + dj] - 1
                 s = s + seen @ near.weight[:, :, di + 1, dj + 1].T
-        a, b = layer.inner(s).chunk(2, -1)
-        s = s + layer.outer(a.tanh() * b.sigmoid())
-        logit = h[:, 0, i, j] + last(s)[:, 0]
+        v = s @ layer.inner.weight[:, :, 0, 0].T + layer.inner.bias
+        s = s + (v * v.sigmoid()) @ layer.outer.weight[:, :, 0, 0].T + layer.outer.bias
+        logit = h[:, 0, i, j] + s @ last.weight[0, :, 0, 0] + last.bias[0]
         total = total - torch.logaddexp(torch.zeros_like(logit), (1 - 2 * x[:, 0, i, j]) * logit)
     return total
 

@@ -171,8 +171,8 @@ def test_what_does_not_fit_is_refused() -> None:
         model.decode(torch.full((1, 4), 9))
     with pytest.raises(ValueError, match="`codes` must end in 4 numbers"):
         model.decode(torch.zeros(1, 5, dtype=torch.int64))
-    with pytest.raises(ValueError, match="`network` must have a grid, as residual has, got mlp"):
-        QuantisedVAE((784,), network="mlp")
+    with pytest.raises(ValueError, match="`network` must have a grid"):
+        TwoLevelVAE((784,), network="mlp")
     with pytest.raises(ValueError, match="sides of at least 16"):
         QuantisedVAE(SHAPE, network=ResidualNetwork(8, 16))
     with pytest.raises(ValueError, match="`num_codes` must be a power of 2 for lfq, got 12"):
@@ -243,3 +243,24 @@ def test_drawn_codes_share_one_codebook(tmp_path: Path) -> None:
     torch.testing.assert_close(from_pretrained(tmp_path).logits(x), model.logits(x))
     with pytest.raises(ValueError, match="`embedding_size` must be left out"):
         DiscreteVAE(SHAPE, 4, 6, network=NETWORK, codebook_size=3, embedding_size=2)
+
+
+def test_a_network_without_a_grid_gives_an_id(tmp_path: Path) -> None:
+    """Rows that are near share the first digits; what is saved says the same."""
+    torch.manual_seed(0)
+    x = torch.randn(12, 6).repeat_interleave(20, 0) + 0.01 * torch.randn(240, 6)
+    model = QuantisedVAE((6,), 4, 3, "vq", 3, "mlp", "gaussian")
+    assert model.grids == [(1, 1)] * 3
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(100):
+        optimizer.zero_grad()
+        (-model.objective(x)).mean().backward()
+        optimizer.step()
+    codes = model.eval().encode(x)
+    assert codes.shape == (240, 3)
+    same = (codes == codes.view(12, 20, 3)[:, :1].expand(-1, 20, -1).reshape(240, 3)).all(1)
+    assert same.double().mean() > 0.8
+    assert len(codes.unique(dim=0)) >= 8
+    torch.testing.assert_close(model.decode(codes).mean, model.reconstruct(x))
+    model.save_pretrained(tmp_path / "model")
+    assert torch.equal(from_pretrained(tmp_path / "model").encode(x), codes)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d, pad, silu
 
 from discretevae.likelihoods.bernoulli import BernoulliLikelihood
 from discretevae.likelihoods.likelihood import Likelihood, Part
@@ -81,23 +81,24 @@ class LocalLikelihood(Likelihood, ABC):
     .. math:: p(x | h) = \prod_i p\big(x_i \,\big|\, b_i + f(g_i + w * x_{N(i)})\big)
 
     What the decoder says of a pixel is b, which another likelihood would see, and g, by which the
-    code speaks to f: a masked convolution w of the pixels above and to the left, then gated layers
-    of each pixel for itself, whose last is 0 at first: training begins without neighbours. What
-    they tell a code need not: it may then be left unused where it costs something (β, free bits),
-    and the KL should be looked at.
+    code speaks to f: a masked convolution w of the pixels above and to the left, then residual
+    layers of each pixel for itself, whose last is 0 at first: training begins without neighbours.
+    What they tell a code need not: it may then be left unused where it costs something (β, free
+    bits), and the KL should be looked at.
 
     Arguments:
         base: The likelihood of a pixel.
         channels: C of the images (C, H, W).
         width: Numbers of g, and of the layers of f.
         window: Side of the window, an odd number: half of it is above and to the left.
-        layers: Gated layers of f.
+        layers: Residual layers of f.
 
     Raises:
         ValueError: If a number is below 1, or `window` is even.
 
     Reference: van den Oord et al., Conditional image generation with PixelCNN decoders, 2016,
-    §2.1 and 2.3, with one convolution; Chen et al., Variational lossy autoencoder, 2017, §3.
+    §2.1, here with one convolution and no gates; Chen et al., Variational lossy autoencoder, 2017,
+    §3.
     """
 
     apart: ClassVar[str] = "pixels"
@@ -116,8 +117,8 @@ class LocalLikelihood(Likelihood, ABC):
         self.reach = window // 2
         (self.numbers, *_) = base.output_shape((channels, 1, 1))
         self.near = nn.Conv2d(channels, width, (self.reach + 1, window))
-        self.layers = nn.ModuleList([Gated(width) for _ in range(layers)])
-        self.last = nn.Linear(width, self.numbers)
+        self.layers = nn.ModuleList([Layer(width) for _ in range(layers)])
+        self.last = nn.Conv2d(width, self.numbers, 1)
         self._forget()
         mask = torch.ones(self.reach + 1, window)
         mask[-1, self.reach :] = 0
@@ -181,7 +182,7 @@ class LocalLikelihood(Likelihood, ABC):
         return (self.numbers + self.width, *shape[1:])
 
     def evaluated(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (self.numbers + 4 * self.width * len(self.layers), *shape[1:])
+        return (self.numbers + 3 * self.width * len(self.layers), *shape[1:])
 
     @property
     def symbols(self) -> int:
@@ -233,27 +234,28 @@ class LocalLikelihood(Likelihood, ABC):
         self, h: Float[Tensor, "*B F H W"], near: Float[Tensor, "*B width H W"]
     ) -> Distribution:
         said, g = h.split([self.numbers, self.width], -IMAGE)
-        f = (g + near).movedim(-IMAGE, -1)
+        f = g + near
+        batch, f = f.shape[:-IMAGE], f.reshape(-1, *f.shape[-IMAGE:])
         for layer in self.layers:
             f = layer(f)
-        found: Distribution = self.base(said + self.last(f).movedim(-1, -IMAGE))
+        said = said + self.last(f).reshape(*batch, *said.shape[-IMAGE:])
+        found: Distribution = self.base(said)
         return found
 
     def _forget(self) -> None:
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        for weight in self.last.parameters():
+            nn.init.zeros_(weight)
 
 
-class Gated(nn.Module):
-    """s + W(tanh(a) σ(b)), a and b linear in s."""
+class Layer(nn.Module):
+    """s + W silu(V s), of each pixel for itself."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.inner, self.outer = nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.inner, self.outer = nn.Conv2d(width, width, 1), nn.Conv2d(width, width, 1)
 
-    def forward(self, s: Float[Tensor, "*B width"]) -> Float[Tensor, "*B width"]:
-        a, b = self.inner(s).chunk(2, -1)
-        found: Tensor = s + self.outer(a.tanh() * b.sigmoid())
+    def forward(self, s: Float[Tensor, "n width H W"]) -> Float[Tensor, "n width H W"]:
+        found: Tensor = s + self.outer(silu(self.inner(s)))
         return found
 
 
@@ -267,7 +269,7 @@ class LocalBernoulliLikelihood(LocalLikelihood):
         channels: C of the images (C, H, W).
         width: Numbers of g, and of the layers of f.
         window: Side of the window.
-        layers: Gated layers of f.
+        layers: Residual layers of f.
 
     Raises:
         ValueError: If a number is below 1, or `window` is even.
@@ -309,7 +311,7 @@ class LocalMixtureLikelihood(LocalLikelihood):
         levels: V, 256 for bytes.
         width: Numbers of g, and of the layers of f.
         window: Side of the window.
-        layers: Gated layers of f.
+        layers: Residual layers of f.
 
     Raises:
         ValueError: If a number is below 1, `levels` below 2, or `window` is even.

@@ -13,15 +13,15 @@ from discretevae.data import Splits, load
 from discretevae.data.mixed_tables import load_table
 from discretevae.data.text import load_text
 from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
-from discretevae.models import VAE, DiscreteVAE
-from discretevae.networks import MLP
+from discretevae.models import VAE, DiscreteVAE, QuantisedVAE
+from discretevae.networks import MLP, ResidualNetwork
 from discretevae.networks.columns import ColumnsNetwork
 from discretevae.networks.text import TextNetwork
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-Case = tuple[DiscreteVAE, Splits]
+Case = tuple[VAE, Splits]
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 MARKUP = ("<b>to</b> be", "${1 + 1} or", "{{ not }} to", "</script> be")
 """Sentences that are markup or programs for a page that takes them so."""
@@ -41,6 +41,17 @@ def _images(num_latents: int = 3, num_categories: int = 4, **options: object) ->
     torch.manual_seed(0)
     model = DiscreteVAE(data.shape, num_latents, num_categories, MLP((16,)), **options)
     return spread(model), data
+
+
+def _grids() -> Case:
+    data = load("digits", binarize="threshold", limit=60)
+    torch.manual_seed(0)
+    network = ResidualNetwork(channels=8, down=4, blocks=1)
+    model = QuantisedVAE(data.shape, 5, 4, num_quantisers=2, network=network)
+    model.start_at(data.train.values())
+    with torch.no_grad():
+        model.train().objective(data.train.values())  # starts the codebooks
+    return model.eval(), data
 
 
 def _sentences(folder: Path) -> Case:
@@ -66,7 +77,7 @@ def _rows(folder: Path) -> Case:
 
 @pytest.fixture(scope="session")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Case]:
-    """Makes a model and its data: images, images of classes, sentences or rows of a table."""
+    """Makes a model and its data: images, of classes or as grids, sentences, rows of a table."""
     folder = tmp_path_factory.mktemp("explored")
 
     def case(kind: str, **options: object) -> Case:
@@ -74,6 +85,8 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Case]:
             return _images(context_shape=(10,), **options)
         if kind == "images":
             return _images(**options)
+        if kind == "grids":
+            return _grids()
         return _sentences(folder) if kind == "sentences" else _rows(folder)
 
     return case

@@ -154,6 +154,38 @@ def test_a_click_changes_the_picture(opened: "Page", tmp_path: Path) -> None:
     changed(page, near.click, "Code of training example")
 
 
+def test_of_a_grid_the_place_touched_is_shown(make: Callable) -> None:
+    subject = Subject.of(*make("grids"))
+    code = tuple(subject.codes[0].tolist())
+    html = View(subject).html(Step(code, code, "an example", touched=5))
+    assert html.count("data-latent") == 8
+    assert html.count('aria-pressed="true"') == 1
+    assert html.count('name="latent-5"') == html.count('type="radio"') == 5
+    have = int((subject.codes[:, 4:] == code[5]).any(1).sum())
+    assert f"Where code {code[5]} occurs" in html
+    assert f"{have} of 60 training examples have it on this grid" in html
+    assert html.count("data-near") == min(have, 12)
+
+
+@pytest.mark.parametrize("opened", ["grids"], indirect=True)
+def test_a_cell_of_a_grid_is_chosen_and_changed(opened: "Page") -> None:
+    page = opened
+    cells = page.locator("#explored [data-latent]")
+    assert cells.count() == 8
+    before = page.get_attribute("#explored .now img", "src")
+    page.locator("#explored [data-latent='2']").click()
+    page.wait_for_selector("#explored [data-latent='2'][aria-pressed='true']")
+    page.wait_for_function("document.activeElement.dataset.latent === '2'")
+    assert page.get_attribute("#explored .now img", "src") == before
+    changed(page, lambda: choose(page, 2), "changed: latent 2")
+    assert page.get_attribute("#explored .now img", "src") != before
+    page.locator("#explored [data-latent='0']").focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.activeElement.dataset.latent === '2'")
+    near = page.locator("[data-near]").first
+    changed(page, near.click, "Code of training example")
+
+
 @pytest.mark.parametrize("opened", ["sentences"], indirect=True)
 def test_a_sentence_is_taken_and_text_is_no_markup(opened: "Page") -> None:
     page = opened

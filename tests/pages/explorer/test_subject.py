@@ -27,12 +27,31 @@ def test_the_nearest_differ_in_the_fewest_latents() -> None:
 
 def test_changes_are_single() -> None:
     code = torch.tensor([1, 0, 2])
-    changed = changes(code, [0, 2], 3)
-    assert changed.shape == (2, 3, 3)
-    for row, latent in zip(changed, (0, 2), strict=True):
-        assert row[:, latent].tolist() == [0, 1, 2]
-        others = [i for i in range(3) if i != latent]
-        assert (row[:, others] == code[others]).all()
+    changed = changes(code, 2, [0, 3])
+    assert changed.tolist() == [[1, 0, 0], [1, 0, 3]]
+    assert code.tolist() == [1, 0, 2]
+
+
+def test_a_code_is_found_where_it_stands(make: Callable) -> None:
+    subject = Subject.of(*make("grids"))
+    assert (subject.num_latents, subject.num_categories) == (8, 5)
+    assert subject.grid_of(3) == (0, 2, 2)
+    assert subject.grid_of(4) == (4, 2, 2)
+    for latent in (1, 6):
+        first, rows, columns = subject.grid_of(latent)
+        on_grid = subject.codes[:, first : first + rows * columns]
+        for category in range(5):
+            have = [i for i, codes in enumerate(on_grid.tolist()) if category in codes]
+            found = subject.occurrences(latent, category, 3)
+            assert found.found == len(have)
+            assert found.example.tolist() == have[:3]
+            places = [first + on_grid[i].tolist().index(category) for i in have[:3]]
+            assert found.place.tolist() == places
+        often = [int((subject.codes[:, latent] == k).sum()) for k in range(5)]
+        kept = subject.most_used(latent, 2)
+        assert sorted(often)[-2:] == sorted(often[k] for k in kept)
+    with pytest.raises(ValueError, match="must stand on a grid, got 8"):
+        subject.grid_of(8)
 
 
 @pytest.mark.parametrize("kind", [GaussianVAE, HierarchicalVAE, JointVAE])

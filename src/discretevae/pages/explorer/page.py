@@ -33,6 +33,11 @@ __all__ = ["Step", "View", "build_page", "observation", "serve"]
 
 CELLS = 1024
 """Categories, of all latents together, that are shown at once."""
+CODES = 64
+"""Codes of a large codebook that are shown to choose from at a place of a grid."""
+GOLDEN = 137.508
+"""Degrees between the colours of two codes that follow each other."""
+FRAME = (255, 140, 0)
 NEAR = 12
 """Training examples that are shown beside a code."""
 PIXELS = 48
@@ -92,19 +97,22 @@ class View:
     subject: Subject
 
     def html(self, step: Step, first: int = 0) -> str:
-        """Gives the markup of a step, with the latents from `first` on."""
-        show = self._as_pictures if isinstance(self.subject.display, Pictures) else self._as_texts
-        model = self.subject.model
-        latents = range(first, min(first + self.latents_at_once, model.num_latents))
+        """Gives the markup of a step: the latents from `first` on; of grids the one touched."""
+        pictures = isinstance(self.subject.display, Pictures)
+        show = self._as_pictures if pictures else self._as_texts
+        last = min(first + self.latents_at_once, self.subject.num_latents)
+        on_grids = pictures and bool(self.subject.model.grids)
+        latents = range(step.touched, step.touched + 1) if on_grids else range(first, last)
         code = torch.tensor(step.code)
+        beside = self._occurrences(step) if on_grids else self._neighbours(code, step.condition)
         content = {
             "header": None,
+            "grids": self._grids(step) if on_grids else [],
             "said": _said(step),
             "code": step.code,
-            "categories": min(model.num_categories, CELLS),
             "touched": step.touched,
             "chosen": step.code[step.touched],
-            **self._neighbours(code, step.condition),
+            **beside,
             **show(step, code, latents),
         }
         return render("explored.html.j2", **content)
@@ -112,7 +120,47 @@ class View:
     @property
     def latents_at_once(self) -> int:
         """How many latents are shown together."""
-        return max(1, CELLS // self.subject.model.num_categories)
+        return max(1, CELLS // self.subject.num_categories)
+
+    def _choices(self, step: Step, latent: int) -> list[int]:
+        """The categories that are shown of a latent: of many on a grid those used there."""
+        subject = self.subject
+        if not subject.model.grids or subject.num_categories <= CODES:
+            return [*range(min(subject.num_categories, CELLS))]
+        return sorted({*subject.most_used(latent, CODES), step.code[latent]})
+
+    def _grids(self, step: Step) -> list[dict[str, Any]]:
+        """The codes in their places, each with a colour of its own."""
+        found, first = [], 0
+        for rows, columns in self.subject.model.grids:
+            cells = [
+                {"latent": i, "code": step.code[i], "hue": round(step.code[i] * GOLDEN % 360)}
+                for i in range(first, first + rows * columns)
+            ]
+            found.append({"columns": columns, "cells": cells})
+            first += rows * columns
+        return found
+
+    def _occurrences(self, step: Step) -> dict[str, Any]:
+        """Training examples that have the code touched, with a frame around its place."""
+        subject, category = self.subject, step.code[step.touched]
+        found = subject.occurrences(step.touched, category, NEAR)
+        x = subject.training.values(found.example)
+        pictures = [*self._pictures(x)] if found.found else []
+        near = []
+        for index, place, picture in zip(found.example, found.place, pictures, strict=True):
+            first, rows, columns = subject.grid_of(int(place))
+            cell = divmod(int(place) - first, columns)
+            framed = _framed(picture, cell, (rows, columns))
+            label = subject.label_of(subject.training, int(index))
+            caption = f"row {cell[0]}, column {cell[1]}" + _of(label)
+            near.append({"index": int(index), "source": _link(framed), "caption": caption})
+        of = f"{found.found:,} of {len(subject.training):,} training examples"
+        return {
+            "near": near,
+            "near_title": f"Where code {category} occurs",
+            "near_said": f"{of} have it on this grid; the frame is at its first place.",
+        }
 
     def _as_pictures(self, step: Step, code: Tensor, latents: range) -> dict[str, Any]:
         own = torch.tensor(step.own)
@@ -120,8 +168,8 @@ class View:
         beside = [("from its own code", _link(before))]
         if step.x is not None:
             beside.insert(0, (step.name, _link(self._pictures(step.x[None])[0])))
-        categories = min(self.subject.model.num_categories, CELLS)
-        changed = changes(code, latents, categories).flatten(0, 1)
+        choices = {latent: self._choices(step, latent) for latent in latents}
+        changed = torch.cat([changes(code, latent, some) for latent, some in choices.items()])
         tiles = self._pictures(self.subject.decode(changed, step.condition))
         stride = -(-max(tiles.shape[1:3]) // PIXELS)
         together = sheet(tiles[:, ::stride, ::stride])
@@ -130,9 +178,10 @@ class View:
             {
                 "latent": latent,
                 "category": step.code[latent],
-                "tiles": places[i * categories : (i + 1) * categories],
+                "choices": some,
+                "tiles": [places.pop(0) for _ in some],
             }
-            for i, latent in enumerate(latents)
+            for latent, some in choices.items()
         ]
         sizes = {"width": together["width"], "height": together["height"]}
         return {"now": _link(now), "beside": beside, "latents": rows, "sheet": together, **sizes}
@@ -143,12 +192,15 @@ class View:
         own = torch.tensor(step.own)
         now, before = display.show(self.subject.decode(torch.stack([code, own]), step.condition))
         given = [] if step.x is None else [(step.name, display.show(step.x[None])[0])]
-        categories = min(self.subject.model.num_categories, CELLS)
-        changed = changes(code, [step.touched], categories)[0]
+        choices = {latent: self._choices(step, latent) for latent in latents}
+        changed = changes(code, step.touched, range(min(self.subject.num_categories, CELLS)))
         return {
             "header": display.header,
             "rows": [*given, ("from its own code", before), ("now", now)],
-            "latents": [{"latent": i, "category": step.code[i]} for i in latents],
+            "latents": [
+                {"latent": i, "category": step.code[i], "choices": some}
+                for i, some in choices.items()
+            ],
             "listed": display.show(self.subject.decode(changed, step.condition)),
         }
 
@@ -174,7 +226,11 @@ class View:
         said = (
             f"{have} {of} {'have' if found.same > 1 else 'has'} this very code; of the others it "
         )
-        return {"near": near, "near_said": said + "is said how many latents are off."}
+        return {
+            "near": near,
+            "near_title": "Nearest training examples",
+            "near_said": said + "is said how many latents are off.",
+        }
 
     def _pictures(self, x: Tensor) -> np.ndarray:
         assert isinstance(self.subject.display, Pictures)
@@ -196,6 +252,20 @@ def _distance(latents: int) -> str:
 
 def _of(label: str) -> str:
     return f" · {label}" if label else ""
+
+
+def _framed(picture: np.ndarray, cell: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
+    """Draws a frame around a cell of a grid that lies over a picture, which becomes larger."""
+    colour = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, -1)
+    scale = -(-PIXELS // min(colour.shape[:2]))
+    found = colour.repeat(scale, 0).repeat(scale, 1)
+    top, left = (i * size // n for i, size, n in zip(cell, found.shape, grid, strict=False))
+    bottom, right = (
+        (i + 1) * size // n - 1 for i, size, n in zip(cell, found.shape, grid, strict=False)
+    )
+    found[[top, bottom], left : right + 1] = FRAME
+    found[top : bottom + 1, [left, right]] = FRAME
+    return found
 
 
 def _link(picture: np.ndarray) -> str:
@@ -287,7 +357,7 @@ def build_page(
         ExplorerError: If gradio is not installed.
     """
     gr = require_gradio()
-    view, model = View(subject), subject.model
+    view, model, on_grids = View(subject), subject.model, bool(subject.model.grids)
     begin = _start(subject, 0)
     pictures = isinstance(subject.display, Pictures)
 
@@ -315,8 +385,9 @@ def build_page(
                     info="all latents; Enter decodes it",
                     max_lines=2,
                 )
-                pages = _pages(view, model.num_latents)
-                first = gr.Dropdown(pages, value=0, label="Latents", visible=len(pages) > 1)
+                pages = _pages(view, subject.num_latents)
+                many = len(pages) > 1 and not on_grids
+                first = gr.Dropdown(pages, value=0, label="Latents", visible=many)
             with gr.Column(scale=1, min_width=240):
                 given, go, invert = _input(gr, subject)
         looked = gr.HTML(
@@ -332,12 +403,15 @@ def build_page(
 
         @_in_a_sentence(gr)
         def on_select(now: Step, page_of: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
-            category = _whole("category", event.category, model.num_categories)
-            latent = _whole("latent", event.latent, model.num_latents)
+            category = _whole("category", event.category, subject.num_categories)
+            latent = _whole("latent", event.latent, subject.num_latents)
             return shown(now.change(latent, category), page_of)
 
         @_in_a_sentence(gr)
         def on_near(now: Step, page_of: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
+            if (latent := getattr(event, "latent", None)) is not None:
+                latent = _whole("latent", latent, subject.num_latents)
+                return shown(replace(now, touched=latent), page_of)
             if (index := getattr(event, "near", None)) is None:
                 return shown(now, page_of)
             index = _whole("near", index, len(subject.training))
@@ -540,15 +614,15 @@ def _digits(step: Step) -> str:
 
 
 def _read_code(subject: Subject, text: str) -> tuple[int, ...]:
-    model = subject.model
     words = text.replace(",", " ").split()
-    fits = len(words) == model.num_latents and all(
-        word.isdecimal() and len(word) <= DIGITS and int(word) < model.num_categories
+    fits = len(words) == subject.num_latents and all(
+        word.isdecimal() and len(word) <= DIGITS and int(word) < subject.num_categories
         for word in words
     )
     if not fits:
         raise ValueError(
-            f"the code must be {model.num_latents} numbers from 0 to {model.num_categories - 1}."
+            f"the code must be {subject.num_latents} numbers from 0 to "
+            f"{subject.num_categories - 1}."
         )
     return tuple(map(int, words))
 

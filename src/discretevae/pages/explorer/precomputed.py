@@ -51,7 +51,7 @@ def precompute(model: VAE, data: Splits, seed: int) -> ReportExplorer | None:
     changed to each category. What does not fit even so is left out, and the page says so.
 
     Arguments:
-        model: Of the run; nothing is made of one that is not plainly discrete.
+        model: Of the run; nothing is made of one that is not plainly discrete, or of grids.
         data: Of the run.
         seed: Of the samples from the prior.
     """
@@ -59,7 +59,7 @@ def precompute(model: VAE, data: Splits, seed: int) -> ReportExplorer | None:
         subject = Subject.of(model, data, training=0)
     except ExplorerError:
         return None
-    if subject.model.num_categories > CELLS or not len(subject.starts):
+    if model.grids or subject.num_categories > CELLS or not len(subject.starts):
         return None
     generator = torch.Generator().manual_seed(seed)
     return _every_code(subject, generator) or _single_changes(subject, generator)
@@ -67,7 +67,7 @@ def precompute(model: VAE, data: Splits, seed: int) -> ReportExplorer | None:
 
 def _every_code(subject: Subject, generator: torch.Generator) -> ReportExplorer | None:
     model = subject.model
-    sizes = model.num_latents, model.num_categories
+    sizes = subject.num_latents, subject.num_categories
     most = SENTENCES if model.likelihood.sequential else EVERY
     if len(subject.conditions) > 1 or not is_enumerable(*sizes, most):
         return None
@@ -80,20 +80,20 @@ def _every_code(subject: Subject, generator: torch.Generator) -> ReportExplorer 
         return None
     bases = [*_examples(subject, EXAMPLES), *_samples(subject, SAMPLES, generator)]
     caption = (
-        f"All {model.num_categories}^{model.num_latents} = {len(x):,} codes are decoded in this "
-        "page: change any latent to any category." + _few(shades)
+        f"All {subject.num_categories}^{subject.num_latents} = {len(x):,} codes are decoded in "
+        "this page: change any latent to any category." + _few(shades)
     )
-    return _explorer(subject, caption, bases, range(model.num_latents), decoded, every=True)
+    return _explorer(subject, caption, bases, range(subject.num_latents), decoded, every=True)
 
 
 def _single_changes(subject: Subject, generator: torch.Generator) -> ReportExplorer | None:
     model = subject.model
-    latents = range(min(model.num_latents, CELLS // model.num_categories))
+    latents = range(min(subject.num_latents, CELLS // subject.num_categories))
     examples, samples = _examples(subject, EXAMPLES), _samples(subject, EXAMPLES, generator)
     most = SENTENCES if model.likelihood.sequential else CELLS * EXAMPLES
     for count, shades in _attempts():
         bases = [*examples[:count], *samples[: count // 2]]
-        if count > 1 and len(bases) * len(latents) * model.num_categories > most:
+        if count > 1 and len(bases) * len(latents) * subject.num_categories > most:
             continue
         decoded = _changed(subject, bases, latents, shades)
         if _size(decoded) <= BYTES:
@@ -105,8 +105,8 @@ def _single_changes(subject: Subject, generator: torch.Generator) -> ReportExplo
         "category of one latent takes back the change of another. With the model at hand, "
         "discretevae explore has no such limit."
     )
-    if len(latents) < model.num_latents:
-        caption += f" Shown are the first {len(latents)} of {model.num_latents} latents."
+    if len(latents) < subject.num_latents:
+        caption += f" Shown are the first {len(latents)} of {subject.num_latents} latents."
     return _explorer(subject, caption + _few(shades), bases, latents, decoded, every=False)
 
 
@@ -149,10 +149,11 @@ def _samples(subject: Subject, count: int, generator: torch.Generator) -> list[_
 
 
 def _changed(subject: Subject, bases: Sequence[_Base], latents: range, shades: int) -> Any:
-    categories = subject.model.num_categories
+    categories = range(subject.num_categories)
     x = [
-        subject.decode(changes(base.code, latents, categories).flatten(0, 1), base.condition)
+        subject.decode(changes(base.code, latent, categories), base.condition)
         for base in bases
+        for latent in latents
     ]
     return _shown(subject, torch.cat(x), shades)
 
@@ -183,7 +184,7 @@ def _explorer(
     data = {
         "every": every,
         "latents": list(latents),
-        "categories": subject.model.num_categories,
+        "categories": subject.num_categories,
         "header": None if isinstance(subject.display, Pictures) else subject.display.header,
         "bases": [
             {

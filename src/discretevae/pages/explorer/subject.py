@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -11,13 +11,13 @@ from torch import Tensor
 from discretevae.data import Examples, Splits, generator
 from discretevae.experiments.shown import contexts_of, shown
 from discretevae.models import VAE
-from discretevae.models.coded import CodedVAE
 from discretevae.pages.explorer.display import Pictures, Texts, display_of
 
 __all__ = [
     "TRAINING",
     "ExplorerError",
     "Neighbours",
+    "Occurrences",
     "Subject",
     "changes",
     "nearest_codes",
@@ -38,23 +38,37 @@ class ExplorerError(ValueError):
     """Raised where a model cannot be explored."""
 
 
-def require_explorable(model: VAE) -> CodedVAE:
-    """Refuses a model whose code is not D class indices and nothing else.
+def require_explorable(model: VAE) -> VAE:
+    """Refuses a model whose code is not class indices and nothing else.
 
     Raises:
         ExplorerError: Naming what the model is.
 
     Example:
         >>> from discretevae.models import DiscreteVAE
-        >>> require_explorable(DiscreteVAE((3,))).num_latents
+        >>> require_explorable(DiscreteVAE((3,))).chain.width
         4
     """
-    if not model.codes_are_classes:
+    if not (model.codes_are_classes or (model.grids and model.codes_say_all)):
         raise ExplorerError(
             "`RUN` must be of a discrete model, whose code is categories alone, to be explored, "
             f"got a {model.kind}."
         )
-    return cast(CodedVAE, model)
+    return model
+
+
+class Occurrences(NamedTuple):
+    """Where a code stands on the grids of training examples.
+
+    Arguments:
+        example: Which of them.
+        place: The latent that has it: a position of a grid.
+        found: How many examples have it anywhere.
+    """
+
+    example: Int[Tensor, " n"]
+    place: Int[Tensor, " n"]
+    found: int
 
 
 class Neighbours(NamedTuple):
@@ -105,7 +119,7 @@ class Subject:
         classes: The name of each label, where labels have names.
     """
 
-    model: CodedVAE
+    model: VAE
     display: Pictures | Texts
     starts: Examples
     training: Examples
@@ -145,6 +159,42 @@ class Subject:
         display = display_of(model, starts.values(slice(PROBABLE)))
         codes = _encode(model, observed)
         return cls(model, display, starts, observed, codes, **found, classes=data.classes)
+
+    @property
+    def num_latents(self) -> int:
+        """D."""
+        return self.model.chain.width
+
+    @property
+    def num_categories(self) -> int:
+        """K, the most of all latents."""
+        return max(self.model.chain.classes or [1])
+
+    def grid_of(self, latent: int) -> tuple[int, int, int]:
+        """Gives the first latent of the grid on which this one stands, and its rows and columns.
+
+        Raises:
+            ValueError: If the latents stand on none.
+        """
+        first = 0
+        for rows, columns in self.model.grids:
+            if latent < first + rows * columns:
+                return first, rows, columns
+            first += rows * columns
+        raise ValueError(f"`latent` must stand on a grid, got {latent}.")
+
+    def most_used(self, latent: int, count: int) -> list[int]:
+        """Gives the categories that training examples have most often at a latent's place."""
+        often = torch.bincount(self.codes[:, latent], minlength=self.num_categories)
+        return sorted(often.argsort(descending=True, stable=True)[:count].tolist())
+
+    def occurrences(self, latent: int, category: int, count: int) -> Occurrences:
+        """Finds training examples with a code anywhere on the grid of a latent."""
+        first, rows, columns = self.grid_of(latent)
+        there = self.codes[:, first : first + rows * columns] == category
+        found = there.any(1).nonzero()[:, 0]
+        some = found[:count]
+        return Occurrences(some, first + there[some].int().argmax(1), len(found))
 
     @torch.no_grad()
     def decode(self, codes: Int[Tensor, "N D"], condition: int = 0) -> Float[Tensor, "N *shape"]:
@@ -203,16 +253,15 @@ class Subject:
         return self.classes[label] if self.classes and label >= 0 else str(label)
 
 
-def changes(code: Int[Tensor, " D"], latents: Sequence[int], num_categories: int) -> Tensor:
-    """Lists a code with one of these latents set to each category: (latents, K, D).
+def changes(code: Int[Tensor, " D"], latent: int, categories: Sequence[int]) -> Tensor:
+    """Lists a code with a latent set to each of some categories: (categories, D).
 
     Example:
-        >>> changes(torch.tensor([2, 0]), [1], 3)[0].tolist()
-        [[2, 0], [2, 1], [2, 2]]
+        >>> changes(torch.tensor([2, 0]), 1, [0, 2]).tolist()
+        [[2, 0], [2, 2]]
     """
-    changed = code.repeat(len(latents), num_categories, 1)
-    for row, latent in zip(changed, latents, strict=True):
-        row[:, latent] = torch.arange(num_categories)
+    changed = code.repeat(len(categories), 1)
+    changed[:, latent] = torch.tensor([*categories])
     return changed
 
 
@@ -231,9 +280,9 @@ def _of_conditions(examples: Examples, conditions: Sequence[Tensor | None]) -> E
 
 
 @torch.no_grad()
-def _encode(model: CodedVAE, examples: Examples) -> Int[Tensor, "N D"]:
+def _encode(model: VAE, examples: Examples) -> Int[Tensor, "N D"]:
     parts = [slice(i, i + ROWS) for i in range(0, len(examples), ROWS)]
-    context, none = examples.context, torch.zeros(0, model.num_latents, dtype=torch.int64)
+    context, none = examples.context, torch.zeros(0, model.chain.width, dtype=torch.int64)
     return torch.cat(
         [none]
         + [

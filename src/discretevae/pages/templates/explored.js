@@ -6,13 +6,30 @@ element.addEventListener("change", (event) => {
   trigger("select", { latent: Number(name.slice("latent-".length)), category: Number(value) });
 });
 element.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-near]");
-  if (button) trigger("click", { near: Number(button.dataset.near) });
+  const near = event.target.closest("[data-near]");
+  if (near) trigger("click", { near: Number(near.dataset.near) });
+  const cell = event.target.closest("[data-latent]");
+  if (!cell) return;
+  last = { latent: cell.dataset.latent };
+  trigger("click", { latent: Number(cell.dataset.latent) });
+});
+element.addEventListener("keydown", (event) => {
+  // Arrows go from cell to cell of a grid.
+  const grid = event.target.closest(".cells");
+  if (!grid) return;
+  const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
+  const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+  const cells = [...grid.children];
+  const next = by && cells[cells.indexOf(event.target) + by];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
 });
 watch("value", () => {
   // What was chosen by hand does not follow the markup by itself.
   for (const input of element.querySelectorAll("input")) input.checked = input.defaultChecked;
-  const input = last && element.querySelector(`input[name="${last.name}"]:checked`);
+  const chosen = last && (last.latent ? `[data-latent="${last.latent}"]` : `input[name="${last.name}"]:checked`);
+  const input = chosen && element.querySelector(chosen);
   if (input) input.focus({ preventScroll: true });
   last = null;
 });
