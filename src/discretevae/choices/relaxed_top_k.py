@@ -107,7 +107,7 @@ def relaxed_top_k(
 
     Example:
         >>> relaxed_top_k(torch.tensor([2.0, 1.0, 0.0]), 2, temperature=0.5)
-        tensor([0.9776, 0.8499, 0.1725])
+        tensor([0.9927, 0.8656, 0.1418])
     """
     tiny = torch.finfo(scores.dtype).tiny
     p = (scores / temperature).softmax(-1)

@@ -20,7 +20,7 @@ __all__ = ["draw_comparison", "draw_gradients", "print_comparison", "print_gradi
 
 def print_gradients(report: GradientReport) -> None:
     """Prints one row an estimator."""
-    table = table_of("Gradient of E_q[log p(x|z)] for the logits, per example")
+    table = table_of(f"Gradient of E_q[{report.of}] for the logits, per example")
     table.add_column("estimator", no_wrap=True)
     for column in ("bias (95 %)", "var", "MSE", "cos", "ms", "f", "var×f"):
         table.add_column(column, no_wrap=True, justify="right")
@@ -37,12 +37,18 @@ def print_gradients(report: GradientReport) -> None:
             _short(row.variance_times_evaluations),
         )
     print_table(table)
+    norm = f"{report.gradient_norm:.3g} {report.unit}".rstrip()
     print(
-        f"{report.examples} examples, ‖∇‖ = {report.gradient_norm:.3g} nats, by {report.truth}"
+        f"{report.examples} examples, ‖∇‖ = {norm}, by {report.truth}"
         + f" ± {report.truth_relative_error:.1%}" * (report.truth_relative_error > 0)
-        + ".\nbias: ‖E g − ∇‖ / ‖∇‖; variance and MSE of one estimate, in nats²;\n"
+        + f".\nbias: ‖E g − ∇‖ / ‖∇‖; variance and MSE of one estimate, in {report.unit or 'f'}²;\n"
         "ms: an estimate of the batch, backward pass included; f: evaluations an example."
     )
+    if report.left_out:
+        print(
+            "Left out, for they follow the gradient of f or see points between codes, which this "
+            f"f does not take:\n{', '.join(report.left_out)}."
+        )
 
 
 def draw_gradients(report: GradientReport, folder: Path) -> list[Path]:
