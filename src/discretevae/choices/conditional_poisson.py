@@ -203,11 +203,25 @@ def _product(
     left: Float[Tensor, "*B M J"], right: Float[Tensor, "*B M J"], num_chosen: int
 ) -> Float[Tensor, "*B M C"]:
     r"""Multiplies polynomials: :math:`\log \sum_i \exp(L_i + R_{c-i})` for c up to k."""
-    most = left.shape[-1] - 1
-    degree = min(2 * most, num_chosen)
-    backwards = pad(right.flip(-1), (degree - most, most), value=NEVER)
-    shifted = backwards.unfold(-1, most + 1, 1).flip(-2)  # R_{c-i} in row c
-    return (left[..., None, :] + shifted).logsumexp(-1)
+    size = left.shape[-1]
+    pairs = left[..., :, None] + right[..., None, :]
+    # Row i, made longer by `size` and cut anew one number earlier, is i places further right.
+    slanted = pad(pairs, (0, size), value=NEVER).flatten(-2)[..., :-size]
+    by_sum = slanted.unflatten(-1, (size, 2 * size - 1))
+    return by_sum[..., : num_chosen + 1].logsumexp(-2)
+
+
+def _windows(x: Float[Tensor, "*B M P"], width: int) -> Float[Tensor, "*B M I J"]:
+    """Gives x_{i+j} in row i; as `unfold`, whose backward pass `torch.func.vmap` would loop over.
+
+    Example:
+        >>> _windows(torch.tensor([[1.0, 2.0, 3.0]]), 2)
+        tensor([[[1., 2.],
+                 [2., 3.]]])
+    """
+    rows = x.shape[-1] - width + 1
+    repeated = x[..., None, :].expand(*x.shape[:-1], rows, x.shape[-1]).flatten(-2)
+    return pad(repeated, (0, rows)).unflatten(-1, (rows, x.shape[-1] + 1))[..., :width]
 
 
 def _marginals(
@@ -220,7 +234,7 @@ def _marginals(
     for level in reversed(below):
         most = level.shape[-1] - 1
         room = 2 * most + 1 - outside.shape[-1]
-        shifted = pad(outside, (0, room), value=NEVER).unfold(-1, most + 1, 1)  # O_{i+j} in row i
+        shifted = _windows(pad(outside, (0, room), value=NEVER), most + 1)  # O_{i+j} in row i
         of_left = (shifted + level[..., 1::2, None, :]).logsumexp(-1)
         of_right = (shifted + level[..., 0::2, None, :]).logsumexp(-1)
         outside = torch.stack([of_left, of_right], -2).flatten(-3, -2)

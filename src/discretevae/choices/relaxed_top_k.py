@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from discretevae.choices.conditional_poisson import NEVER
 from discretevae.choices.subset_estimator import SubsetEstimator
 from discretevae.estimators.estimator import require_positive
-from discretevae.latents.categorical import gumbel
+from discretevae.latents.categorical import gumbel, one_hot_argmax
 from discretevae.latents.gradients import with_gradient_of
 
 __all__ = ["GumbelTopK", "RelaxedTopK", "relaxed_top_k", "top_k"]
@@ -22,8 +23,9 @@ class RelaxedTopK(SubsetEstimator):
     .. math:: z = \sum_{j=1}^k p^j, \qquad p^j = \mathrm{softmax}(a^j / \tau), \quad
         a^1 = l + G, \quad a^{j+1} = a^j + \log(1 - p^j)
 
-    with standard Gumbel noise G. The n numbers sum to k; they are no set, and f must accept them;
-    at large τ some exceed 1. As τ → 0 they become Gumbel-top-k, of the Plackett-Luce distribution
+    with standard Gumbel noise G. The n numbers sum to k; they are no set, and f must accept them:
+    some exceed 1, at any τ, where an item that was taken still leads what is left. As τ → 0 they
+    become Gumbel-top-k, of the Plackett-Luce distribution
     (:mod:`~discretevae.choices.plackett_luce`), not of the conditional Poisson one. Value and
     gradient are **biased** at every τ > 0.
 
@@ -109,14 +111,21 @@ def relaxed_top_k(
         >>> relaxed_top_k(torch.tensor([2.0, 1.0, 0.0]), 2, temperature=0.5)
         tensor([0.9927, 0.8656, 0.1418])
     """
-    tiny = torch.finfo(scores.dtype).tiny
     p = (scores / temperature).softmax(-1)
     total = p
     for _ in range(num_chosen - 1):
-        scores = scores + (1 - p).clamp_min(tiny).log()
+        scores = scores + _log_rest(scores / temperature, p)
         p = (scores / temperature).softmax(-1)
         total = total + p
     return total
+
+
+def _log_rest(scaled: Float[Tensor, "*B N"], p: Float[Tensor, "*B N"]) -> Float[Tensor, "*B N"]:
+    """Gives log(1 − p); of the largest p, whose difference from 1 rounds away, from the others."""
+    largest = one_hot_argmax(scaled.detach()).bool()
+    others = scaled.masked_fill(largest, -torch.inf).logsumexp(-1, keepdim=True)
+    rest = (others - scaled.logsumexp(-1, keepdim=True)).clamp_min(NEVER)
+    return torch.where(largest, rest, (-p.masked_fill(largest, 0)).log1p())
 
 
 def top_k(scores: Float[Tensor, "*B N"], num_chosen: int) -> Float[Tensor, "*B N"]:

@@ -87,7 +87,7 @@ def gradients(
     measured: list[GradientReport] = []
 
     def keep(report: "GradientReport") -> None:
-        measured[:] = [report]
+        measured.append(report)
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({**report.as_dict(), **record}, indent=2)
         write_text(folder / "gradients.json", text + "\n")
@@ -97,7 +97,7 @@ def gradients(
     except KeyboardInterrupt:
         if not measured:
             raise KeyboardInterrupt("; nothing was measured yet") from None
-        _present(*measured, folder)
+        _present(measured[-1], folder)
         raise KeyboardInterrupt(f"; what was measured until then is in {folder}") from None
 
 

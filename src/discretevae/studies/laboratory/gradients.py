@@ -412,7 +412,7 @@ class _Bench:
         draws: torch.Generator | None,
     ) -> Tensor:
         """Gives the gradients of so many replicates, of so many examples at a time."""
-        parts = []
+        parts: list[Tensor] = []
         for part in self.problem.parts(examples):
             logits = self.logits[part]
             leaf = logits.expand(*replicates, *logits.shape).clone().requires_grad_()

@@ -1,6 +1,7 @@
 """The laboratory's tables and figures."""
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 
@@ -45,10 +46,8 @@ def print_gradients(report: GradientReport) -> None:
         "ms: an estimate of the batch, backward pass included; f: evaluations an example."
     )
     if report.left_out:
-        print(
-            "Left out, for they follow the gradient of f or see points between codes, which this "
-            f"f does not take:\n{', '.join(report.left_out)}."
-        )
+        why = "they follow the gradient of f or look between codes, and this f allows neither"
+        print(fill(f"Left out, for {why}: {', '.join(report.left_out)}.", 80))
 
 
 def draw_gradients(report: GradientReport, folder: Path) -> list[Path]:
