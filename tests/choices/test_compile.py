@@ -11,8 +11,8 @@ import sys
 import pytest
 
 CASES = [
-    *("one-hot straight-through", "one-hot reinmax", "one-hot gumbel-softmax"),
-    *("subset simple", "subset gumbel-top-k", "subset relaxed-top-k"),
+    *("one-hot straight-through", "one-hot reinmax"),
+    *("subset simple", "subset gumbel-top-k"),
     *("expected rloo", "expected reinmax", "expected exact", "kl", "autocast"),
 ]
 
@@ -26,7 +26,7 @@ def f(z):
 def made(case):
     kind, _, name = case.partition(" ")
     if kind == "subset":
-        return SubsetChoice(12, 5, name)
+        return SubsetChoice(12, 3, name)
     if kind == "expected":
         return lambda x: expected(f, x.unflatten(-1, (3, 4)), name)
     layer = OneHotChoice(3, 4, name or "reinmax", uniform=0.01)

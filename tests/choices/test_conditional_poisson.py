@@ -39,7 +39,7 @@ def test_log_partition_and_log_prob(n: int, k: int) -> None:
     logits, sets = leaf(4, n), subsets(n, k)
     total = (logits @ sets.T).logsumexp(-1)
     torch.testing.assert_close(conditional_poisson.log_partition(logits, k), total)
-    found = conditional_poisson.log_prob(sets[:, None], logits, k)
+    found = conditional_poisson.log_prob(sets[:, None].expand(-1, 4, -1), logits, k)
     torch.testing.assert_close(found, enumerated(logits, k).T)
 
 

@@ -175,7 +175,10 @@ def test_a_way_back_is_found_whatever_lies_between() -> None:
     [
         ({"estimator": "rlo"}, "did you mean 'rloo'"),
         ({"estimator": "nvil"}, r"that is kept, such as NVIL\(\), .* got the name 'nvil'"),
-        ({"estimator": "exact", "samples": 3}, "`samples` must not go with 'exact', which has none"),
+        (
+            {"estimator": "exact", "samples": 3},
+            "`samples` must not go with 'exact', which has none",
+        ),
         ({"estimator": RLOO(), "samples": 3}, "an estimator that has its own, got 3"),
         ({"estimator": "rloo", "samples": 1}, "`samples` must be at least 2 to leave one out"),
     ],

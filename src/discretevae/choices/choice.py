@@ -1,7 +1,7 @@
 """What the layers that choose share: an estimator, whose temperature may change while training."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
@@ -11,6 +11,7 @@ Temperature = float | Callable[[int], float] | None
 """A number, a function of the step of training, or None for the estimator's own."""
 
 
+@runtime_checkable
 class Tempering(Protocol):
     """What a layer asks of its estimator."""
 

@@ -55,7 +55,7 @@ def log_partition(logits: Float[Tensor, "*B N"], num_chosen: int) -> Float[Tenso
 
 
 def log_prob(
-    z: Float[Tensor, "*SB N"], logits: Float[Tensor, "*B N"], num_chosen: int
+    z: Float[Tensor, "*SB N"], logits: Float[Tensor, "*#SB N"], num_chosen: int
 ) -> Float[Tensor, "*SB"]:
     """Gives log p(S) in nats of sets that are given as k ones among n numbers.
 

@@ -74,13 +74,13 @@ class OneHotChoice(Choice):
         self.uniform = uniform
 
     def forward(
-        self, logits: Float[Tensor, "*BDK"], generator: torch.Generator | None = None
+        self, logits: Float[Tensor, "..."], generator: torch.Generator | None = None
     ) -> Float[Tensor, "*B D K"]:
         mixed = self.mixed(logits)
         z = point_of(self.estimator, mixed, generator)
         return torch.where(mixed.isnan(), mixed, z).to(logits.dtype)
 
-    def mixed(self, logits: Float[Tensor, "*BDK"]) -> Float[Tensor, "*B D K"]:
+    def mixed(self, logits: Float[Tensor, "..."]) -> Float[Tensor, "*B D K"]:
         """Gives the logits of the distribution that is drawn from, the uniform part in them.
 
         Raises:
@@ -95,12 +95,12 @@ class OneHotChoice(Choice):
             )
         return mix_uniform(logits, self.uniform)
 
-    def mode(self, logits: Float[Tensor, "*BDK"]) -> Float[Tensor, "*B D K"]:
+    def mode(self, logits: Float[Tensor, "..."]) -> Float[Tensor, "*B D K"]:
         """Gives the most probable code, without a gradient."""
         return categorical.one_hot_argmax(self.mixed(logits.detach()))
 
     def kl(
-        self, posterior: Float[Tensor, "*BDK"], prior: Float[Tensor, "*BDK"]
+        self, posterior: Float[Tensor, "..."], prior: Float[Tensor, "..."]
     ) -> Float[Tensor, "*B"]:
         """Gives the true KL(q ‖ p) of the code in nats, uniform part included: what is reported.
 
@@ -116,8 +116,8 @@ class OneHotChoice(Choice):
 
     def balanced_kl(
         self,
-        posterior: Float[Tensor, "*BDK"],
-        prior: Float[Tensor, "*BDK"],
+        posterior: Float[Tensor, "..."],
+        prior: Float[Tensor, "..."],
         dyn: float = 0.8,
         rep: float = 0.2,
         free_nats: float = 1.0,

@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol, overload
+from typing import Any, Protocol, overload, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -132,6 +132,7 @@ class GradientReport(Sequence[GradientRow]):
         }
 
 
+@runtime_checkable
 class Sized(Protocol):
     """What has D latents of K categories: a model, or a problem."""
 

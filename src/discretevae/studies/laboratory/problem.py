@@ -127,7 +127,7 @@ class OwnProblem(Problem):
 
     of = "f(z)"
 
-    def __init__(self, f: Callable[[Tensor], Tensor], logits: Float[Tensor, "*batch D K"]) -> None:
+    def __init__(self, f: Callable[[Tensor], Tensor], logits: Tensor) -> None:
         _require_logits(logits)
         self.batch = logits.shape[:-2]
         self.logits = logits.detach().reshape(-1, *logits.shape[-2:])
@@ -179,15 +179,19 @@ class _Own(CodeFunction):
     """An f that sees its own batch, however many replicates of it there are, and fails in words."""
 
     def __init__(self, f: Callable[[Tensor], Tensor], batch: torch.Size) -> None:
-        self.f, self.batch = as_code_function(f), batch
-        self.shared = self.f.shared
+        self.f, self.offered, self.batch = f, as_code_function(f), batch
+        self.shared = self.offered.shared
 
     def __call__(self, z: Float[Tensor, "... B D K"]) -> Float[Tensor, "... B"]:
         rows = z.reshape(-1, *self.batch, *z.shape[-2:])
         return self._checked(self.f, rows).reshape(z.shape[:-2])
 
     def at_codes(self, z: Float[Tensor, "S D K"]) -> Float[Tensor, "S B"]:
-        return self._checked(self.f.at_codes, z).reshape(len(z), -1)
+        return self._checked(self.offered.at_codes, z).reshape(len(z), -1)
+
+    @property
+    def context(self) -> Tensor | None:
+        return self.offered.context
 
     def _checked(self, f: Callable[[Tensor], Any], z: Tensor) -> Tensor:
         try:
@@ -209,8 +213,8 @@ def _in_words(error: Exception) -> ValueError:
 
 
 def _require_logits(logits: Tensor) -> None:
-    if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.ndim < 2:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if not logits.is_floating_point() or logits.ndim < 2:
+        got = f"{tuple(logits.shape)} of {logits.dtype}"
         raise ValueError(
             f"`logits` must be a tensor of floating-point numbers of shape (*B, D, K), got {got}."
         )

@@ -5,6 +5,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from discretevae.files import read_text
 from discretevae.studies.laboratory.problem import OwnProblem
 
@@ -39,6 +41,8 @@ def read_problem(path: str | Path) -> OwnProblem:
             raise ValueError(f"`file` must define `{name}`, got none in {str(path)!r}.")
     if not callable(names["f"]):
         raise ValueError(f"`f` must be a function of codes, got {type(names['f']).__name__}.")
+    if not isinstance(names["logits"], Tensor):
+        raise ValueError(f"`logits` must be a tensor, got {type(names['logits']).__name__}.")
     return OwnProblem(names["f"], names["logits"])
 
 
