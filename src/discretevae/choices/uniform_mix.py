@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from discretevae.latents import require_sizes
+
 __all__ = ["mix_uniform", "require_share"]
 
 
@@ -23,7 +25,7 @@ def mix_uniform(logits: Float[Tensor, "*B K"], uniform: float) -> Float[Tensor, 
         uniform: u in [0, 1); 0 leaves the logits as they are.
 
     Raises:
-        ValueError: If `uniform` lies outside [0, 1).
+        ValueError: If `uniform` lies outside [0, 1), or K is below 2.
 
     Reference: Hafner, Pasukonis, Ba & Lillicrap, Mastering diverse domains through world models,
     2023, with u = 0.01.
@@ -33,6 +35,7 @@ def mix_uniform(logits: Float[Tensor, "*B K"], uniform: float) -> Float[Tensor, 
         tensor([0.9500, 0.0500])
     """
     require_share(uniform)
+    require_sizes(1, logits.shape[-1])
     if uniform == 0:
         return logits
     with torch.autocast(logits.device.type, enabled=False):
