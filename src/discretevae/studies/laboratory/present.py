@@ -39,15 +39,16 @@ def print_gradients(report: GradientReport) -> None:
         )
     print_table(table)
     norm = f"{report.gradient_norm:.3g} {report.unit}".rstrip()
+    count = f"{report.examples} example" + "s" * (report.examples > 1)
     print(
-        f"{report.examples} examples, ‖∇‖ = {norm}, by {report.truth}"
+        f"{count}, ‖∇‖ = {norm}, by {report.truth}"
         + f" ± {report.truth_relative_error:.1%}" * (report.truth_relative_error > 0)
         + f".\nbias: ‖E g − ∇‖ / ‖∇‖; variance and MSE of one estimate, in {report.unit or 'f'}²;\n"
         "ms: an estimate of the batch, backward pass included; f: evaluations an example."
     )
     if report.left_out:
-        why = "they follow the gradient of f or look between codes, and this f allows neither"
-        print(fill(f"Left out, for {why}: {', '.join(report.left_out)}.", 80))
+        why = "f lacks what they ask for, a gradient or values between codes"
+        print(fill(f"Left out, as {why}: {', '.join(report.left_out)}.", 80))
 
 
 def draw_gradients(report: GradientReport, folder: Path) -> list[Path]:
