@@ -64,7 +64,7 @@ def stages(replicates: int) -> dict[str, tuple[float, GradientReport]]:
     for number, (stage, epochs) in enumerate(STAGES.items()):
         advance(model, data, epochs - done, number)
         done = epochs
-        *_, report = measure_gradients(
+        report = measure_gradients(
             model, x, replicates=replicates, fit_steps=FIT_STEPS, progress=track
         )
         elbo = dv.evaluate(model, data, samples=0)["test"]["elbo"]["value"]

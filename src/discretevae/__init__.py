@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from discretevae.choices import OneHotChoice, SubsetChoice, expected
     from discretevae.codes import encode
     from discretevae.data import load as load_data
     from discretevae.data import load_table, load_text
@@ -57,17 +58,20 @@ __all__ = [
     "HierarchicalVAE",
     "JointVAE",
     "MultiSampleEstimator",
+    "OneHotChoice",
     "Point",
     "PointLayer",
     "QuantisedVAE",
     "ResidualNetwork",
     "SemiSupervisedVAE",
+    "SubsetChoice",
     "TrainingOptions",
     "UniformPrior",
     "anomaly_scores",
     "darn",
     "encode",
     "evaluate",
+    "expected",
     "fit_prior",
     "from_pretrained",
     "gst",
@@ -108,17 +112,20 @@ _HOMES = {
     "HierarchicalVAE": "models",
     "JointVAE": "models",
     "MultiSampleEstimator": "estimators.multisample",
+    "OneHotChoice": "choices",
     "Point": "estimators",
     "PointLayer": "estimators",
     "QuantisedVAE": "models",
     "ResidualNetwork": "networks",
     "SemiSupervisedVAE": "models",
+    "SubsetChoice": "choices",
     "TrainingOptions": "training",
     "UniformPrior": "priors",
     "anomaly_scores": "evaluation",
     "darn": "estimators.functional",
     "encode": "codes",
     "evaluate": "evaluation",
+    "expected": "choices",
     "fit_prior": "training",
     "from_pretrained": "models",
     "register": "models",

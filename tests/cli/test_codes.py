@@ -48,7 +48,9 @@ def embeddings(path: Path, rows: int = 80) -> str:
     centres = draws.normal(size=(8, 6))
     x = centres[draws.integers(0, 8, rows)] + 0.05 * draws.normal(size=(rows, 6))
     names = [f"item-{i}" for i in range(rows)]
-    lines = [f"{name},{','.join(f'{v:.4f}' for v in row)}" for name, row in zip(names, x, strict=True)]
+    lines = [
+        f"{name},{','.join(f'{v:.4f}' for v in row)}" for name, row in zip(names, x, strict=True)
+    ]
     path.write_text("\n".join(["id,a,b,c,d,e,f", *lines]) + "\n")
     return str(path)
 
@@ -149,11 +151,11 @@ def test_ids_of_a_table_have_its_keys_and_are_unique(
     few = ["--codebook", "4", "--num-quantisers", "2", "--epochs", "2"]
     main(["ids", table, *few, "--output", "ids.csv"])
     lines = (tmp_path / "ids.csv").read_text().splitlines()
-    assert lines[0].split(",") == ["id", "z0", "z1", "copy"]
+    assert lines[0].split(",") == ["row", "id", "z0", "z1", "copy"]
     rows = [line.split(",") for line in lines[1:]]
-    assert [row[0] for row in rows] == [f"item-{i}" for i in range(80)]
-    assert len({tuple(row[1:]) for row in rows}) == 80
-    shared = [row[1:3] for row in rows]
+    assert [row[1] for row in rows] == [f"item-{i}" for i in range(80)]
+    assert len({tuple(row[2:]) for row in rows}) == 80
+    shared = [row[2:4] for row in rows]
     share = sum(shared.count(row) > 1 for row in shared) / 80
     assert f"80 rows, of which {share:.1%} share their code with another" in capsys.readouterr().err
 

@@ -616,6 +616,67 @@ def test_gradients_refuses(words: str, message: str, refused: Refused) -> None:
     assert message in refused("gradients", *words.split())
 
 
+PROBLEM = """
+import torch
+
+logits = torch.zeros(2, 3)
+
+
+def f(z):
+    return z.argmax(-1).sum(-1).float()
+"""
+
+
+def test_gradients_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(f"print('run as code')\n{PROBLEM}")
+    main(["gradients", "--file", "mine.py", "--replicates", "40", "--fit-steps", "2"])
+    out = capsys.readouterr().out
+    assert "run as code" in out
+    assert "E_q[f(z)]" in out
+    measured, left_out = out.split("Left out")
+    assert "\n rloo " in measured
+    assert "reinmax" in left_out
+    assert "reinmax" not in measured
+    assert max(map(len, out.splitlines())) <= 80
+    folder = Path("runs") / "gradients-mine"
+    record = json.loads((folder / "gradients.json").read_text())
+    assert record["file"] == "mine.py"
+    assert record["truth"] == "enumeration"
+    assert "exact" in [row["estimator"] for row in record["rows"]]
+    assert (folder / "bias-variance.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "message"),
+    [
+        ("1 / 0", "", "`file` must run, got ZeroDivisionError in line 1: division by zero"),
+        ("def f(", "", "`file` must run, got SyntaxError in line 1"),
+        ("f = print", "", "`file` must define `logits`, got none in"),
+        (PROBLEM, "--estimators reinmax", "`f` must be differentiable in z for ReinMax"),
+        (PROBLEM, "--estimators disarm", "`num_categories` must be 2"),
+        (PROBLEM, "--num-latents 2", "`num_latents` must not go with --file, got 2"),
+        (PROBLEM, "--replicates 39", "`replicates` must be at least 40"),
+        (f"{PROBLEM}    raise KeyError(z)\n".replace("return", "1;"), "", "got KeyError"),
+    ],
+)
+def test_gradients_refuses_a_bad_file(
+    text: str, words: str, message: str, tmp_path: Path, refused: Refused
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    assert message in refused("gradients", "--file", str(path), *words.split())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_of_options_names_no_code(tmp_path: Path, refused: Refused) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text("file: mine.py\n")
+    assert "must not say `file`" in refused("gradients", "--config", str(path))
+
+
 def test_gradients_refuses_sizes_beside_a_run(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ ROOMS = (
     *("data", "evaluation", "codes", "models", "networks", "objectives", "priors", "likelihoods"),
     *("training", "studies.laboratory", "schema.columns", "schema.vocabulary", "latents"),
     *("latents.categorical", "export", "estimators.multisample", "estimators", "sklearn"),
+    *("choices", "choices.conditional_poisson", "choices.plackett_luce"),
 )
 """Modules whose `__all__` is public."""
 EXEMPT = {
@@ -27,7 +28,7 @@ EXEMPT = {
         *("VAE", "Network", "Likelihood", "Prior", "FactorisedPrior", "GridPrior"),
         *("Estimator", "Baseline"),
         *("MultiSampleEstimator", "Similarity", "Schedule", "Column", "DiscreteColumn"),
-        *("CodeFunction", "Point", "Term", "Cell", "Schema"),
+        *("CodeFunction", "Point", "Term", "Cell", "Schema", "SubsetEstimator"),
     ),
     "a record that holds what it is given": (
         *("Batch", "Binarizer", "DatasetInfo", "MixedTable", "Splits", "TextSplits", "Rows"),
@@ -77,8 +78,10 @@ EXEMPT = {
         *("DataError", "NotInstalledError", "CodesError", "ModelError", "TrainingError"),
         *("EnumerationError", "ExportError"),
     ),
-    "takes no arguments": ("DisARM",),
+    "a module": ("conditional_poisson", "plackett_luce"),
+    "takes no arguments": ("DisARM", "Simple"),
     "checks for `train`, which is called": ("check", "prepare"),
+    "runs a file, as it says": ("read_problem",),
     "takes functions and names, tested where models are": (
         *("as_code_function", "log_probabilities", "register"),
     ),
@@ -209,7 +212,7 @@ Row = tuple[str, str, Callable[..., Any], Callable[[], dict[str, Any]], bool]
 
 def _small() -> list[Row]:
     """Functions of numbers, arrays and tensors, and classes with required arguments."""
-    from discretevae import evaluation, latents, objectives, priors
+    from discretevae import choices, evaluation, latents, objectives, priors
     from discretevae.data import (
         BINARIZERS,
         Batches,
@@ -248,6 +251,7 @@ def _small() -> list[Row]:
     x = np.random.default_rng(0).random((20, 3))
     y = np.arange(20) % 2
     sizes = {"num_latents": 2, "num_categories": 3}
+    chosen = {"logits": logits[:, 0], "num_chosen": 2}
     columns = (NumericColumn("a", 0.0, 1.0), BinaryColumn("b", ("no", "yes")))
     configs = [column.config() for column in columns]
     vocabulary = Vocabulary(["a", "b", "c"])
@@ -282,6 +286,59 @@ def _small() -> list[Row]:
             to_one_hot=(latents.to_one_hot, {"codes": codes, "num_categories": 3}),
         ),
         *rows("estimators", False, recommended=(recommended, sizes)),
+        *rows(
+            "choices",
+            False,
+            GumbelTopK=(choices.GumbelTopK, {"temperature": 0.5}),
+            RelaxedTopK=(choices.RelaxedTopK, {"temperature": 0.5}),
+            OneHotChoice=(
+                choices.OneHotChoice,
+                sizes | {"estimator": "reinmax", "temperature": 0.5, "uniform": 0.1},
+            ),
+            SubsetChoice=(
+                choices.SubsetChoice,
+                {"num_items": 4, "num_chosen": 2, "estimator": "simple"},
+            ),
+            require_chosen=(
+                choices.conditional_poisson.require_chosen,
+                {"num_items": 4, "num_chosen": 2},
+            ),
+        ),
+        *rows(
+            "choices",
+            True,
+            balanced_kl=(
+                choices.balanced_kl,
+                {"logits": logits, "prior_logits": logits, "dyn": 0.8, "rep": 0.2}
+                | {"free_nats": 1.0},
+            ),
+            entropy=(choices.conditional_poisson.entropy, chosen),
+            expected=(
+                partial(choices.expected, lambda z: z[..., 0].sum(-1)),
+                {"logits": logits, "estimator": "rloo", "samples": 2},
+            ),
+            kl_divergence=(
+                choices.conditional_poisson.kl_divergence,
+                chosen | {"prior_logits": logits[:, 0]},
+            ),
+            log_partition=(choices.conditional_poisson.log_partition, chosen),
+            log_prob=(
+                choices.conditional_poisson.log_prob,
+                chosen | {"z": torch.tensor([1.0, 1.0, 0.0]).expand(4, 3)},
+            ),
+            marginals=(choices.conditional_poisson.marginals, chosen),
+            mix_uniform=(choices.mix_uniform, {"logits": logits, "uniform": 0.1}),
+            sample=(choices.conditional_poisson.sample, chosen | {"samples": 2}),
+        ),
+        *rows(
+            "plackett_luce",
+            True,
+            sample=(choices.plackett_luce.sample, chosen | {"samples": 2}),
+            log_prob=(
+                choices.plackett_luce.log_prob,
+                {"order": codes, "logits": logits[:, 0]},
+            ),
+        ),
         *rows("latents", True, to_codes=(latents.to_codes, {"z": z})),
         *rows(
             "categorical",
@@ -534,7 +591,11 @@ def _models() -> list[Row]:
     )
     from discretevae.networks import MLP
     from discretevae.sklearn import CategoricalVAE
-    from discretevae.studies.laboratory import measure_gradients
+    from discretevae.studies.laboratory import (
+        OwnProblem,
+        measure_gradients,
+        measure_gradients_of,
+    )
     from discretevae.training import TrainingOptions, train
 
     common = {"shape": (3,), "network": "mlp", "likelihood": "bernoulli", "beta": 1.0}
@@ -655,8 +716,24 @@ def _models() -> list[Row]:
         (
             "laboratory",
             "measure_gradients",
-            lambda **k: list(measure_gradients(model(), **k)),
+            lambda **k: measure_gradients(model(), **k),
             lambda: {"x": x, "replicates": 40, "fit_steps": 0, "truth_replicates": 40, "seed": 0},
+            False,
+        ),
+        (
+            "laboratory",
+            "OwnProblem",
+            lambda logits: OwnProblem(lambda z: z[..., 0].sum(-1), logits),
+            lambda: {"logits": torch.zeros(2, 3)},
+            False,
+        ),
+        (
+            "laboratory",
+            "measure_gradients_of",
+            lambda **k: measure_gradients_of(
+                OwnProblem(lambda z: z[..., 0].sum(-1), torch.zeros(2, 3)), **k
+            ),
+            lambda: {"replicates": 40, "fit_steps": 0, "truth_replicates": 40, "seed": 0},
             False,
         ),
         (

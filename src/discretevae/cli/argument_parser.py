@@ -14,8 +14,9 @@ from discretevae.texts import say
 
 __all__ = ["make_parser"]
 
-PLACES = ("output", "overwrite", "resume")
-"""What a configuration file does not say: it may be a stranger's, and would replace a run."""
+PLACES = ("output", "overwrite", "resume", "file")
+"""What a configuration file does not say: it may be a stranger's, and would replace a run, or run
+code."""
 SHORT = {"output": ("-o",)}
 """Option → its short form."""
 LETTERS = 1000

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from discretevae.texts import say
 if TYPE_CHECKING:
     from discretevae.data import Splits
     from discretevae.estimators import Estimator
-    from discretevae.models import VAE, DiscreteVAE
-    from discretevae.studies.laboratory import GradientReport
+    from discretevae.models import VAE
+    from discretevae.studies.laboratory import GradientReport, OwnProblem
+    from discretevae.studies.laboratory.gradients import Sized
 
 __all__ = ["compare", "gradients"]
 
@@ -24,6 +26,7 @@ __all__ = ["compare", "gradients"]
 def gradients(
     run: str | None = None,
     *,
+    file: str | None = None,
     data: str | None = None,
     num_latents: int | None = None,
     num_categories: int | None = None,
@@ -35,17 +38,20 @@ def gradients(
     seed: int = 0,
     output: str | None = None,
 ) -> None:
-    """Measure the bias, variance, error and cost of gradient estimators on a model.
+    """Measure the bias, variance, error and cost of gradient estimators on a model, or on any f.
 
     Args:
         run: Folder of a run, whose model and test examples are taken; without one, an untrained
             model of --num-latents and --num-categories.
+        file: Instead of a model, a Python file that defines `logits`, a tensor (*B, D, K), and `f`,
+            which maps one-hot codes (S, *B, D, K) to (S, *B), each row by itself. It is run as
+            code, with all that you may do: give no file that you would not run yourself.
         data: Without a run, the data as for `train`; by default digits.
         num_latents: Without a run, D.
         num_categories: Without a run, K.
         network: Without a run, the network as for `train`.
         estimators: Names with commas between them; by default all that suit D and K.
-        examples: How many examples, the first ones.
+        examples: How many examples, the first ones; of a --file all are taken.
         replicates: Independent estimates of each estimator.
         fit_steps: Steps that an estimator which learns takes on these examples beforehand.
         seed: Of everything random.
@@ -55,34 +61,45 @@ def gradients(
     from discretevae.experiments.shown import shown
     from discretevae.files import write_text
     from discretevae.pages.progress import track
-    from discretevae.studies.laboratory import measure_gradients
+    from discretevae.studies.laboratory import measure_gradients, measure_gradients_of
 
     require_count("examples", examples, 1)
     require_count("replicates", replicates, 40)
     require_count("fit_steps", fit_steps, 0)
     require_seed(seed)
-    sizes = {"data": data, "num_latents": num_latents, "num_categories": num_categories}
-    model, source, folder = (
-        _untrained(network=network, seed=seed, **sizes) if run is None else _trained(run, sizes)
-    )
+    given = {"data": data, "num_latents": num_latents, "num_categories": num_categories}
+    options = (replicates, fit_steps)
+    if file is not None:
+        problem, folder = _own(file, {"run": run, **given})
+        record: dict[str, Any] = {"seed": seed, "file": file}
+        offered = None if estimators is None else _chosen_estimators(problem, estimators)
+        measure = partial(measure_gradients_of, problem, offered, *options)
+    else:
+        model, source, folder = (
+            _untrained(network=network, seed=seed, **given) if run is None else _trained(run, given)
+        )
+        model = require_discrete(model)
+        record = {"seed": seed, "model": model.architecture()}
+        x = shown(source).examples.values(slice(0, examples))
+        measure = partial(
+            measure_gradients, model, x, _chosen_estimators(model, estimators), *options
+        )
     folder = Path(output) if output else folder
-    model = require_discrete(model)
-    chosen = _chosen_estimators(model, estimators)
-    x = shown(source).examples.values(slice(0, examples))
-    steps = measure_gradients(model, x, chosen, replicates, fit_steps, seed=seed, progress=track)
-    report = None
+    measured: list[GradientReport] = []
+
+    def keep(report: "GradientReport") -> None:
+        measured.append(report)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({**report.as_dict(), **record}, indent=2)
+        write_text(folder / "gradients.json", text + "\n")
+
     try:
-        for report in steps:
-            folder.mkdir(parents=True, exist_ok=True)
-            record = {**report.as_dict(), "seed": seed, "model": model.architecture()}
-            write_text(folder / "gradients.json", json.dumps(record, indent=2) + "\n")
+        _present(measure(seed=seed, progress=track, watch=keep), folder)
     except KeyboardInterrupt:
-        if report is None:
+        if not measured:
             raise KeyboardInterrupt("; nothing was measured yet") from None
-        _present(report, folder)
+        _present(measured[-1], folder)
         raise KeyboardInterrupt(f"; what was measured until then is in {folder}") from None
-    assert report is not None
-    _present(report, folder)
 
 
 OF_ESTIMATORS: dict[str, Any] = {
@@ -184,6 +201,17 @@ def _trained(run: str, sizes: dict[str, Any]) -> tuple["VAE", "Splits", Path]:
     return saved_model(opened), data, opened.folder / "gradients"
 
 
+def _own(file: str, others: dict[str, Any]) -> tuple["OwnProblem", Path]:
+    """What a file of one's own defines, and a folder for what is measured."""
+    from discretevae.experiments.folder import free_folder
+    from discretevae.studies.laboratory import read_problem
+
+    for name, value in others.items():
+        if value is not None:
+            raise ValueError(f"`{name}` must not go with --file, got {value}.")
+    return read_problem(file), free_folder(Path("runs"), f"gradients-{Path(file).stem}")
+
+
 def _present(report: "GradientReport", folder: Path) -> None:
     from discretevae.studies.laboratory.present import draw_gradients, print_gradients
 
@@ -196,15 +224,15 @@ def _names(names: str) -> list[str]:
     return [name.strip() for name in names.split(",")]
 
 
-def _chosen_estimators(model: "DiscreteVAE", names: str | None) -> dict[str, "Estimator"]:
-    """The estimators of E_q[f(z)] with these names; all that suit the model without any."""
+def _chosen_estimators(sized: "Sized", names: str | None) -> dict[str, "Estimator"]:
+    """The estimators of E_q[f(z)] with these names; all that suit D × K without any."""
     from discretevae.estimators import ESTIMATORS
     from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
     from discretevae.names import resolve
     from discretevae.studies.laboratory import require_suitable, suitable_estimators
 
     if names is None:
-        return suitable_estimators(model)
+        return suitable_estimators(sized)
     for name in _names(names):
         if name in MULTISAMPLE_ESTIMATORS:
             raise ValueError(
@@ -212,5 +240,5 @@ def _chosen_estimators(model: "DiscreteVAE", names: str | None) -> dict[str, "Es
             )
     chosen = {name: resolve("estimators", name, ESTIMATORS)() for name in _names(names)}
     for estimator in chosen.values():
-        require_suitable(estimator, model)
+        require_suitable(estimator, sized)
     return chosen

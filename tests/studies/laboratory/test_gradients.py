@@ -40,8 +40,7 @@ def batch(count: int = 4) -> Tensor:
 def last(
     model: DiscreteVAE, x: Tensor, estimators: dict[str, Estimator], **options: int
 ) -> GradientReport:
-    *_, report = measure_gradients(model, x, estimators, **options)
-    return report
+    return measure_gradients(model, x, estimators, **options)
 
 
 def straight_through_by_hand(model: DiscreteVAE, x: Tensor) -> tuple[float, float, float]:
@@ -136,10 +135,22 @@ def test_an_interruption_keeps_what_was_measured() -> None:
         "rloo": RLOO(),
         "reinforce": StraightThrough(),  # has nothing to learn, and so no earlier step
     }
-    steps = measure_gradients(small_model(), batch(), estimators, 100, progress=interrupted)
-    assert [row.estimator for row in next(steps).rows] == ["rloo"]
+    seen: list[GradientReport] = []
     with pytest.raises(KeyboardInterrupt):
-        next(steps)
+        measure_gradients(
+            small_model(), batch(), estimators, 100, progress=interrupted, watch=seen.append
+        )
+    (report,) = seen
+    assert [row.estimator for row in report] == ["rloo"]
+
+
+def test_a_report_is_a_list_of_its_rows() -> None:
+    report = last(small_model(), batch(), {"exact": Exact(), "rloo": RLOO()}, replicates=40)
+    assert len(report) == 2
+    assert [row.estimator for row in report] == ["exact", "rloo"]
+    assert report[0] is report.rows[0]
+    assert report[-1:] == report.rows[1:]
+    assert report.of == "log p(x|z)"
 
 
 def test_model_and_estimators_are_left_as_they_were() -> None:

@@ -4,14 +4,20 @@ from discretevae.studies.laboratory.gradients import (
     GradientReport,
     GradientRow,
     measure_gradients,
+    measure_gradients_of,
     require_suitable,
     suitable_estimators,
 )
+from discretevae.studies.laboratory.problem import OwnProblem
+from discretevae.studies.laboratory.problem_file import read_problem
 
 __all__ = [
     "GradientReport",
     "GradientRow",
+    "OwnProblem",
     "measure_gradients",
+    "measure_gradients_of",
+    "read_problem",
     "require_suitable",
     "suitable_estimators",
 ]

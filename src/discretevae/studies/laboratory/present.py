@@ -1,6 +1,7 @@
 """The laboratory's tables and figures."""
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from rich.table import Table
@@ -21,7 +22,7 @@ __all__ = ["draw_comparison", "draw_gradients", "print_comparison", "print_gradi
 
 def print_gradients(report: GradientReport) -> None:
     """Prints one row an estimator."""
-    table = table_of("Gradient of E_q[log p(x|z)] for the logits, per example")
+    table = table_of(f"Gradient of E_q[{report.of}] for the logits, per example")
     table.add_column("estimator", no_wrap=True)
     for column in ("bias (95 %)", "var", "MSE", "cos", "ms", "f", "var×f"):
         table.add_column(column, no_wrap=True, justify="right")
@@ -38,12 +39,17 @@ def print_gradients(report: GradientReport) -> None:
             _short(row.variance_times_evaluations),
         )
     print_table(table)
+    norm = f"{report.gradient_norm:.3g} {report.unit}".rstrip()
+    count = f"{report.examples} example" + "s" * (report.examples > 1)
     print(
-        f"{report.examples} examples, ‖∇‖ = {report.gradient_norm:.3g} nats, by {report.truth}"
+        f"{count}, ‖∇‖ = {norm}, by {report.truth}"
         + f" ± {report.truth_relative_error:.1%}" * (report.truth_relative_error > 0)
-        + ".\nbias: ‖E g − ∇‖ / ‖∇‖; variance and MSE of one estimate, in nats²;\n"
+        + f".\nbias: ‖E g − ∇‖ / ‖∇‖; variance and MSE of one estimate, in {report.unit or 'f'}²;\n"
         "ms: an estimate of the batch, backward pass included; f: evaluations an example."
     )
+    if report.left_out:
+        why = "f lacks what they ask for, a gradient or values between codes"
+        print(fill(f"Left out, as {why}: {', '.join(report.left_out)}.", 80))
 
 
 def draw_gradients(report: GradientReport, folder: Path) -> list[Path]:
