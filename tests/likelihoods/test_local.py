@@ -76,13 +76,15 @@ def test_a_pixel_has_what_its_window_and_the_code_say(name: str) -> None:
             before = (row, column) < (i, j)
             if before and row >= 0 and 0 <= column < 5:
                 near = near + likelihood.near.weight[:, :, a, b] @ (2 * x[:, row, column] - 1)
-        s = h[n:, i, j] + near
+        s = h[n:, i, j] + near[n:]
         for layer in likelihood.layers:
             inner: Any = layer.inner
             v = inner.weight[:, :, 0, 0] @ s + inner.bias
             outer: Any = layer.outer
             s = s + outer.weight[:, :, 0, 0] @ (v / (1 + (-v).exp())) + outer.bias
-        numbers = h[:n, i, j] + likelihood.last.weight[:, :, 0, 0] @ s + likelihood.last.bias
+        numbers = (
+            h[:n, i, j] + near[:n] + likelihood.last.weight[:, :, 0, 0] @ s + likelihood.last.bias
+        )
         p = likelihood.base(numbers.view(n, 1, 1))
         total = total + p.log_prob(x[:, i, j].view(-1, 1, 1))
     torch.testing.assert_close(likelihood(h).log_prob(x), total)
@@ -142,16 +144,60 @@ def test_the_image_shown_is_the_mean_of_each_pixel_after_those_shown(name: str) 
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_training_begins_without_neighbours(name: str) -> None:
+def test_a_new_one_has_no_neighbours(name: str) -> None:
     likelihood, x = KINDS[name]().double(), images(name)
     h = said(likelihood, SHAPES[name])
     alone = likelihood.base(h[: likelihood.numbers])
     torch.testing.assert_close(likelihood(h).log_prob(x), alone.log_prob(x))
     changed = trained(name)
-    found, known = changed.start(x), changed.base.start(x)
-    assert found is not None
+    without, alone_without = changed.without_code(x), changed.base.without_code(x)
+    assert without is not None
+    assert alone_without is not None
+    torch.testing.assert_close(without(x), alone_without(x))
+
+
+def test_bits_start_without_neighbours() -> None:
+    likelihood, x = trained("local-bernoulli"), images("local-bernoulli")
+    h = likelihood.start(x)
+    assert h is not None
+    known = likelihood.base.start(x)
     assert known is not None
-    torch.testing.assert_close(changed(found).log_prob(x), changed.base(known).log_prob(x))
+    torch.testing.assert_close(likelihood(h).log_prob(x), likelihood.base(known).log_prob(x))
+
+
+def smooth(count: int, channels: int) -> Tensor:
+    """Bytes that follow their neighbours: sums of all that is above and to the left, blurred."""
+    draws = torch.Generator().manual_seed(0)
+    steps = torch.randn(count, channels, 12, 12, generator=draws, dtype=torch.float64)
+    steps = steps + 2 * steps[:, :1]  # channels that follow each other
+    x = steps.cumsum(2).cumsum(3)
+    return (128 + 6 * x).round().clamp(0, 255) / 255
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_levels_start_at_least_squares(channels: int) -> None:
+    """The mean is that of a regression on the window; it says much more than none."""
+    x = smooth(60, channels)
+    likelihood = LocalMixtureLikelihood(channels, components=1, width=4, window=3).double()
+    h = likelihood.start(x).mean((1, 2), keepdim=True).expand(-1, 12, 12)
+    mean = likelihood.given(h, x).mean
+    framed = torch.nn.functional.pad(2 * x - 1, (1, 1, 1, 0))
+    near = [
+        framed[..., :12, :12],
+        framed[..., :12, 1:13],
+        framed[..., :12, 2:],
+        framed[..., 1:, :12],
+    ]
+    known = torch.stack(near).movedim((0, 2), (-1, -2)).flatten(-2).flatten(0, 2)
+    known = torch.cat([known, torch.ones(len(known), 1, dtype=x.dtype)], 1)
+    target = x.movedim(1, -1).flatten(0, 2)
+    expected = known @ torch.linalg.lstsq(known, target).solution
+    got = mean.movedim(1, -1).flatten(0, 2)
+    inside = ((expected > 0.2) & (expected < 0.8)).all(1)
+    assert (got - expected)[inside].abs().max() < 0.01
+    alone = LocalMixtureLikelihood(channels, components=1, width=4, window=3).double().base
+    apart = alone(alone.start(x)).log_prob(x).mean()
+    assert likelihood(h).log_prob(x).mean() > apart + 0.4 * x[0].numel()
 
 
 def test_names_and_descriptions_make_one_for_the_shape() -> None:

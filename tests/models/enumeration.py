@@ -85,14 +85,15 @@ def local_bernoulli(likelihood: Any, h: Tensor, x: Tensor) -> Tensor:
     total = torch.zeros(len(x), dtype=h.dtype)
     _, _, height, width = x.shape
     for i, j in product(range(height), range(width)):
-        s = h[:, 1:, i, j] + near.bias
+        s = h[:, :, i, j] + near.bias  # the logit itself, then what the layers see
         for di, dj in ((-1, -1), (-1, 0), (-1, 1), (0, -1)):
             if i + di >= 0 and 0 <= j + dj < width:
                 seen = 2 * x[:, :, i + di, j + dj] - 1
                 s = s + seen @ near.weight[:, :, di + 1, dj + 1].T
+        direct, s = s[:, 0], s[:, 1:]
         v = s @ layer.inner.weight[:, :, 0, 0].T + layer.inner.bias
         s = s + (v * v.sigmoid()) @ layer.outer.weight[:, :, 0, 0].T + layer.outer.bias
-        logit = h[:, 0, i, j] + s @ last.weight[0, :, 0, 0] + last.bias[0]
+        logit = direct + s @ last.weight[0, :, 0, 0] + last.bias[0]
         total = total - torch.logaddexp(torch.zeros_like(logit), (1 - 2 * x[:, 0, i, j]) * logit)
     return total
 

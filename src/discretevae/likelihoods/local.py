@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
-from torch.nn.functional import conv2d, pad, silu
+from torch.nn.functional import conv2d, pad, silu, unfold
 
 from discretevae.likelihoods.bernoulli import BernoulliLikelihood
-from discretevae.likelihoods.likelihood import Likelihood, Part
+from discretevae.likelihoods.likelihood import Likelihood, LogProb, Part
 from discretevae.likelihoods.logistic_mixture import LogisticMixtureLikelihood
 from discretevae.names import require_count
 
@@ -19,6 +19,8 @@ __all__ = ["LocalBernoulliLikelihood", "LocalLikelihood", "LocalMixtureLikelihoo
 
 IMAGE = 3
 """Axes of an observation: (C, H, W)."""
+SOME, RIDGE = 200, 1e-5
+"""Examples by which a pixel is predicted at first; what is added to mean squares for it."""
 NUMBERS = 2**22
 """Numbers that are said of pairs of a code and an example that are looked at together."""
 
@@ -78,13 +80,14 @@ class LocalPixels(Distribution):
 class LocalLikelihood(Likelihood, ABC):
     r"""Observes pixels row by row, each given the code and those in a window before it.
 
-    .. math:: p(x | h) = \prod_i p\big(x_i \,\big|\, b_i + f(g_i + w * x_{N(i)})\big)
+    .. math:: p(x | h) = \prod_i p\big(x_i \,\big|\, b_i + v * x_{N(i)} + f(g_i + w * x_{N(i)})\big)
 
     What the decoder says of a pixel is b, which another likelihood would see, and g, by which the
-    code speaks to f: a masked convolution w of the pixels above and to the left, then residual
-    layers of each pixel for itself, whose last is 0 at first: training begins without neighbours.
-    What they tell a code need not: it may then be left unused where it costs something (β, free
-    bits), and the KL should be looked at.
+    code speaks to f: v and w are masked convolutions of the pixels above and to the left, f has
+    residual layers of each pixel for itself. v and the last layer of f are 0 at first: training
+    begins without neighbours, or with v as least squares have it, where there are levels. What
+    they tell a code need not: it may then be left unused where it costs something (β, free bits),
+    and the KL should be looked at.
 
     Arguments:
         base: The likelihood of a pixel.
@@ -116,7 +119,7 @@ class LocalLikelihood(Likelihood, ABC):
         self.lossless = base.lossless
         self.reach = window // 2
         (self.numbers, *_) = base.output_shape((channels, 1, 1))
-        self.near = nn.Conv2d(channels, width, (self.reach + 1, window))
+        self.near = nn.Conv2d(channels, self.numbers + width, (self.reach + 1, window))
         self.layers = nn.ModuleList([Layer(width) for _ in range(layers)])
         self.last = nn.Conv2d(width, self.numbers, 1)
         self._forget()
@@ -199,6 +202,9 @@ class LocalLikelihood(Likelihood, ABC):
         self._forget()
         return None if h is None else torch.cat([h, h.new_zeros(self.width, *h.shape[1:])])
 
+    def without_code(self, seen: Float[Tensor, "N C H W"]) -> LogProb | None:
+        return self.base.without_code(seen)
+
     def log_prob_pairs(
         self, h: Float[Tensor, "S F H W"], x: Float[Tensor, "*B C H W"]
     ) -> Float[Tensor, "S *B"]:
@@ -224,17 +230,14 @@ class LocalLikelihood(Likelihood, ABC):
         """Sets x between −1 and 1, in a frame of 0."""
         return pad(2 * x - 1, (self.reach, self.reach, self.reach, 0))
 
-    def _near(self, x: Float[Tensor, "*B C framedH framedW"]) -> Float[Tensor, "*B width H W"]:
+    def _near(self, x: Float[Tensor, "*B C framedH framedW"]) -> Float[Tensor, "*B F H W"]:
         """What the window says of each pixel; it does not see the pixel itself."""
         weight = self.near.weight * self.mask
         found = conv2d(x.reshape(-1, *x.shape[-IMAGE:]).to(weight), weight, self.near.bias)
         return found.reshape(*x.shape[:-IMAGE], *found.shape[1:])
 
-    def _given(
-        self, h: Float[Tensor, "*B F H W"], near: Float[Tensor, "*B width H W"]
-    ) -> Distribution:
-        said, g = h.split([self.numbers, self.width], -IMAGE)
-        f = g + near
+    def _given(self, h: Float[Tensor, "*B F H W"], near: Float[Tensor, "*B F H W"]) -> Distribution:
+        said, f = (h + near).split([self.numbers, self.width], -IMAGE)
         batch, f = f.shape[:-IMAGE], f.reshape(-1, *f.shape[-IMAGE:])
         for layer in self.layers:
             f = layer(f)
@@ -242,9 +245,12 @@ class LocalLikelihood(Likelihood, ABC):
         found: Distribution = self.base(said)
         return found
 
+    @torch.no_grad()
     def _forget(self) -> None:
         for weight in self.last.parameters():
-            nn.init.zeros_(weight)
+            weight.zero_()
+        for weight in self.near.parameters():
+            weight[: self.numbers] = 0
 
 
 class Layer(nn.Module):
@@ -263,7 +269,7 @@ class LocalBernoulliLikelihood(LocalLikelihood):
     r"""Observes bits of images row by row, each given the code and those in a window before it.
 
     .. math:: p(x | h) = \prod_i \mathrm{Bernoulli}\big(x_i; \mathrm{logits}\;
-        b_i + f(g_i + w * x_{N(i)})\big)
+        b_i + v * x_{N(i)} + f(g_i + w * x_{N(i)})\big)
 
     Arguments:
         channels: C of the images (C, H, W).
@@ -303,7 +309,7 @@ class LocalMixtureLikelihood(LocalLikelihood):
     .. math:: p(x | h) = \prod_i \sum_m \pi_{im} \prod_c p_{icm}(x_{ic} | x_{i,<c}),
 
     a :class:`LogisticMixtureLikelihood` of each pixel, whose numbers are
-    :math:`b_i + f(g_i + w * x_{N(i)})`.
+    :math:`b_i + v * x_{N(i)} + f(g_i + w * x_{N(i)})`.
 
     Arguments:
         channels: C of the images (C, H, W).
@@ -345,3 +351,36 @@ class LocalMixtureLikelihood(LocalLikelihood):
 
     def config(self) -> dict[str, Any]:
         return {**self._config(), "components": self.components, "levels": self.levels}
+
+    @torch.no_grad()
+    def start(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "F H W"]:
+        """Takes v that predicts a pixel by least squares, and of what is left the best mixture."""
+        self._forget()
+        some = x[:: -(-len(x) // SOME)]
+        u = 2 * some - 1
+        weight, bias = self._least_squares(some)
+        predicted = conv2d(self._framed(some), weight, bias)
+        h = super().start((u - predicted + 1) / 2)
+        assert h is not None
+        numbers = h[: self.numbers].mean((1, 2)).unflatten(0, (-1, self.components))
+        alpha = numbers[1 + 2 * self.channels :, 0].tanh()
+        for c in range(self.channels):
+            pairs = range(c * (c - 1) // 2, c * (c + 1) // 2)
+            rows = slice((1 + c) * self.components, (2 + c) * self.components)
+            before = [(alpha[pair], i) for i, pair in enumerate(pairs)]  # which sees them already
+            self.near.weight[rows] = weight[c] - sum(a * weight[i] for a, i in before)
+            self.near.bias[rows] = bias[c] - sum(a * bias[i] for a, i in before)
+        return h
+
+    def _least_squares(self, x: Float[Tensor, "N C H W"]) -> tuple[Tensor, Tensor]:
+        """The masked convolution that predicts 2x − 1 best, and its bias."""
+        size = (self.reach + 1, self.window)
+        windows = unfold(self._framed(x), size).mT.flatten(0, 1).double()
+        seen = self.mask.expand(self.channels, *size).flatten() > 0
+        known = torch.cat([windows[:, seen], windows.new_ones(len(windows), 1)], 1)
+        target = (2 * x - 1).flatten(2).mT.flatten(0, 1).double()
+        ridge = RIDGE * len(known) * torch.eye(known.shape[1]).to(known)
+        found = torch.linalg.solve(known.T @ known + ridge, known.T @ target).T.to(x)
+        weight = x.new_zeros(self.channels, len(seen))
+        weight[:, seen] = found[:, :-1]
+        return weight.unflatten(1, (self.channels, *size)), found[:, -1]
