@@ -51,7 +51,7 @@ def data_for(name: str, folder: Path) -> list[str]:
         return [sentences(folder / "lines.txt"), "--limit", "40", "--widths", "16"]
     if name == "table":
         return [table(folder / "table.csv"), "--limit", "40", "--widths", "8"]
-    if name == "photos":
+    if name.endswith("photos"):
         return ["photos", "--limit", "40"]
     few = ["--labelled", "10"] if name == "semi-supervised" else []
     return ["digits", "--limit", "60", *few]
@@ -64,6 +64,8 @@ ALIKE = (
     "fsq",
     "learned-prior",
     "lfq",
+    "local",
+    "local-photos",
     "photos",
     "residual-vq",
     "simvq",

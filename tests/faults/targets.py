@@ -26,6 +26,7 @@ ROOMS = (
 EXEMPT = {
     "abstract or an interface": (
         *("VAE", "Network", "Likelihood", "Prior", "FactorisedPrior", "GridPrior"),
+        *("LocalLikelihood",),
         *("Estimator", "Baseline"),
         *("MultiSampleEstimator", "Similarity", "Schedule", "Column", "DiscreteColumn"),
         *("CodeFunction", "Point", "Term", "Cell", "Schema", "SubsetEstimator"),
@@ -43,7 +44,7 @@ EXEMPT = {
             "Output",
             "Stream",
         ),
-        *("LogPartition", "Prepared", "OwnNetwork", "PointLayer", "Keys", "Loaded"),
+        *("LogPartition", "Prepared", "OwnNetwork", "PointLayer", "Keys", "Loaded", "Part"),
         *("Diagnosis", "QuantileColumn"),
         *("GradientReport", "GradientRow", "Sentences", "TextCounts", "Blocks"),
     ),
@@ -376,6 +377,8 @@ def _small() -> list[Row]:
             "evaluation",
             False,
             code_usage=(evaluation.code_usage, {"codes": codes, "num_codes": 3}),
+            collisions=(evaluation.collisions, {"codes": codes}),
+            occurrences=(evaluation.occurrences, {"codes": codes}),
         ),
         *rows(
             "priors",

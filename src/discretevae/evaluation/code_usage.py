@@ -58,8 +58,7 @@ def collisions(codes: Int[Tensor, "n *D"]) -> float:
         >>> collisions(torch.tensor([[0, 1], [2, 1], [0, 1], [3, 3]]))
         0.5
     """
-    if not len(codes):
-        raise ValueError("`codes` must be of at least one example, got none.")
+    _require_rows(codes)
     _, counts = codes.flatten(1).unique(dim=0, return_counts=True)
     return float(counts[counts > 1].sum()) / len(codes)
 
@@ -67,13 +66,27 @@ def collisions(codes: Int[Tensor, "n *D"]) -> float:
 def occurrences(codes: Int[Tensor, "n *D"]) -> Int64[Tensor, " n"]:
     """Counts the examples before each that have the same whole code: with it, no two are alike.
 
+    Raises:
+        ValueError: If there is no example.
+
     Example:
         >>> occurrences(torch.tensor([[0, 1], [2, 1], [0, 1], [0, 1]]))
         tensor([0, 0, 1, 2])
     """
+    _require_rows(codes)
     _, same, counts = codes.flatten(1).unique(dim=0, return_inverse=True, return_counts=True)
     order = same.argsort(stable=True)
     starts = counts.cumsum(0) - counts
     found = torch.empty_like(same)
     found[order] = torch.arange(len(same), device=same.device) - starts[same[order]]
     return found
+
+
+def _require_rows(codes: Tensor) -> None:
+    """Refuses what is no code of at least one example."""
+    if codes.is_floating_point() or codes.is_complex():
+        raise ValueError(f"`codes` must be whole numbers, got {codes.dtype}.")
+    if codes.ndim < 2 or not codes.numel():
+        raise ValueError(
+            f"`codes` must be of at least one example, (N, D), got the shape {tuple(codes.shape)}."
+        )

@@ -105,6 +105,8 @@ class LocalLikelihood(Likelihood, ABC):
     """
 
     apart: ClassVar[str] = "pixels"
+    said_in: ClassVar[float] = 1.0
+    """The unit of b: what a new decoder says of a pixel must not drown what its window says."""
     mask: Tensor
 
     def __init__(
@@ -200,7 +202,9 @@ class LocalLikelihood(Likelihood, ABC):
         """Takes the h of pixels that tell each other nothing, and forgets what they do."""
         h = self.base.start(x)
         self._forget()
-        return None if h is None else torch.cat([h, h.new_zeros(self.width, *h.shape[1:])])
+        if h is None:
+            return None
+        return torch.cat([h / self.said_in, h.new_zeros(self.width, *h.shape[1:])])
 
     def without_code(self, seen: Float[Tensor, "N C H W"]) -> LogProb | None:
         return self.base.without_code(seen)
@@ -237,7 +241,9 @@ class LocalLikelihood(Likelihood, ABC):
         return found.reshape(*x.shape[:-IMAGE], *found.shape[1:])
 
     def _given(self, h: Float[Tensor, "*B F H W"], near: Float[Tensor, "*B F H W"]) -> Distribution:
-        said, f = (h + near).split([self.numbers, self.width], -IMAGE)
+        said, g = h.split([self.numbers, self.width], -IMAGE)
+        direct, f = near.split([self.numbers, self.width], -IMAGE)
+        said, f = self.said_in * said + direct, f + g
         batch, f = f.shape[:-IMAGE], f.reshape(-1, *f.shape[-IMAGE:])
         for layer in self.layers:
             f = layer(f)
@@ -331,6 +337,7 @@ class LocalMixtureLikelihood(LocalLikelihood):
     """
 
     name: ClassVar[str] = "local-mixture"
+    said_in: ClassVar[float] = 0.1
 
     def __init__(
         self,
@@ -362,7 +369,8 @@ class LocalMixtureLikelihood(LocalLikelihood):
         predicted = conv2d(self._framed(some), weight, bias)
         h = super().start((u - predicted + 1) / 2)
         assert h is not None
-        numbers = h[: self.numbers].mean((1, 2)).unflatten(0, (-1, self.components))
+        numbers = self.said_in * h[: self.numbers].mean((1, 2))
+        numbers = numbers.unflatten(0, (-1, self.components))
         alpha = numbers[1 + 2 * self.channels :, 0].tanh()
         for c in range(self.channels):
             pairs = range(c * (c - 1) // 2, c * (c + 1) // 2)
