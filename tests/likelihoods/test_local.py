@@ -83,7 +83,7 @@ def test_a_pixel_has_what_its_window_and_the_code_say(name: str) -> None:
             outer: Any = layer.outer
             s = s + outer.weight[:, :, 0, 0] @ (v / (1 + (-v).exp())) + outer.bias
         last = likelihood.last
-        numbers = likelihood.said_in * h[:n, i, j] + near[:n]
+        numbers = likelihood.units[:, 0, 0] * h[:n, i, j] + near[:n]
         numbers = numbers + last.weight[:, :, 0, 0] @ s + last.bias
         p = likelihood.base(numbers.view(n, 1, 1))
         total = total + p.log_prob(x[:, i, j].view(-1, 1, 1))
@@ -126,7 +126,7 @@ def test_draws_have_their_probability(name: str) -> None:
         return float(((seen - expected).square() / expected).sum() - freedom) / (2 * freedom) ** 0.5
 
     assert misfit(p.sample([20_000])) < 6
-    apart = likelihood.base(likelihood.said_in * h[: likelihood.numbers]).sample([20_000])
+    apart = likelihood.base(likelihood.units * h[: likelihood.numbers]).sample([20_000])
     assert misfit(apart) > 20
 
 
@@ -147,7 +147,7 @@ def test_the_image_shown_is_the_mean_of_each_pixel_after_those_shown(name: str) 
 def test_a_new_one_has_no_neighbours(name: str) -> None:
     likelihood, x = KINDS[name]().double(), images(name)
     h = said(likelihood, SHAPES[name])
-    alone = likelihood.base(likelihood.said_in * h[: likelihood.numbers])
+    alone = likelihood.base(likelihood.units * h[: likelihood.numbers])
     torch.testing.assert_close(likelihood(h).log_prob(x), alone.log_prob(x))
     changed = trained(name)
     without, alone_without = changed.without_code(x), changed.base.without_code(x)

@@ -21,6 +21,8 @@ IMAGE = 3
 """Axes of an observation: (C, H, W)."""
 SOME, RIDGE = 200, 1e-5
 """Examples by which a pixel is predicted at first; what is added to mean squares for it."""
+UNIT, UNIT_OF_LOCATIONS = 0.1, 0.02
+"""Of what the decoder says of a mixture; 0.02 of what lies between −1 and 1 are 2.5 bytes."""
 NUMBERS = 2**22
 """Numbers that are said of pairs of a code and an example that are looked at together."""
 
@@ -105,9 +107,9 @@ class LocalLikelihood(Likelihood, ABC):
     """
 
     apart: ClassVar[str] = "pixels"
-    said_in: ClassVar[float] = 1.0
-    """The unit of b: what a new decoder says of a pixel must not drown what its window says."""
     mask: Tensor
+    units: Tensor
+    """Those of b: what a new decoder says of a pixel must not drown what its window says."""
 
     def __init__(
         self, base: Likelihood, channels: int, width: int, window: int, layers: int
@@ -128,6 +130,7 @@ class LocalLikelihood(Likelihood, ABC):
         mask = torch.ones(self.reach + 1, window)
         mask[-1, self.reach :] = 0
         self.register_buffer("mask", mask, persistent=False)
+        self.register_buffer("units", torch.ones(self.numbers, 1, 1), persistent=False)
 
     @classmethod
     @abstractmethod
@@ -204,7 +207,7 @@ class LocalLikelihood(Likelihood, ABC):
         self._forget()
         if h is None:
             return None
-        return torch.cat([h / self.said_in, h.new_zeros(self.width, *h.shape[1:])])
+        return torch.cat([h / self.units, h.new_zeros(self.width, *h.shape[1:])])
 
     def without_code(self, seen: Float[Tensor, "N C H W"]) -> LogProb | None:
         return self.base.without_code(seen)
@@ -243,7 +246,7 @@ class LocalLikelihood(Likelihood, ABC):
     def _given(self, h: Float[Tensor, "*B F H W"], near: Float[Tensor, "*B F H W"]) -> Distribution:
         said, g = h.split([self.numbers, self.width], -IMAGE)
         direct, f = near.split([self.numbers, self.width], -IMAGE)
-        said, f = self.said_in * said + direct, f + g
+        said, f = self.units * said + direct, f + g
         batch, f = f.shape[:-IMAGE], f.reshape(-1, *f.shape[-IMAGE:])
         for layer in self.layers:
             f = layer(f)
@@ -337,7 +340,6 @@ class LocalMixtureLikelihood(LocalLikelihood):
     """
 
     name: ClassVar[str] = "local-mixture"
-    said_in: ClassVar[float] = 0.1
 
     def __init__(
         self,
@@ -351,6 +353,8 @@ class LocalMixtureLikelihood(LocalLikelihood):
         base = LogisticMixtureLikelihood(IMAGE, components, levels)
         super().__init__(base, channels, width, window, layers)
         self.components, self.levels = components, levels
+        self.units.fill_(UNIT)
+        self.units[components : (1 + channels) * components] = UNIT_OF_LOCATIONS
 
     @classmethod
     def of_channels(cls, channels: int) -> "LocalMixtureLikelihood":
@@ -369,15 +373,17 @@ class LocalMixtureLikelihood(LocalLikelihood):
         predicted = conv2d(self._framed(some), weight, bias)
         h = super().start((u - predicted + 1) / 2)
         assert h is not None
-        numbers = self.said_in * h[: self.numbers].mean((1, 2))
+        numbers = (self.units * h[: self.numbers]).mean((1, 2))
         numbers = numbers.unflatten(0, (-1, self.components))
         alpha = numbers[1 + 2 * self.channels :, 0].tanh()
+        offset = self.near.bias
+        assert offset is not None
         for c in range(self.channels):
             pairs = range(c * (c - 1) // 2, c * (c + 1) // 2)
             rows = slice((1 + c) * self.components, (2 + c) * self.components)
             before = [(alpha[pair], i) for i, pair in enumerate(pairs)]  # which sees them already
             self.near.weight[rows] = weight[c] - sum(a * weight[i] for a, i in before)
-            self.near.bias[rows] = bias[c] - sum(a * bias[i] for a, i in before)
+            offset[rows] = bias[c] - sum(a * bias[i] for a, i in before)
         return h
 
     def _least_squares(self, x: Float[Tensor, "N C H W"]) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from threading import Lock
-from typing import Any, TypeVar, no_type_check
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from discretevae.models import DiscreteVAE
 from discretevae.names import resolve
 from discretevae.networks import MLP, ColumnsNetwork, Network
 from discretevae.objectives import importance_weighted_bound
+from discretevae.sklearn.options import takes_anything
 from discretevae.training.defaults import Budget, budget
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import Loop
@@ -65,14 +66,6 @@ class Output:
     codes: Callable[[Tensor, tuple[int, int]], Tensor]
     names: Callable[[int, int], list[str]]
     floating: bool = True
-
-
-Initialiser = TypeVar("Initialiser", bound=Callable[..., None])
-
-
-def _takes_anything(init: Initialiser) -> Initialiser:
-    """Keeps scikit-learn's rule where types are checked: it is `fit` that refuses."""
-    return no_type_check(init)
 
 
 def _per_category(of: Callable[[Tensor], Tensor]) -> Output:
@@ -213,7 +206,7 @@ class CategoricalVAE(TransformerMixin, BaseEstimator):
     n_iter_: int
     _optimizer: Optimizer | None
 
-    @_takes_anything
+    @takes_anything
     def __init__(
         self,
         num_latents: int = 8,

@@ -27,10 +27,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from discretevae import sklearn as module
 from discretevae.estimators import Exact
 from discretevae.likelihoods import GaussianLikelihood
 from discretevae.sklearn import OUTPUTS, CategoricalVAE
+from discretevae.sklearn import categorical_vae as module
 
 D, K = 2, 3
 CODES = np.array(list(product(range(K), repeat=D)))
