@@ -48,7 +48,9 @@ def embeddings(path: Path, rows: int = 80) -> str:
     centres = draws.normal(size=(8, 6))
     x = centres[draws.integers(0, 8, rows)] + 0.05 * draws.normal(size=(rows, 6))
     names = [f"item-{i}" for i in range(rows)]
-    lines = [f"{name},{','.join(f'{v:.4f}' for v in row)}" for name, row in zip(names, x, strict=True)]
+    lines = [
+        f"{name},{','.join(f'{v:.4f}' for v in row)}" for name, row in zip(names, x, strict=True)
+    ]
     path.write_text("\n".join(["id,a,b,c,d,e,f", *lines]) + "\n")
     return str(path)
 

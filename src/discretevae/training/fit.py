@@ -4,7 +4,6 @@ import csv
 import logging
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import warnings
@@ -18,8 +17,7 @@ from uuid import uuid4
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, TQDMProgressBar
-from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -41,6 +39,7 @@ from discretevae.training.estimate import Estimate
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
 from discretevae.training.prior import fit_afterwards, improve_prior
+from discretevae.training.progress import Lines, ProgressBar, is_redrawn
 from discretevae.training.terms import WeightedTerm
 
 __all__ = ["Prepared", "TrainingError", "best_row", "prepare", "train"]
@@ -320,7 +319,7 @@ def _trainer(
                 logger=logger,
                 callbacks=[*_callbacks(data, options, folder), *callbacks],
                 plugins=[AtomicCheckpointIO(folder / "checkpoints")],
-                enable_progress_bar=options.progress_bar,
+                enable_progress_bar=options.progress_bar and is_redrawn(),
                 enable_model_summary=False,
                 reload_dataloaders_every_n_epochs=1,
                 log_every_n_steps=10**9,  # every figure is one an epoch, none on the hot path
@@ -340,36 +339,8 @@ def _callbacks(data: Splits, options: TrainingOptions, folder: Path) -> Iterator
     if monitor and options.patience:
         yield Stopping(monitor, -(-options.patience // (options.measured_every or 1)))
     if options.progress_bar:
-        yield ProgressBar(refresh_rate=50)
+        yield ProgressBar(refresh_rate=50) if is_redrawn() else Lines()
         yield Estimate()
-
-
-class ProgressBar(TQDMProgressBar):
-    """Shows the true ELBOs, on the error stream, so that results can be piped."""
-
-    def init_train_tqdm(self) -> Tqdm:
-        return Tqdm(
-            desc=self.train_description,
-            disable=self.is_disabled,
-            dynamic_ncols=True,
-            file=sys.stderr,
-            bar_format=self.BAR_FORMAT,
-        )
-
-    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
-        self.train_progress_bar.reset(self.total_train_batches)
-        epoch = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.train_progress_bar.set_description(epoch)
-
-    def on_exception(self, *_: Any) -> None:
-        """Leaves the line to the error."""
-        if self._train_progress_bar is not None:
-            self._train_progress_bar.close()
-
-    def get_metrics(self, trainer: Trainer, pl_module: Any) -> dict[str, Any]:
-        metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return metrics
 
 
 class Stopping(EarlyStopping):
