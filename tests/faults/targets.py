@@ -39,6 +39,8 @@ EXEMPT = {
             "CodeUsage",
             "Figure",
             "ELBO",
+            "Evaluation",
+            "History",
             "Output",
             "Stream",
         ),

@@ -1,4 +1,5 @@
 import math
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,28 @@ def test_the_page_tells_what_it_was_given(tmp_path: Path, png: Path) -> None:
         assert text in page.text
     assert "nan" not in page.text.lower().split()
     assert page.text.count("–") >= 4
+
+
+def test_latents_that_tell_most_come_first_and_weak_ones_are_folded(tmp_path: Path) -> None:
+    told = [0.2, 0.001, 1.5, 0.0, 0.7]
+    test = {
+        "elbo": entry(-98.2, 0.4),
+        "perplexity_per_latent": entry([1.0, 2.0, 3.0, 4.0, 5.0], None, "categories"),
+        "mutual_information_per_latent": entry(told),
+    }
+    source = Page(write(tmp_path, metrics={"test": test})).source
+    before, _, folded = source.partition('id="per-latent"')[2].partition('<details class="weak">')
+    rows = r'<tr><th scope="row">(\d+)</th>'
+    assert re.findall(rows, before) == ["2", "4", "0"]
+    assert re.findall(rows, folded.partition("</section>")[0]) == ["1", "3"]
+    assert "2 that tell next to nothing" in folded
+    assert before.count("<details open>") == 1
+
+
+def test_the_words_of_the_page_are_defined(tmp_path: Path) -> None:
+    glossary = Page(write(tmp_path)).text.partition("How to read this page")[2]
+    for word in ("Latent, category", "Code", "Prior", "ELBO", "KL"):
+        assert f"\n{word}\n" in glossary
 
 
 def test_sections_have_ids_and_links_lead_to_them(tmp_path: Path, png: Path) -> None:

@@ -13,6 +13,7 @@ from discretevae.cli.inspect import inspect
 from discretevae.cli.laboratory import compare, gradients
 from discretevae.cli.lists import datasets, estimators
 from discretevae.cli.loudness import loudness, without_flags
+from discretevae.cli.new import new
 from discretevae.cli.options import arguments_of
 from discretevae.cli.parser import Commands, parse
 from discretevae.cli.prior import prior
@@ -49,13 +50,14 @@ COMMANDS: Commands = {
     "datasets": datasets,
     "estimators": estimators,
     "completion": completion,
+    "new": new,
 }
 GROUPS = {
     "From data to a report": ("inspect", "train", "evaluate", "prior"),
     "What a model does": ("sample", "reconstruct", "impute", "score", "explore"),
     "Its codes elsewhere": ("encode", "decode", "ids", "compress", "decompress", "export", "share"),
     "Methods compared": ("gradients", "compare", "study"),
-    "What there is": ("datasets", "estimators", "completion"),
+    "What there is, and a start": ("datasets", "estimators", "completion", "new"),
 }
 """Title → the commands that the overview shows under it."""
 LETTERS = 1000

@@ -36,13 +36,14 @@ from discretevae.training.checkpoints import (
 from discretevae.training.correlation import correlate
 from discretevae.training.defaults import by_rule
 from discretevae.training.estimate import Estimate
+from discretevae.training.history import History, best_row
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
 from discretevae.training.prior import fit_afterwards, improve_prior
 from discretevae.training.progress import Lines, ProgressBar, is_redrawn
 from discretevae.training.terms import WeightedTerm
 
-__all__ = ["Prepared", "TrainingError", "best_row", "prepare", "train"]
+__all__ = ["Prepared", "TrainingError", "prepare", "train"]
 
 CHUNK = 1000
 """Examples that are checked at a time."""
@@ -64,7 +65,7 @@ def train(
     terms: Mapping[str, WeightedTerm] | None = None,
     callbacks: Sequence[Callback] = (),
     logger: Logger | Sequence[Logger] | None = None,
-) -> list[dict[str, float]]:
+) -> History:
     """Trains a model in place and leaves it with the weights of the best validation ELBO.
 
     The numbers of a table are then correlated given the code, where that raises the bound.
@@ -86,7 +87,7 @@ def train(
     Returns:
         One row an epoch that is measured: `train_objective` (the surrogate), the terms,
         `train_elbo`, `validation_elbo` (true bounds, nats per example), seconds and the scheduled
-        values.
+        values. It is a list with `plot()` and `to_frame()`.
 
     Raises:
         ValueError: If the data do not suit the likelihood, a checkpoint is damaged, or an option
@@ -142,10 +143,10 @@ class Prepared:
     kept: bool
     fit_prior: bool = False
 
-    def fit(self) -> list[dict[str, float]]:
+    def fit(self) -> History:
         """Trains; gives one row an epoch that is measured."""
         try:
-            return self._fit()
+            return History(self._fit())
         finally:
             if not self.kept:
                 shutil.rmtree(self.folder, ignore_errors=True)
@@ -247,11 +248,6 @@ def _restoring(start: Path | None, begun: Stepped) -> Iterator[None]:
         raise CheckpointError(
             f"`{start}` must hold the state of this run's training, got another: {reason}"
         ) from None
-
-
-def best_row(history: list[dict[str, float]]) -> dict[str, float]:
-    """Finds the epoch whose weights are kept: the best validation ELBO, or the last."""
-    return max(history, key=lambda row: row.get("validation_elbo", row["epoch"]))
 
 
 def _checked_start(module: TrainingModule, folder: Path) -> Path | None:
