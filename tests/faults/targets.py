@@ -62,6 +62,7 @@ EXEMPT = {
             "read_by",
             "diagnose",
             "gain_in_words",
+            "gzip_in_words",
             "improve_prior",
             "log_prob_without_code",
         ),
