@@ -135,6 +135,22 @@ def test_latents_that_tell_most_come_first_and_weak_ones_are_folded(tmp_path: Pa
     assert before.count("<details open>") == 1
 
 
+def test_options_are_in_words(tmp_path: Path) -> None:
+    config = {"rate": False, "stream": True, "widths": [256, 128], "seed": 0, "none": [], "x": None}
+    text = Page(write(tmp_path, config=config)).text.partition("as resolved")[2]
+    for word in ("no", "yes", "256, 128", "0"):
+        assert word in text
+    assert not {"False", "True", "None", "[256,"} & set(text.split())
+
+
+def test_what_is_drawn_follows_dark_mode_and_pictures_do_not(tmp_path: Path, png: Path) -> None:
+    figures = [ReportFigure("Curves", "", png, drawn=True), ReportFigure("Samples", "", png)]
+    page = Page(write(tmp_path, figures=figures))
+    classes = [attrs.get("class") for tag, attrs in page.tags if tag == "figure"]
+    assert classes == ["drawn", None]
+    assert "figure.drawn img { filter: invert" in page.source
+
+
 def test_the_words_of_the_page_are_defined(tmp_path: Path) -> None:
     glossary = Page(write(tmp_path)).text.partition("How to read this page")[2]
     for word in ("Latent, category", "Code", "Prior", "ELBO", "KL"):

@@ -172,7 +172,7 @@ def _curves(run: Run) -> list[ReportFigure]:
         "maximised. Where the two part, the objective is relaxed, weighted, of several samples, "
         "has further terms, or is a running mean."
     )
-    return [ReportFigure("ELBO by epoch", caption, path)]
+    return [ReportFigure("ELBO by epoch", caption, path, drawn=True)]
 
 
 def _reconstructions(path: Path, model: VAE, look: Shown, seed: int) -> ReportFigure:
@@ -283,7 +283,7 @@ def _usage(path: Path, model: VAE, examples: Examples) -> ReportFigure:
         "How often each category of each latent is used over the test examples (the aggregate "
         "posterior). A healthy code uses all categories; a dead one is never chosen."
     )
-    return ReportFigure("Use of the code", caption, path)
+    return ReportFigure("Use of the code", caption, path, drawn=True)
 
 
 def _range(model: VAE, x: Tensor) -> tuple[float, float]:

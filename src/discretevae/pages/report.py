@@ -43,6 +43,8 @@ _HEADLINE = {
 class ReportFigure:
     """A PNG file at `path`, with the title and the sentence or two that go with it.
 
+    One that is `drawn`, lines and bars without pictures of data, turns dark with the page.
+
     Example:
         >>> ReportFigure("Samples", "What the model makes up.", "figures/samples.png").title
         'Samples'
@@ -51,6 +53,7 @@ class ReportFigure:
     title: str
     caption: str
     path: str | os.PathLike[str]
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,15 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", _NONE if value is None else str(value)
+            yield f"{prefix}{key}", _option(value)
+
+
+def _option(value: Any) -> str:
+    """Writes the value of an option in words, not as Python has it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_option, value)) or _NONE
+    words = {None: _NONE, True: "yes", False: "no"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def picture(figure: ReportFigure) -> dict[str, Any]:
@@ -188,7 +199,8 @@ def picture(figure: ReportFigure) -> dict[str, Any]:
     name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
     size = dict(zip(("width", "height"), struct.unpack(">II", data[16:24]), strict=True))
     size["source"] = "data:image/png;base64," + base64.b64encode(data).decode()
-    return {"id": f"figure-{name}", "title": figure.title, "caption": figure.caption} | size
+    texts = {"id": f"figure-{name}", "title": figure.title, "caption": figure.caption}
+    return texts | size | {"drawn": figure.drawn}
 
 
 def _pictures(figures: Sequence[ReportFigure]) -> list[dict[str, Any]]:
