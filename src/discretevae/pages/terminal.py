@@ -9,6 +9,9 @@ from discretevae.texts import visible
 
 __all__ = ["print_table", "table_of"]
 
+WORDS = 12
+"""Columns that a cell of words takes at least; longer words are parted."""
+
 
 def table_of(title: str) -> Table:
     """Makes an empty table without lines between cells."""
@@ -30,6 +33,6 @@ def print_table(table: Table) -> None:
 def _least_width(console: Console, table: Table) -> int:
     """What a table takes whose figures are whole and whose words may be parted by lines."""
     wide = console.options.update(width=10_000)
-    found = [(column, table._measure_column(console, wide, column)) for column in table.columns]
-    cells = sum(size.maximum if column.no_wrap else size.minimum for column, size in found)
+    found = [(c, table._measure_column(console, wide, c)) for c in table.columns]
+    cells = sum(size.maximum if c.no_wrap else min(size.minimum, WORDS) for c, size in found)
     return cells + table._extra_width
