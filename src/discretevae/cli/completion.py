@@ -23,7 +23,7 @@ def completion(shell: str) -> None:
         shell: bash, zsh or fish.
 
     Examples:
-        discretevae completion bash > ~/.local/share/bash-completion/completions/discretevae
+        discretevae completion bash >> ~/.bashrc
         discretevae completion fish > ~/.config/fish/completions/discretevae.fish
     """
     from discretevae.cli.main import COMMANDS
