@@ -148,6 +148,11 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """Lists what there is to use, loaded or not."""
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> Any:
     """Imports on first use: the command answers `--help` without loading torch."""
     if name not in _HOMES:

@@ -1,6 +1,6 @@
 """Names become objects through tables; numbers are refused where they are out of range."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, fields
 from difflib import get_close_matches
 from importlib import import_module
@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 __all__ = [
     "UnknownNameError",
     "named",
+    "names_of",
+    "one_of",
     "require_count",
     "require_names",
     "require_seed",
@@ -62,15 +64,26 @@ def shorten(text: str, most: int = LETTERS) -> str:
     return text if len(text) <= most else f"{text[:half]} … {text[len(text) - half :]}"
 
 
-def named(default: str | None, *tables: str) -> Any:
+def named(default: str | None, *tables: str, names: Iterable[str]) -> Any:
     """Makes the field of a dataclass whose value is a name in one of some tables.
 
     Arguments:
         default: None where it may be left out.
         tables: "module:TABLE" below `discretevae`, looked up only when a value is checked, so that
             the dataclass itself loads nothing.
+        names: Those of the tables, for a help that loads nothing either.
     """
-    return field(default=default, metadata={"tables": tables})
+    return field(default=default, metadata={"tables": tables, "names": tuple(names)})
+
+
+def one_of(default: str | None, *names: str) -> Any:
+    """Makes the field of a dataclass whose value is one of these names, checked where it is used.
+
+    Arguments:
+        default: None where it may be left out.
+        names: For the help.
+    """
+    return field(default=default, metadata={"names": names})
 
 
 def require_names(options: Any) -> None:
@@ -82,13 +95,14 @@ def require_names(options: Any) -> None:
     for one in fields(options):
         value = getattr(options, one.name)
         if value is not None and (tables := one.metadata.get("tables")):
-            resolve(one.name, value, {name: None for table in tables for name in _names(table)})
+            resolve(one.name, value, dict.fromkeys(names_of(*tables)))
 
 
-def _names(table: str) -> Iterable[str]:
-    module, name = table.split(":")
-    found: Iterable[str] = getattr(import_module(f"discretevae.{module}"), name)
-    return found
+def names_of(*tables: str) -> Iterator[str]:
+    """Looks up the names in some tables, given as "module:TABLE"."""
+    for table in tables:
+        module, name = table.split(":")
+        yield from getattr(import_module(f"discretevae.{module}"), name)
 
 
 def require_count(argument: str, value: int, least: int = 1, why: str = "") -> None:

@@ -16,10 +16,23 @@ HTML is escaped by the templates themselves.
 import re
 import sys
 import unicodedata
+from contextvars import ContextVar
 
 from discretevae.names import shorten
 
-__all__ = ["for_csv", "for_figure", "for_markdown", "from_csv", "say", "visible"]
+__all__ = [
+    "LOUDNESS",
+    "for_csv",
+    "for_figure",
+    "for_markdown",
+    "from_csv",
+    "note",
+    "say",
+    "visible",
+]
+
+LOUDNESS: ContextVar[str] = ContextVar("LOUDNESS", default="normal")
+"""How much is said beside results and errors: "quiet", which is nothing, "normal" or "verbose"."""
 
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of Unicode that leave no ink but do something."""
@@ -66,6 +79,18 @@ def say(text: object, error: bool = False) -> None:
         done\\x1b[2J
     """
     print(visible(str(text)), file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def note(text: object) -> None:
+    """Prints a line on the error stream that is neither a result nor an error, unless quiet.
+
+    Example:
+        >>> token = LOUDNESS.set("quiet")
+        >>> note("4 latents of 8 categories")
+        >>> LOUDNESS.reset(token)
+    """
+    if LOUDNESS.get() != "quiet":
+        say(text, error=True)
 
 
 def for_markdown(text: str) -> str:

@@ -1,12 +1,14 @@
 import csv
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,21 @@ import pytest
 import torch
 import yaml
 
-from discretevae.cli.main import COMMANDS, main
-from discretevae.cli.options import options_of
+from discretevae.cli.laboratory import gradients
+from discretevae.cli.loudness import without_flags
+from discretevae.cli.main import COMMANDS, GROUPS, main
+from discretevae.cli.options import examples_of, options_of
+from discretevae.cli.parser import parse
+from discretevae.cli.prior import prior
 from discretevae.estimators import ESTIMATORS
 from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
+from discretevae.experiments.recipe import NETWORKS as RECIPE_NETWORKS
+from discretevae.experiments.recipe import Recipe
 from discretevae.models import from_pretrained
+from discretevae.names import names_of
+from discretevae.networks import NETWORKS
+from discretevae.priors import PRIORS
+from discretevae.training import TrainingOptions
 
 Refused = Callable[..., str]
 PROGRAM = [sys.executable, "-c", "from discretevae.cli.main import main; main()"]
@@ -452,10 +464,48 @@ def test_help_names_and_explains_every_option(
     assert max(map(len, text.splitlines())) <= 80
     for option in options_of(COMMANDS[command]):
         shown = option.name.upper() if option.required else option.flag
-        short = "  -o X, " if option.name == "output" else "  "
-        after = text.partition(f"{short}{shown}")[2]
-        words = after.replace(" X", "", 1).replace(" N [N ...]", "", 1).split()
+        short = f"  -o {option.metavar}, " if option.name == "output" else "  "
+        after = text.partition(f"{short}{shown}")[2].removeprefix(" N [N ...]")
+        words = after.removeprefix(f" {option.metavar}").split()
         assert words[0][0].isalnum(), f"{shown} is not explained"
+        if option.choices and not option.required:
+            assert f"{option.flag} {option.metavar}" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_two_examples_that_it_takes(command: str) -> None:
+    examples = examples_of(COMMANDS[command])
+    assert len(examples) == (2 if list(options_of(COMMANDS[command])) else 1)
+    for example in examples:
+        program, *words = shlex.split(example.partition(" >")[0])
+        assert program == "discretevae"
+        assert parse(COMMANDS, without_flags(words)[1])[0] == command
+
+
+def test_every_command_is_in_one_group(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(COMMANDS)
+
+
+def test_choices_are_those_of_the_tables() -> None:
+    for cls in (Recipe, TrainingOptions):
+        for one in fields(cls):
+            if tables := one.metadata.get("tables"):
+                assert one.metadata["names"] == tuple(names_of(*tables)), one.name
+    assert tuple(NETWORKS) == RECIPE_NETWORKS
+    known = {"kind": PRIORS, "network": NETWORKS}
+    for command, name in (prior, "kind"), (gradients, "network"):
+        (option,) = (o for o in options_of(command) if o.name == name)
+        assert option.choices
+        assert set(option.choices) <= set(known[name])
+
+
+def test_the_module_is_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    run = [sys.executable, "-m", "discretevae", "--version"]
+    out = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    assert out.startswith("discretevae ")
 
 
 def test_help_does_not_wait_for_torch() -> None:
@@ -542,6 +592,17 @@ def test_the_two_families_have_tables_of_their_own(capsys: pytest.CaptureFixture
         assert f"\n {name} " in second
         assert f"\n {name} " not in first
     assert not any(f"\n {name} " in second for name in ESTIMATORS)
+
+
+def test_one_estimator_is_explained(capsys: pytest.CaptureFixture[str], refused: Refused) -> None:
+    main(["estimators", "reinmax"])
+    out = capsys.readouterr().out
+    assert "\n    g = 2 J(π_z) v − 1/2 J(p) v,\n" in out
+    assert "Bridging discrete and backpropagation" in out
+    assert out.endswith("Its gradient of E_q[f(z)] is biased.\n")
+    main(["estimators", "vimco"])
+    assert "of the S-sample bound is unbiased." in capsys.readouterr().out
+    assert "got 'reinmx' (did you mean 'reinmax'?)" in refused("estimators", "reinmx")
 
 
 FEW = ["--estimators", "rloo,straight-through", "--replicates", "40", "--examples", "3"]

@@ -26,6 +26,10 @@ def cook(
         steps: Minutes of each step.
         hot: Whether hot.
         versions_of: Something that looks like a number and is text.
+
+    Examples:
+        discretevae cook pie --hot
+        discretevae cook
     """
 
 
@@ -144,7 +148,9 @@ def test_help_is_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(capsys.readouterr().out.split())
     assert "usage: discretevae cook [DISH] [options]" in text
     assert "Cook a dish." in text
-    assert "--spoons X How many spoons. (type: int, default: 2)" in text
+    assert "--spoons N How many spoons. (default: 2)" in text
+    assert "--salt X In grams." in text
+    assert "examples: discretevae cook pie --hot discretevae cook" in text
     assert "versions VERSIONS" not in text
 
 
@@ -154,6 +160,12 @@ def test_the_overview_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> 
             parse(COMMANDS, words)
         assert exit_.value.code == code
         assert "cook         Cook a dish." in capsys.readouterr().out
+
+
+def test_the_overview_has_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(COMMANDS, ["--help"], {"Guests": ["serve"]})
+    assert "Guests:\n  serve        Serve it.\n\nMore:\n  cook " in capsys.readouterr().out
 
 
 def test_stored_options_are_checked_like_given_ones() -> None:

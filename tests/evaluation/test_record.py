@@ -46,7 +46,7 @@ def test_every_figure_has_a_value_an_error_and_a_unit() -> None:
     assert set(record) == {"train", "validation", "test"}
     exact = FIGURES | HEALTH | {"exact_log_likelihood"}
     assert set(record["train"]) == set(record["validation"]) == exact
-    assert set(record["test"]) == exact | {"log_likelihood"}
+    assert set(record["test"]) == exact | {"log_likelihood", "gzip"}
     for figures in record.values():
         for figure in figures.values():
             assert {"value", "se", "unit"} <= set(figure) <= {"value", "se", "unit", "note"}
@@ -121,9 +121,9 @@ def test_what_cannot_be_computed_is_left_out() -> None:
     large = DiscreteVAE((5,), 40, 10, MLP((6,)))
     record = evaluate(large, splits(30, 0, 10), samples=0)
     assert set(record) == {"train", "test"}
-    assert set(record["test"]) == FIGURES | HEALTH - {"code_information"}
+    assert set(record["test"]) == FIGURES | {"gzip"} | HEALTH - {"code_information"}
     gaussian = evaluate(GaussianVAE((5,), 2, MLP((6,))), splits(30, 20, 10), samples=3)
-    assert set(gaussian["test"]) == FIGURES | {"log_likelihood"}
+    assert set(gaussian["test"]) == FIGURES | {"log_likelihood", "gzip"}
 
 
 def test_cross_entropy_on_grey_values_is_labelled() -> None:

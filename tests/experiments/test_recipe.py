@@ -135,7 +135,7 @@ def test_help_has_every_option_under_its_group(capsys: pytest.CaptureFixture[str
         "Objective:": ("--estimator", "--beta", "--contrastive-temperature"),
         "Training:": ("--epochs", "--learning-rate", "--seed", "--precision"),
         "Evaluation:": ("--importance-samples",),
-        "Output:": ("-o X, --output X", "--overwrite", "--resume"),
+        "Output:": ("-o TEXT, --output TEXT", "--overwrite", "--resume"),
     }.items():
         assert all(
             f"\n  {flag} " in part[title] or f"\n  {flag}\n" in part[title] for flag in flags
@@ -149,8 +149,10 @@ def test_what_a_field_says_is_said_by_every_command(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = " ".join(printed([command, "--help"], capsys).split())
-    assert "--data X Name of a data set (see `discretevae datasets`)" in text
-    assert "--precision X 32-true, bf16-mixed or 16-mixed. (type: str, default: 32-true)" in text
+    assert "--data TEXT Name of a data set (see `discretevae datasets`)" in text
+    choices = "{32-true,bf16-mixed,16-mixed}"
+    said = "32-true, bf16-mixed or 16-mixed. (default: 32-true)"
+    assert f"--precision {choices} {said}" in text
 
 
 def test_commands_have_defaults_of_their_own() -> None:

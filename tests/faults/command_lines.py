@@ -60,7 +60,9 @@ def mistype(scene: Scene, count: int, seed: int) -> Tally:
     tally = Tally("bad command lines")
     folder = scene.folder / "commands"
     folder.mkdir()
-    names = [n for n in COMMANDS if n not in ("datasets", "estimators", "explore")]
+    names = [
+        n for n in COMMANDS if n not in ("datasets", "estimators", "explore", "completion", "new")
+    ]
     cases = [_case(name, COMMANDS.get(name), scene, folder, count, seed) for name in (*names, "")]
     results = each(cases, limit=max(900.0, 6.0 * count), before=lambda: _stop_short(folder))
     for name, found in zip((*names, ""), results, strict=True):

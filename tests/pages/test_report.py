@@ -1,4 +1,5 @@
 import math
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,44 @@ def test_the_page_tells_what_it_was_given(tmp_path: Path, png: Path) -> None:
         assert text in page.text
     assert "nan" not in page.text.lower().split()
     assert page.text.count("–") >= 4
+
+
+def test_latents_that_tell_most_come_first_and_weak_ones_are_folded(tmp_path: Path) -> None:
+    told = [0.2, 0.001, 1.5, 0.0, 0.7]
+    test = {
+        "elbo": entry(-98.2, 0.4),
+        "perplexity_per_latent": entry([1.0, 2.0, 3.0, 4.0, 5.0], None, "categories"),
+        "mutual_information_per_latent": entry(told),
+    }
+    source = Page(write(tmp_path, metrics={"test": test})).source
+    before, _, folded = source.partition('id="per-latent"')[2].partition('<details class="weak">')
+    rows = r'<tr><th scope="row">(\d+)</th>'
+    assert re.findall(rows, before) == ["2", "4", "0"]
+    assert re.findall(rows, folded.partition("</section>")[0]) == ["1", "3"]
+    assert "2 that tell next to nothing" in folded
+    assert before.count("<details open>") == 1
+
+
+def test_options_are_in_words(tmp_path: Path) -> None:
+    config = {"rate": False, "stream": True, "widths": [256, 128], "seed": 0, "none": [], "x": None}
+    text = Page(write(tmp_path, config=config)).text.partition("as resolved")[2]
+    for word in ("no", "yes", "256, 128", "0"):
+        assert word in text
+    assert not {"False", "True", "None", "[256,"} & set(text.split())
+
+
+def test_what_is_drawn_follows_dark_mode_and_pictures_do_not(tmp_path: Path, png: Path) -> None:
+    figures = [ReportFigure("Curves", "", png, drawn=True), ReportFigure("Samples", "", png)]
+    page = Page(write(tmp_path, figures=figures))
+    classes = [attrs.get("class") for tag, attrs in page.tags if tag == "figure"]
+    assert classes == ["drawn", None]
+    assert "figure.drawn img { filter: invert" in page.source
+
+
+def test_the_words_of_the_page_are_defined(tmp_path: Path) -> None:
+    glossary = Page(write(tmp_path)).text.partition("How to read this page")[2]
+    for word in ("Latent, category", "Code", "Prior", "ELBO", "KL"):
+        assert f"\n{word}\n" in glossary
 
 
 def test_sections_have_ids_and_links_lead_to_them(tmp_path: Path, png: Path) -> None:

@@ -6,9 +6,10 @@ import re
 from difflib import get_close_matches
 from typing import Any, NoReturn, get_args
 
-from jsonargparse import ActionConfigFile, ArgumentParser
+from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter
 
-from discretevae.cli.options import Command, Option, OptionsError, flag_of
+from discretevae.cli.loudness import FLAGS
+from discretevae.cli.options import Command, Option, OptionsError, examples_of, flag_of
 from discretevae.names import shorten
 from discretevae.texts import say
 
@@ -66,6 +67,31 @@ class _Parser(ArgumentParser):
         return f" (did you mean {near[0]}?)" if near else ""
 
 
+class _Help(DefaultHelpFormatter):
+    """Says a default where there is one; leaves the lines of the examples as they are."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse._HelpAction):
+            return super()._get_help_string(action)
+        default = not any(action.default is value for value in (None, False, argparse.SUPPRESS))
+        return (action.help or "") + (" (default: %(default)s)" if default else "")
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = text.splitlines()
+        return text if len(lines) > 1 else super()._fill_text(text, width, indent)
+
+
+class _Taken(argparse.Action):
+    """An option that is in the help and was taken from the command line before it is parsed."""
+
+    def __init__(self, option_strings: list[str], dest: str, help: str) -> None:
+        hidden = argparse.SUPPRESS
+        super().__init__(option_strings, hidden, nargs=0, default=hidden, help=help)
+
+    def __call__(self, *_: Any) -> None:
+        """Has nothing left to do."""
+
+
 def make_parser(
     name: str, command: Command, options: list[Option], exit_on_error: bool = True
 ) -> _Parser:
@@ -76,11 +102,16 @@ def make_parser(
         description=(inspect.getdoc(command) or "").splitlines()[0],
         allow_abbrev=False,
         exit_on_error=exit_on_error,
+        formatter_class=_Help,
+        epilog="\n  ".join(["examples:", *examples_of(command)]),
     )
+    for flag, text in FLAGS.items():
+        parser.add_argument(flag, action=_Taken, help=text)
     if len(options) > 4:
         parser.add_argument(
             "--config",
             action=_Options,
+            metavar="FILE",
             help="A YAML file of these options; where a run goes is not for it to say.",
         )
         parser.add_argument("--versions", type=dict[str, str] | None, help=argparse.SUPPRESS)
@@ -108,7 +139,7 @@ def _add(parser: Any, option: Option) -> None:
             type=option.type,
             default=option.default,
             help=option.help,
-            metavar="X",
+            metavar=option.metavar,
         )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from discretevae.cli.options import shares
 from discretevae.experiments.recipe import Data, Recipe
-from discretevae.texts import say
+from discretevae.texts import note, say
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +42,10 @@ def encode(
         output: A .npz, .csv or .parquet file: of each example its number, its file, id and label,
             and its code (in a .npz file `codes`, from which `decode` reads); by default
             RUN/codes.npz.
+
+    Examples:
+        discretevae encode runs/digits-4x8
+        discretevae encode runs/digits-4x8 mine.npy -o codes.csv
     """
     import numpy as np
     import torch
@@ -75,7 +79,7 @@ def encode(
         own = {f"z{d}": codes[:, d].tolist() for d in range(codes.shape[1])}
         write_rows(path, keys, own | ({"copy": occurrences(codes).tolist()} if unique else {}))
         shared = collisions(codes)
-        say(f"{len(codes):,} rows, of which {shared:.1%} share their code with another", error=True)
+        note(f"{len(codes):,} rows, of which {shared:.1%} share their code with another")
     if processes.rank == 0:
         say(path)
 
@@ -98,6 +102,10 @@ def ids(recipe: Recipe, *, output: str | None = None) -> None:
             share all others.
         output: A .csv or .parquet file of ids; by default RUN/ids.csv. The run that made
             them is a new folder under runs/.
+
+    Examples:
+        discretevae ids items.npy
+        discretevae ids items.csv --num-quantisers 4 -o ids.csv
     """
     from discretevae.cli.train import Output, train
     from discretevae.experiments.folder import free_folder
@@ -116,6 +124,10 @@ def decode(run: str, codes: str, *, output: str | None = None) -> None:
         run: Folder of the run.
         codes: A file that `encode` wrote with the same model.
         output: A .npy file of the decoded means; by default RUN/decoded.npy.
+
+    Examples:
+        discretevae decode runs/digits-4x8 runs/digits-4x8/codes.npz
+        discretevae decode runs/digits-4x8 codes.npz -o decoded.npy
     """
     from discretevae.codes import decode_file
     from discretevae.pages.progress import track
@@ -139,6 +151,10 @@ def compress(
         lossy: Keep the codes alone, for any likelihood and any data as for `train`: the file
             decompresses to the reconstructions.
         output: The compressed file; by default RUN/compressed.dvae.
+
+    Examples:
+        discretevae compress runs/digits-4x8
+        discretevae compress runs/digits-4x8 mine.npy -o mine.dvae
     """
     from discretevae.codes import compress_codes, compress_file
     from discretevae.pages.progress import track
@@ -162,6 +178,10 @@ def decompress(run: str, file: str, *, output: str | None = None) -> None:
         run: Folder of the run.
         file: What `compress` wrote with the same model.
         output: A .npy file; by default RUN/decompressed.npy.
+
+    Examples:
+        discretevae decompress runs/digits-4x8 runs/digits-4x8/compressed.dvae
+        discretevae decompress runs/digits-4x8 mine.dvae -o mine.npy
     """
     from discretevae.codes import decompress_file
     from discretevae.pages.progress import track

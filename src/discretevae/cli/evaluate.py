@@ -18,6 +18,10 @@ def evaluate(run: str, *, importance_samples: int | None = None, seed: int | Non
         importance_samples: S of the importance-weighted log-likelihood, 0 leaves it out; by
             default as many as the run has.
         seed: Of the samples; by default the run's.
+
+    Examples:
+        discretevae evaluate runs/digits-4x8
+        discretevae evaluate runs/digits-4x8 --importance-samples 5000
     """
     from discretevae.experiments.build_data import load_again
     from discretevae.experiments.folder import Run, held

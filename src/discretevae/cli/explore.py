@@ -12,6 +12,10 @@ def explore(run: str, *, port: int | None = None, no_browser: bool = False) -> N
         run: Folder of the run, of a discrete model, with a condition or without.
         port: Of the page; by default the first free one from 7860 on.
         no_browser: Only say where the page is.
+
+    Examples:
+        discretevae explore runs/digits-4x8
+        discretevae explore runs/digits-4x8 --port 8000 --no-browser
     """
     from discretevae.cli.saved import as_trained, saved_model
     from discretevae.cli.train import stored_recipe

@@ -13,6 +13,10 @@ def export(run: str, *, output: str | None = None) -> None:
     Args:
         run: Folder of the run.
         output: Folder of the files; by default RUN/export.
+
+    Examples:
+        discretevae export runs/digits-4x8
+        discretevae export runs/digits-4x8 -o programs
     """
     from discretevae.cli.saved import saved_model
     from discretevae.experiments.folder import Run

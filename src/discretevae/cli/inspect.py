@@ -19,6 +19,10 @@ def inspect(recipe: Recipe, *, html: str | None = None) -> None:
 
     Args:
         html: A page to write, with the first rows or a picture of the first images.
+
+    Examples:
+        discretevae inspect patients.csv
+        discretevae inspect photos/ --html photos.html
     """
     from discretevae.data import ReadingOptions, load
     from discretevae.files import write_text

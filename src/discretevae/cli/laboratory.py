@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discretevae.cli.options import shares
+from discretevae.cli.options import choices, shares
 from discretevae.cli.saved import require_discrete, saved_model
 from discretevae.cli.train import default_name, stored_recipe
-from discretevae.experiments.recipe import Recipe
+from discretevae.experiments.recipe import NETWORKS, Recipe
 from discretevae.names import require_count, require_seed
 from discretevae.texts import say
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["compare", "gradients"]
 
 
+@choices(network=NETWORKS)
 def gradients(
     run: str | None = None,
     *,
@@ -57,6 +58,10 @@ def gradients(
         seed: Of everything random.
         output: Folder of gradients.json and the figures; by default RUN/gradients or a new one
             under runs/.
+
+    Examples:
+        discretevae gradients runs/digits-4x8
+        discretevae gradients --num-latents 4 --num-categories 2 --estimators rloo,arm
     """
     from discretevae.experiments.shown import shown
     from discretevae.files import write_text
@@ -148,6 +153,10 @@ def compare(
         network: tutorial, report-mlp, report-cnn or image; residual for models of grids.
         output: Folder of the runs, comparison.json and comparison.png; by default one under
             runs/ that is named after the data and the sizes.
+
+    Examples:
+        discretevae compare mnist --estimators rloo,reinmax,vimco --seeds 5
+        discretevae compare photos --models vq,fsq --seconds 600
     """
     from discretevae.pages.progress import track
     from discretevae.studies.laboratory.compare import compare_contenders

@@ -1,10 +1,19 @@
 """The commands that list what there is to choose from."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from discretevae.estimators.gradient_estimator import GradientEstimator
+
 __all__ = ["datasets", "estimators"]
 
 
 def datasets() -> None:
-    """List the named data sets."""
+    """List the named data sets.
+
+    Examples:
+        discretevae datasets
+    """
     from discretevae.data import DATASETS, is_available
     from discretevae.pages.terminal import print_table, table_of
 
@@ -20,12 +29,33 @@ def datasets() -> None:
     print_table(table)
 
 
-def estimators() -> None:
-    """List the gradient estimators with their properties."""
+def estimators(name: str | None = None) -> None:
+    """List the gradient estimators with their properties; of one its formula, bias and paper.
+
+    Args:
+        name: Of the one to explain, given as the first argument; by default all are listed.
+
+    Examples:
+        discretevae estimators
+        discretevae estimators reinmax
+    """
     from discretevae.estimators import ESTIMATORS
     from discretevae.estimators.multisample import MULTISAMPLE_ESTIMATORS
+    from discretevae.names import resolve
+    from discretevae.pages.formula import explained
     from discretevae.pages.terminal import print_table, table_of
+    from discretevae.texts import say
 
+    if name is not None:
+        known: dict[str, type[GradientEstimator]] = {**ESTIMATORS, **MULTISAMPLE_ESTIMATORS}
+        kind = resolve("name", name, known)
+        for line in explained(kind.__doc__ or "").splitlines():
+            say(line)
+        say("")
+        unbiased = name not in ESTIMATORS or ESTIMATORS[name].unbiased
+        what = "E_q[f(z)]" if name in ESTIMATORS else "the S-sample bound"
+        say(f"Its gradient of {what} is {'unbiased' if unbiased else 'biased'}.")
+        return
     table = table_of("Estimators of E_q[f(z)] and its gradient")
     for column in ("name", "unbiased", "relaxed", "uses ∇f", "calls f"):
         table.add_column(column, no_wrap=True)

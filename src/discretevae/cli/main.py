@@ -5,12 +5,15 @@ import re
 import sys
 
 from discretevae.cli.codes import compress, decode, decompress, encode, ids
+from discretevae.cli.completion import completion
 from discretevae.cli.evaluate import evaluate
 from discretevae.cli.explore import explore
 from discretevae.cli.export import export
 from discretevae.cli.inspect import inspect
 from discretevae.cli.laboratory import compare, gradients
 from discretevae.cli.lists import datasets, estimators
+from discretevae.cli.loudness import loudness, without_flags
+from discretevae.cli.new import new
 from discretevae.cli.options import arguments_of
 from discretevae.cli.parser import Commands, parse
 from discretevae.cli.prior import prior
@@ -46,7 +49,17 @@ COMMANDS: Commands = {
     "study": study,
     "datasets": datasets,
     "estimators": estimators,
+    "completion": completion,
+    "new": new,
 }
+GROUPS = {
+    "From data to a report": ("inspect", "train", "evaluate", "prior"),
+    "What a model does": ("sample", "reconstruct", "impute", "score", "explore"),
+    "Its codes elsewhere": ("encode", "decode", "ids", "compress", "decompress", "export", "share"),
+    "Methods compared": ("gradients", "compare", "study"),
+    "What there is, and a start": ("datasets", "estimators", "completion", "new"),
+}
+"""Title → the commands that the overview shows under it."""
 LETTERS = 1000
 """Of a message."""
 
@@ -81,11 +94,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs a command; what the user got wrong becomes one line and exit status 2."""
     command, status = "", 2
     try:
-        command, given = parse(COMMANDS, sys.argv[1:] if arguments is None else arguments)
-        if command == "train" and given.get("resume"):
-            resume(**given)
-        else:
-            COMMANDS[command](**arguments_of(COMMANDS[command], given))
+        level, words = without_flags(sys.argv[1:] if arguments is None else arguments)
+        command, given = parse(COMMANDS, words, GROUPS)
+        with loudness(level):
+            if command == "train" and given.get("resume"):
+                resume(**given)
+            else:
+                COMMANDS[command](**arguments_of(COMMANDS[command], given))
         return
     except MemoryError as error:
         message = out_of_memory(error)

@@ -6,18 +6,34 @@ dataclass's bases.
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass
 from typing import Any, NamedTuple, TypeVar, get_args
 
-__all__ = ["Command", "Option", "OptionsError", "arguments_of", "flag_of", "options_of", "shares"]
+__all__ = [
+    "WIDTH",
+    "Command",
+    "Option",
+    "OptionsError",
+    "arguments_of",
+    "choices",
+    "examples_of",
+    "flag_of",
+    "options_of",
+    "shares",
+]
 
 Command = Callable[..., None]
 C = TypeVar("C", bound=Command)
 
 SECTION = re.compile(r"^(?:Args|Arguments):\n((?: {4}.*\n|\n)+)", re.MULTILINE)
+EXAMPLES = re.compile(r"^Examples:\n((?: {4}.*\n)+)", re.MULTILINE)
 ENTRY = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 REQUIRED = inspect.Parameter.empty
+WIDTH = 80
+"""Columns of a terminal."""
+SIGNS = {int: "N", float: "X", str: "TEXT"}
+"""Type → what stands for a value in the help."""
 
 
 class OptionsError(ValueError):
@@ -33,6 +49,7 @@ class Option(NamedTuple):
     help: str
     positional: bool
     group: tuple[str, str] | None = None
+    choices: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -41,6 +58,15 @@ class Option(NamedTuple):
     @property
     def required(self) -> bool:
         return self.default is REQUIRED
+
+    @property
+    def metavar(self) -> str:
+        """What stands for its value in the help: the choices, where a line has room for them."""
+        choices = "{" + ",".join(self.choices) + "}"
+        if self.choices:
+            return choices if len(f"  {self.flag} {choices}") <= WIDTH else "NAME"
+        types = get_args(self.type) or (self.type,)
+        return next((sign for kind, sign in SIGNS.items() if kind in types), "X")
 
     def most_values(self, words: int) -> int:
         """Counts the words that it may take."""
@@ -52,6 +78,16 @@ def shares(*names: str, **defaults: Any) -> Callable[[C], C]:
 
     def mark(command: C) -> C:
         command.__dict__["shared"] = {**dict.fromkeys(names, REQUIRED), **defaults}
+        return command
+
+    return mark
+
+
+def choices(**names: Iterable[str]) -> Callable[[C], C]:
+    """Tells the help which names a command's own parameters may have; the command checks them."""
+
+    def mark(command: C) -> C:
+        command.__dict__["choices"] = names
         return command
 
     return mark
@@ -84,7 +120,8 @@ def options_of(command: Command) -> Iterator[Option]:
         if is_dataclass(cls):
             yield from _fields_as_options(command, cls, said, positional)
         else:
-            yield Option(name, cls, parameter.default, said[name], positional)
+            names = command.__dict__.get("choices", {}).get(name, ())
+            yield Option(name, cls, parameter.default, said[name], positional, choices=tuple(names))
 
 
 def _fields_as_options(
@@ -99,6 +136,7 @@ def _fields_as_options(
             said.get(field.name, text),
             positional and field.name == first,
             group,
+            tuple(field.metadata.get("names", ())),
         )
 
 
@@ -130,6 +168,12 @@ def _help(documented: object) -> dict[str, str]:
     section = SECTION.search(f"{inspect.getdoc(documented) or ''}\n")
     entries = ENTRY.findall(section[1]) if section else []
     return {name: " ".join(text.split()) for name, text in entries}
+
+
+def examples_of(command: Command) -> list[str]:
+    """The command lines that a docstring gives as examples."""
+    section = EXAMPLES.search(f"{inspect.getdoc(command) or ''}\n")
+    return [line.strip() for line in section[1].splitlines()] if section else []
 
 
 def flag_of(name: str) -> str:

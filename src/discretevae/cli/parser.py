@@ -1,11 +1,12 @@
 """Reads a command line: which command, and which options were given."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from textwrap import fill
 from typing import Any
 
-from discretevae.cli.options import Command, Option, OptionsError, options_of
+from discretevae.cli.options import WIDTH, Command, Option, OptionsError, options_of
 from discretevae.names import shorten
 from discretevae.texts import say
 
@@ -15,18 +16,23 @@ Commands = Mapping[str, Command]
 
 NOT_OPTIONS = ("config", "versions")
 """Keys of a configuration file, or of a parsed command line, that no function takes."""
+INDENT = 15 * " "
+"""Of the second line about a command."""
 
 
-def parse(commands: Commands, arguments: list[str]) -> tuple[str, dict[str, Any]]:
+def parse(
+    commands: Commands, arguments: list[str], groups: Mapping[str, Iterable[str]] = {}
+) -> tuple[str, dict[str, Any]]:
     """Reads a command line: the name of a command and the options that were given.
 
     Keyword-only parameters are written `--like-this`, the others are positional, of a dataclass
-    its first field; a positional one that has a default may also be given as an option.
+    its first field; a positional one that has a default may also be given as an option. `groups`
+    are the titles under which the overview shows commands.
     """
     from discretevae import __version__
 
     if not arguments or arguments[0] in ("-h", "--help"):
-        _print_overview(commands)
+        _print_overview(commands, groups)
         raise SystemExit(0 if arguments else 2)
     if arguments[0] == "--version":
         print(f"discretevae {__version__}")
@@ -90,9 +96,17 @@ def _flag_before(option: Option | None) -> list[str]:
     return [] if option is None or option.required else [option.flag]
 
 
-def _print_overview(commands: Commands) -> None:
+def _print_overview(commands: Commands, groups: Mapping[str, Iterable[str]]) -> None:
     print("usage: discretevae COMMAND [options]\n")
-    print("Variational autoencoders whose latent code is D categorical variables of K classes.\n")
-    for name, function in commands.items():
-        print(f"  {name:<12} {(inspect.getdoc(function) or '').splitlines()[0]}")
-    print("\nOptions of a command: discretevae COMMAND --help. Version: discretevae --version.")
+    print("Variational autoencoders whose latent code is discrete.\n")
+    grouped = {name for names in groups.values() for name in names}
+    rest = [name for name in commands if name not in grouped]
+    for title, names in {**groups, ("More" if groups else "Commands"): rest}.items():
+        if names:
+            print(f"{title}:")
+            for name in names:
+                line = (inspect.getdoc(commands[name]) or "").splitlines()[0]
+                print(fill(line, WIDTH, initial_indent=f"  {name:<12} ", subsequent_indent=INDENT))
+            print()
+    print("Options of a command: discretevae COMMAND --help.")
+    print("Version: discretevae --version.")

@@ -1,10 +1,12 @@
 """The command that gives a trained model a better prior."""
 
+from discretevae.cli.options import choices
 from discretevae.texts import say
 
 __all__ = ["prior"]
 
 
+@choices(kind=("learned", "autoregressive", "boltzmann", "pixelcnn", "transformer"))
 def prior(
     run: str,
     *,
@@ -33,6 +35,10 @@ def prior(
             default as many as the run has.
         output: Folder of the new run; by default RUN-KIND.
         overwrite: Replace the run that is in --output.
+
+    Examples:
+        discretevae prior runs/digits-4x8
+        discretevae prior runs/photos-vq --kind transformer --epochs 50
     """
     from dataclasses import replace
     from pathlib import Path

@@ -38,6 +38,10 @@ def sample(
         seed: Of the draws.
         output: A .png (a grid) or .npy file; for sentences and tables a .csv, .parquet or .npz; by
             default RUN/samples.png or .csv.
+
+    Examples:
+        discretevae sample runs/digits-4x8
+        discretevae sample runs/digits-4x8 --count 1000 -o samples.npy
     """
     import torch
 
@@ -75,6 +79,10 @@ def reconstruct(
         count: How many examples, the first ones.
         output: A .png (beside the inputs) or .npy file, or a .csv, .parquet or .npz with what
             belongs to each row beside; by default RUN/reconstructions.png or .csv.
+
+    Examples:
+        discretevae reconstruct runs/digits-4x8
+        discretevae reconstruct runs/digits-4x8 mine.npy --count 20 -o mine.png
     """
     import torch
 

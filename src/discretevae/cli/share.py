@@ -23,6 +23,10 @@ def share(
         public: Let everybody see a repository that --push makes; by default only you.
         rare_names: Keep names of categories and pieces of words that fewer than 5 training
             examples have, which may tell who they are.
+
+    Examples:
+        discretevae share runs/digits-4x8 shared
+        discretevae share runs/digits-4x8 shared --push me/digits --public
     """
     from discretevae.cli.saved import as_trained, saved_model
     from discretevae.cli.train import stored_recipe

@@ -42,6 +42,10 @@ def study(
         seed: Of everything random but the clusterings.
         output: Folder of study.html, study.json, the figures and the runs; by default one under
             runs/ that is named after the data.
+
+    Examples:
+        discretevae study digits
+        discretevae study mnist --contrastive 100 -o runs/my-study
     """
     from discretevae.pages.progress import track
     from discretevae.studies.architectures.page import publish_study

@@ -27,6 +27,10 @@ def impute(run: str, data: str, *, seed: int = 0, output: str | None = None) -> 
         data: A .csv or .parquet file with the columns of the run, given as the second argument.
         seed: Of the samples, where the codes are too many to sum over.
         output: A .csv, .parquet or .npz file; by default RUN/imputed.csv.
+
+    Examples:
+        discretevae impute runs/patients patients.csv
+        discretevae impute runs/patients new.csv -o filled.csv
     """
     import torch
 
@@ -64,6 +68,10 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
             spread of their column, so that cells, and rows with gaps, compare; `not taken` names
             the cells that are new to the model, such as a category that training has not seen. By
             default RUN/scores.csv.
+
+    Examples:
+        discretevae score runs/patients patients.csv
+        discretevae score runs/patients new.csv -o scores.parquet
     """
     import torch
 

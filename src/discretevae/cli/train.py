@@ -8,7 +8,7 @@ from discretevae.cli.options import OptionsError
 from discretevae.cli.parser import typed_options
 from discretevae.experiments.recipe import Recipe
 from discretevae.names import require_count
-from discretevae.texts import say
+from discretevae.texts import note
 from discretevae.training.processes import process_rank
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ class Output:
 
 
 def train(recipe: Recipe, *, output: Output) -> None:
-    """Train a model, evaluate it by true bounds, and write a report."""
+    """Train a model, evaluate it by true bounds, and write a report.
+
+    Examples:
+        discretevae train mnist --epochs 30
+        discretevae train patients.csv --label outcome -o runs/patients
+    """
     from discretevae.experiments.folder import Run, free_folder, held
     from discretevae.experiments.resolve import resolve_with_data
     from discretevae.experiments.run import build
@@ -74,7 +79,7 @@ def _say(data: "Splits", recipe: Recipe) -> None:
         else ModelDefaults(sizes[0] or 0, sizes[1] or 0, network)
     )
     for line in (*lines, model):
-        say(line, error=True)
+        note(line)
 
 
 def resume(resume: str, **given: Any) -> None:
@@ -126,7 +131,7 @@ def _train(run: "Run", recipe: Recipe, prepared: "Prepared") -> None:
     from discretevae.pages.publish import describe, publish
 
     data, model = prepared.data, prepared.model
-    say(f"{run.folder}: {describe(model, data)}", error=True)
+    note(f"{run.folder}: {describe(model, data)}")
     try:
         prepared.fit()
         model.save_pretrained(run.model)

@@ -41,6 +41,8 @@ class Examples:
         >>> examples = Examples(torch.tensor([[0, 255], [51, 0]], dtype=torch.uint8))
         >>> len(examples), examples.shape
         (2, (2,))
+        >>> examples
+        <2 examples of shape (2,)>
         >>> examples.values()
         tensor([[0.0000, 1.0000],
                 [0.2000, 0.0000]])
@@ -76,6 +78,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        beside = {"labels": self.labels, "contexts": self.context}
+        has = "".join(f", with {name}" for name, values in beside.items() if values is not None)
+        return f"<{len(self):,} examples of shape {self.shape}{has}>"
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -65,6 +65,10 @@ class Splits:
         """The shape of one observation."""
         return self.train.shape
 
+    def __repr__(self) -> str:
+        sizes = f"{len(self.train):,} training, {len(self.validation):,} validation"
+        return f"<{self.name}: {sizes} and {len(self.test):,} test examples of shape {self.shape}>"
+
 
 def split(
     examples: Examples,

@@ -20,7 +20,9 @@ from discretevae.evaluation.embeddings import (
     umap,
     umap_installed,
 )
+from discretevae.evaluation.evaluation import Evaluation
 from discretevae.evaluation.figure import Figure, mean_figure
+from discretevae.evaluation.gzipped import gzip_in_words
 from discretevae.evaluation.imputation import AnomalyScores, anomaly_scores, impute
 from discretevae.evaluation.no_code import gain_in_words, log_prob_without_code
 from discretevae.evaluation.probes import knn_probe, linear_probe
@@ -35,6 +37,7 @@ __all__ = [
     "CodeHealth",
     "CodeUsage",
     "Diagnosis",
+    "Evaluation",
     "Figure",
     "NotInstalledError",
     "anomaly_scores",
@@ -49,6 +52,7 @@ __all__ = [
     "evaluate",
     "evaluate_bounds",
     "gain_in_words",
+    "gzip_in_words",
     "impute",
     "interpolate",
     "kmeans_clustering",

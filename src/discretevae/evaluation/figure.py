@@ -1,12 +1,13 @@
 """One reported number with its standard error and unit."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from jaxtyping import Float, Real
 from torch import Tensor
 
-__all__ = ["NATS", "Figure", "mean_figure", "ratio_figure"]
+__all__ = ["NATS", "Figure", "format_value", "mean_figure", "ratio_figure"]
 
 NATS = "nats per example"
 
@@ -69,3 +70,48 @@ def ratio_figure(
     variance = residuals.square().sum() / (n * (n - 1)) if n > 1 else None
     se = None if variance is None else float(variance.sqrt() / c.mean())
     return Figure(float(ratio), se, unit, note)
+
+
+def _special(number: float | None) -> str:
+    return "–" if number is None or math.isnan(number) else "∞" if number > 0 else "−∞"
+
+
+def _plain(number: float) -> str:
+    """Four significant digits; whole numbers in full."""
+    size = abs(number)
+    if size < 1e7 and number == int(number):
+        return _fixed(number, 0)
+    if 1e-4 <= size < 1e7:
+        return _fixed(number, max(0, 3 - math.floor(math.log10(size))))
+    return f"{number:.3e}".replace("-", "−")
+
+
+def _fixed(number: float, decimals: int) -> str:
+    text = f"{round(number, decimals):.{max(decimals, 0)}f}"
+    negative = text.startswith("-") and float(text) != 0
+    return ("−" if negative else "") + text.lstrip("-")
+
+
+def format_value(value: float | None, se: float | None = None) -> str:
+    """Writes `value` ± `se`, both rounded to the first digit of the standard error.
+
+    Without a standard error, four significant digits. None and NaN become a dash.
+
+    Raises:
+        ValueError: If `se` is negative.
+
+    Example:
+        >>> format_value(-98.2345, 0.0412), format_value(1234.5, 38.0), format_value(None)
+        ('−98.23 ± 0.04', '1230 ± 40', '–')
+    """
+    if se is not None and se < 0:
+        raise ValueError(f"`se` must be non-negative, got {se}.")
+    if value is None or not math.isfinite(value):
+        return _special(value)
+    if se is None or se == 0:
+        return _plain(value) + ("" if se is None else " ± 0")
+    if not math.isfinite(se):
+        return f"{_plain(value)} ± {_special(se)}"
+    decimals = -int(f"{se:.0e}".split("e")[1])  # rounded first: 0.096 is 0.1, one decimal
+    error = _fixed(se, decimals) if decimals <= 6 else f"{se:.0e}".replace("-", "−")
+    return f"{_fixed(value, min(decimals, 12))} ± {error}"

@@ -104,6 +104,10 @@ class AnomalyScores:
     cells: Float[Tensor, "*B F"]
     log_p: Float[Tensor, "*B"]
 
+    def __repr__(self) -> str:
+        rows, cells = self.rows.numel(), self.cells.shape[-1]
+        return f"<AnomalyScores of {rows:,} rows and their {cells} cells, in nats>"
+
 
 @torch.no_grad()
 def anomaly_scores(

@@ -6,10 +6,13 @@ Nothing is loaded here that a command does without which only shows its help.
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from discretevae.names import named
+from discretevae.names import named, one_of
 from discretevae.training.options import Aim, Loop, TrainingOptions
 
 __all__ = ["Data", "Evaluation", "Model", "Objective", "Recipe", "Training"]
+
+NETWORKS = ("tutorial", "report-mlp", "report-cnn", "image", "mlp", "cnn", "residual")
+"""Names of the table of the same name, which is not loaded here."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,19 @@ class Data:
 
     data: str = "digits"
     likelihood: str | None = named(
-        None, "likelihoods:LIKELIHOODS", "experiments.build_data:FORMATS"
+        None,
+        "likelihoods:LIKELIHOODS",
+        "experiments.build_data:FORMATS",
+        names=(
+            *("bernoulli", "bernoulli-grey", "continuous-bernoulli", "gaussian"),
+            *("discretised-logistic", "logistic-mixture", "levels"),
+            *("local-bernoulli", "local-mixture", "tokens", "columns"),
+        ),
     )
-    binarize: str | None = named(None, "data:BINARIZERS")
-    condition: str = named("none", "data:CONDITIONS")
+    binarize: str | None = named(
+        None, "data:BINARIZERS", names=("fresh", "fixed", "threshold", "none")
+    )
+    condition: str = named("none", "data:CONDITIONS", names=("none", "labels", "context"))
     drop: str | None = None
     id: str | None = None
     label: str | None = None
@@ -70,12 +82,12 @@ class Data:
     categorical: str | None = None
     date: str | None = None
     na_values: str | None = None
-    header: str = "auto"
+    header: str = one_of("auto", "auto", "yes", "no")
     delimiter: str | None = None
     decimal: str | None = None
-    layout: str = "auto"
+    layout: str = one_of("auto", "auto", "channels-first", "channels-last")
     levels: int | None = None
-    splits: str = "auto"
+    splits: str = one_of("auto", "auto", "pool")
     size: int | None = None
     strict: bool = False
     column: str | None = None
@@ -135,26 +147,43 @@ class Model:
         classifier: Network of q(class | x), for --model semi-supervised; by default as --network.
     """
 
-    model: str = named("discrete", "experiments.build_model:MODELS")
+    model: str = named(
+        "discrete",
+        "experiments.build_model:MODELS",
+        names=(
+            *("discrete", "gaussian", "hierarchical", "joint", "semi-supervised"),
+            *("vq", "diveq", "simvq", "fsq", "lfq", "bsq", "two-level", "sq", "gumbel-vq"),
+        ),
+    )
     num_latents: int | None = None
     num_categories: int | None = None
-    prior: str = named("auto", "priors:PRIORS", "experiments.defaults:BY_RULE")
-    network: str | None = None
+    prior: str = named(
+        "auto",
+        "priors:PRIORS",
+        "experiments.defaults:BY_RULE",
+        names=(
+            *("uniform", "learned", "conditional", "autoregressive", "boltzmann"),
+            *("pixelcnn", "transformer", "auto"),
+        ),
+    )
+    network: str | None = one_of(None, *NETWORKS, "gru", "transformer")
     widths: list[int] | None = None
     channels: list[int] | None = None
-    activation: str | None = None
+    activation: str | None = one_of(None, "relu", "leaky-relu")
     embedding_size: int | None = None
     upper_latents: list[int] | None = None
-    inference: str | None = None
+    inference: str | None = one_of(None, "top-down", "bottom-up")
     continuous: int | None = None
     codebook: int | None = None
     code_size: int | None = None
     down: int | None = None
     num_quantisers: int | None = None
-    gradient: str | None = named(None, "latents.quantisers:GRADIENTS")
+    gradient: str | None = named(
+        None, "latents.quantisers:GRADIENTS", names=("straight-through", "rotation")
+    )
     rate: bool = False
     labelled: int | None = None
-    classifier: str | None = named(None, "networks:NETWORKS")
+    classifier: str | None = named(None, "networks:NETWORKS", names=NETWORKS)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from discretevae.experiments.build_data import (
 from discretevae.experiments.recipe import Recipe
 from discretevae.models import VAE
 from discretevae.names import shorten
-from discretevae.texts import say
+from discretevae.texts import note
 
 __all__ = [
     "Contexts",
@@ -62,8 +62,8 @@ def shown_for(recipe: Recipe, schema: Schema | None, data: str | None, model: VA
     if is_named(data):
         return shown(load_data(replace(recipe, data=data)))
     loaded = loaded_alike(data, recipe, schema, model)
-    for note in loaded.notes:
-        say(f"{data}: {note}", error=True)
+    for said in loaded.notes:
+        note(f"{data}: {said}")
     originals = _conditioned_alike(loaded.examples, recipe, schema)
     stream = generator("file", recipe.seed)
     seen = binarizer_of(recipe).prepare_evaluation(originals, stream)

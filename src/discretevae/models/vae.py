@@ -185,6 +185,9 @@ class VAE(nn.Module, ABC):
         """Says in words what the code is."""
         return f"a {self.kind}"
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.shape}: {self.describe()}>"
+
     def predict(self, x: Data) -> Float[Tensor, "*B C"] | None:
         """Gives the probabilities of labels; none where the model has none."""
         return None

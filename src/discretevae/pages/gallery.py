@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from discretevae.data import BINARIZERS, Batches, Examples, Splits
@@ -28,7 +29,7 @@ from discretevae.pages.figures.tiles import MAX_TILES, plot_tiles
 from discretevae.pages.report import ReportFigure, ReportTable
 from discretevae.pages.writing import as_cells
 
-__all__ = ["draw_gallery", "draw_reconstructions", "draw_samples", "write_tables"]
+__all__ = ["by_effect", "draw_gallery", "draw_reconstructions", "draw_samples", "write_tables"]
 
 SHOWN = 8
 SAMPLES = 40
@@ -171,7 +172,7 @@ def _curves(run: Run) -> list[ReportFigure]:
         "maximised. Where the two part, the objective is relaxed, weighted, of several samples, "
         "has further terms, or is a running mean."
     )
-    return [ReportFigure("ELBO by epoch", caption, path)]
+    return [ReportFigure("ELBO by epoch", caption, path, drawn=True)]
 
 
 def _reconstructions(path: Path, model: VAE, look: Shown, seed: int) -> ReportFigure:
@@ -204,13 +205,20 @@ def _variations(folder: Path, model: VAE, examples: Examples) -> ReportFigure:
     first = model.chain.named(model.chain.generative[0])
     if first.classes is None:
         values = first.alternatives().numpy()
-        figure = plot_traversals(_array(means), values, model.shape, vmin=low, vmax=high)
-        caption = "One code, decoded; each row moves one latent and keeps the others."
+        figure = plot_traversals(
+            _array(means), values, model.shape, latents=by_effect(means), vmin=low, vmax=high
+        )
+        caption = (
+            "One code, decoded; each row moves one latent and keeps the others. Those that change "
+            "most come first."
+        )
         path = save(figure, folder / "traversals.png")
         return ReportFigure("What each latent does", caption, path)
     place = model.chain.place(first.name)
     own = code[place].long().cpu().numpy()
-    figure = plot_categories(_array(means), own, model.shape, vmin=low, vmax=high)
+    figure = plot_categories(
+        _array(means), own, model.shape, latents=by_effect(means), vmin=low, vmax=high
+    )
     path = save(figure, folder / "categories.png")
     follow = any(v.follows() for v in model.chain.variables)
     what, others = (
@@ -220,9 +228,19 @@ def _variations(folder: Path, model: VAE, examples: Examples) -> ReportFigure:
     )
     caption = (
         f"One code, decoded; each row changes one {what} to each of its categories, and {others}. "
-        "The framed picture in each row is the code itself."
+        "The framed picture in each row is the code itself. Those that change most come first."
     )
     return ReportFigure(f"What each category of each {what} does", caption, path)
+
+
+def by_effect(means: Float[Tensor, "D K *shape"]) -> list[int]:
+    """Orders the latents of a code by how much its picture changes with each, the most first.
+
+    Example:
+        >>> by_effect(torch.tensor([[[0.4], [0.5]], [[0.0], [1.0]]]))
+        [1, 0]
+    """
+    return means.double().var(1).flatten(1).sum(1).argsort(descending=True).tolist()
 
 
 def _samples(path: Path, model: VAE, data: Splits, seed: int) -> ReportFigure:
@@ -265,7 +283,7 @@ def _usage(path: Path, model: VAE, examples: Examples) -> ReportFigure:
         "How often each category of each latent is used over the test examples (the aggregate "
         "posterior). A healthy code uses all categories; a dead one is never chosen."
     )
-    return ReportFigure("Use of the code", caption, path)
+    return ReportFigure("Use of the code", caption, path, drawn=True)
 
 
 def _range(model: VAE, x: Tensor) -> tuple[float, float]:

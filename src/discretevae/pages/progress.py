@@ -13,6 +13,8 @@ def track(steps: Iterable[T], what: str) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import track as rich_track
 
+    from discretevae.texts import LOUDNESS
+
     total = len(steps) if isinstance(steps, Sized) else None
     console = Console(stderr=True)
     yield from rich_track(
@@ -21,5 +23,5 @@ def track(steps: Iterable[T], what: str) -> Iterator[T]:
         total=total,
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not console.is_terminal or LOUDNESS.get() == "quiet",
     )

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from discretevae.data import Batch, Splits
-from discretevae.evaluation import code_health, diagnose, evaluate, gain_in_words
+from discretevae.evaluation import code_health, diagnose, evaluate, gain_in_words, gzip_in_words
+from discretevae.evaluation.evaluation import TITLE, as_rows
 from discretevae.experiments.folder import Run, command_line, versions
 from discretevae.experiments.recipe import Recipe
 from discretevae.experiments.shown import shown
@@ -14,7 +15,7 @@ from discretevae.models import (
 from discretevae.pages.explorer import precompute
 from discretevae.pages.gallery import draw_gallery, write_tables
 from discretevae.pages.progress import track
-from discretevae.pages.report import format_value, write_report
+from discretevae.pages.report import write_report
 from discretevae.pages.terminal import print_table, table_of
 from discretevae.texts import say
 from discretevae.training.defaults import by_rule
@@ -33,7 +34,7 @@ def publish(run: Run, model: VAE, data: Splits, recipe: Recipe) -> None:
     write_report(
         run.report,
         title=run.folder.resolve().name,
-        summary=[describe(model, data), *gain],
+        summary=[*gain, describe(model, data)],
         metrics=metrics,
         config={**recipe.as_dict(), "versions": versions(), "command": command_line()},
         figures=figures,
@@ -62,11 +63,11 @@ def describe(model: VAE, data: Splits) -> str:
 
 
 def _gain(model: VAE, metrics: Mapping[str, Any]) -> list[str]:
-    """How much better than no code at all, in a sentence, on examples that were held out."""
+    """Whether the model is good: against no code and gzip, on examples that were held out."""
     part = next((name for name in ("test", "validation", "train") if name in metrics), None)
     p = model.likelihood
     said = part and gain_in_words(metrics[part], p.lossless, p.sequential, p.apart)
-    return [said] if said else []
+    return [line for line in (said, gzip_in_words(metrics[part]) if part else None) if line]
 
 
 def _warnings(run: Run, model: VAE, data: Splits, recipe: Recipe) -> list[str]:
@@ -89,17 +90,10 @@ def _warnings(run: Run, model: VAE, data: Splits, recipe: Recipe) -> list[str]:
 
 
 def _print_metrics(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-    table = table_of("True bounds (nats per example) and health of the code")
+    table = table_of(TITLE)
     table.add_column("", no_wrap=True)
     for split in metrics:
         table.add_column(split, no_wrap=True, justify="right")
-    for name in max(metrics.values(), key=len):
-        entries = [split.get(name) for split in metrics.values()]
-        first = next(entry for entry in entries if entry)
-        if isinstance(first["value"], list):
-            continue
-        cells = [format_value(e["value"], e["se"]) if e else "–" for e in entries]
-        of = first["unit"].removeprefix("of ").split()[0]
-        label = f"{name.replace('_', ' ')}" + f" (of {of})" * first["unit"].startswith("of ")
-        table.add_row(label, *cells)
+    for row in as_rows(metrics):
+        table.add_row(*row)
     print_table(table)

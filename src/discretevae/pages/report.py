@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from discretevae.evaluation.code_health import ACTIVE
+from discretevae.evaluation.figure import format_value
 from discretevae.files import write_text
 from discretevae.pages.html import render, script
 
@@ -26,6 +28,7 @@ Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 _NONE = "–"
 _PNG = b"\x89PNG\r\n\x1a\n"
+_EFFECTS = ("mutual_information_per_latent", "kl_per_latent")
 _WORDS = {"elbo": "ELBO", "kl": "KL", "iwae": "IWAE"}
 _HEADLINE = {
     "elbo": "a true lower bound on the log-likelihood; higher is better",
@@ -40,6 +43,8 @@ _HEADLINE = {
 class ReportFigure:
     """A PNG file at `path`, with the title and the sentence or two that go with it.
 
+    One that is `drawn`, lines and bars without pictures of data, turns dark with the page.
+
     Example:
         >>> ReportFigure("Samples", "What the model makes up.", "figures/samples.png").title
         'Samples'
@@ -48,6 +53,7 @@ class ReportFigure:
     title: str
     caption: str
     path: str | os.PathLike[str]
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,51 +89,6 @@ class ReportExplorer:
     title: str
     caption: str
     data: Mapping[str, Any]
-
-
-def _special(number: float | None) -> str:
-    return _NONE if number is None or math.isnan(number) else "∞" if number > 0 else "−∞"
-
-
-def _plain(number: float) -> str:
-    """Four significant digits; whole numbers in full."""
-    size = abs(number)
-    if size < 1e7 and number == int(number):
-        return _fixed(number, 0)
-    if 1e-4 <= size < 1e7:
-        return _fixed(number, max(0, 3 - math.floor(math.log10(size))))
-    return f"{number:.3e}".replace("-", "−")
-
-
-def _fixed(number: float, decimals: int) -> str:
-    text = f"{round(number, decimals):.{max(decimals, 0)}f}"
-    negative = text.startswith("-") and float(text) != 0
-    return ("−" if negative else "") + text.lstrip("-")
-
-
-def format_value(value: float | None, se: float | None = None) -> str:
-    """Writes `value` ± `se`, both rounded to the first digit of the standard error.
-
-    Without a standard error, four significant digits. None and NaN become a dash.
-
-    Raises:
-        ValueError: If `se` is negative.
-
-    Example:
-        >>> format_value(-98.2345, 0.0412), format_value(1234.5, 38.0), format_value(None)
-        ('−98.23 ± 0.04', '1230 ± 40', '–')
-    """
-    if se is not None and se < 0:
-        raise ValueError(f"`se` must be non-negative, got {se}.")
-    if value is None or not math.isfinite(value):
-        return _special(value)
-    if se is None or se == 0:
-        return _plain(value) + ("" if se is None else " ± 0")
-    if not math.isfinite(se):
-        return f"{_plain(value)} ± {_special(se)}"
-    decimals = -int(f"{se:.0e}".split("e")[1])  # rounded first: 0.096 is 0.1, one decimal
-    error = _fixed(se, decimals) if decimals <= 6 else f"{se:.0e}".replace("-", "−")
-    return f"{_fixed(value, min(decimals, 12))} ± {error}"
 
 
 def _texts(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,9 +152,20 @@ def _per_latent(metrics: Metrics) -> dict[str, dict[str, Any]]:
     for split, name, entry in _entries(metrics, lists=True):
         if not any(isinstance(value, list | tuple) for value in entry["value"]):  # no D × K usage
             tables.setdefault(split, {"columns": []})["columns"].append(_column(name, entry))
-    for table in tables.values():
+    for split, table in tables.items():
         table["rows"] = max(len(column["cells"]) for column in table["columns"])
+        table["strong"], table["weak"] = _by_effect(metrics[split], table["rows"])
     return tables
+
+
+def _by_effect(figures: Mapping[str, Mapping[str, Any]], latents: int) -> tuple[list[int], ...]:
+    """The latents that tell most first, and apart those that tell next to nothing."""
+    told = next((figures[name]["value"] for name in _EFFECTS if name in figures), None)
+    if told is None or len(told) != latents:
+        return list(range(latents)), []
+    order = sorted(range(latents), key=lambda d: -told[d] if math.isfinite(told[d]) else 0.0)
+    weak = [d for d in order if not told[d] >= ACTIVE]
+    return [d for d in order if d not in weak], weak
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -202,7 +174,15 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", _NONE if value is None else str(value)
+            yield f"{prefix}{key}", _option(value)
+
+
+def _option(value: Any) -> str:
+    """Writes the value of an option in words, not as Python has it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_option, value)) or _NONE
+    words = {None: _NONE, True: "yes", False: "no"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def picture(figure: ReportFigure) -> dict[str, Any]:
@@ -219,7 +199,8 @@ def picture(figure: ReportFigure) -> dict[str, Any]:
     name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
     size = dict(zip(("width", "height"), struct.unpack(">II", data[16:24]), strict=True))
     size["source"] = "data:image/png;base64," + base64.b64encode(data).decode()
-    return {"id": f"figure-{name}", "title": figure.title, "caption": figure.caption} | size
+    texts = {"id": f"figure-{name}", "title": figure.title, "caption": figure.caption}
+    return texts | size | {"drawn": figure.drawn}
 
 
 def _pictures(figures: Sequence[ReportFigure]) -> list[dict[str, Any]]:

@@ -4,13 +4,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from discretevae.training.fit import Prepared, TrainingError, best_row, prepare, train
+    from discretevae.training.fit import Prepared, TrainingError, prepare, train
+    from discretevae.training.history import History, best_row
     from discretevae.training.options import TrainingOptions
     from discretevae.training.prior import draw_codes, fit_prior, improve_prior
     from discretevae.training.schedules import Schedule, cosine, linear, parse_schedule
     from discretevae.training.terms import Term
 
 __all__ = [
+    "History",
     "Prepared",
     "Schedule",
     "Term",
@@ -28,12 +30,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "fit": ("Prepared", "TrainingError", "best_row", "prepare", "train"),
+    "fit": ("Prepared", "TrainingError", "prepare", "train"),
+    "history": ("History", "best_row"),
     "options": ("TrainingOptions",),
     "prior": ("draw_codes", "fit_prior", "improve_prior"),
     "schedules": ("Schedule", "cosine", "linear", "parse_schedule"),
     "terms": ("Term",),
 }
+
+
+def __dir__() -> list[str]:
+    """Lists what there is to use, loaded or not."""
+    return [*__all__]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from discretevae.texts import LOUDNESS
+
 __all__ = ["Estimate", "in_words"]
 
 STEPS, SECONDS = 20, 20.0
@@ -35,7 +37,7 @@ class Estimate(Callback):
         self.said = True
         left = int(trainer.max_epochs or 0) * int(trainer.num_training_batches) - now[0]
         memory = peak_memory()
-        if left * seconds / steps >= LONG or memory >= LARGE:
+        if LOUDNESS.get() != "quiet" and (left * seconds / steps >= LONG or memory >= LARGE):
             pl_module.print(in_words(left, seconds / steps, memory), file=sys.stderr)
 
 

@@ -4,7 +4,6 @@ import csv
 import logging
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import warnings
@@ -18,8 +17,7 @@ from uuid import uuid4
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, TQDMProgressBar
-from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -38,12 +36,14 @@ from discretevae.training.checkpoints import (
 from discretevae.training.correlation import correlate
 from discretevae.training.defaults import by_rule
 from discretevae.training.estimate import Estimate
+from discretevae.training.history import History, best_row
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
 from discretevae.training.prior import fit_afterwards, improve_prior
+from discretevae.training.progress import Lines, ProgressBar, is_redrawn
 from discretevae.training.terms import WeightedTerm
 
-__all__ = ["Prepared", "TrainingError", "best_row", "prepare", "train"]
+__all__ = ["Prepared", "TrainingError", "prepare", "train"]
 
 CHUNK = 1000
 """Examples that are checked at a time."""
@@ -65,7 +65,7 @@ def train(
     terms: Mapping[str, WeightedTerm] | None = None,
     callbacks: Sequence[Callback] = (),
     logger: Logger | Sequence[Logger] | None = None,
-) -> list[dict[str, float]]:
+) -> History:
     """Trains a model in place and leaves it with the weights of the best validation ELBO.
 
     The numbers of a table are then correlated given the code, where that raises the bound.
@@ -87,7 +87,7 @@ def train(
     Returns:
         One row an epoch that is measured: `train_objective` (the surrogate), the terms,
         `train_elbo`, `validation_elbo` (true bounds, nats per example), seconds and the scheduled
-        values.
+        values. It is a list with `plot()` and `to_frame()`.
 
     Raises:
         ValueError: If the data do not suit the likelihood, a checkpoint is damaged, or an option
@@ -143,10 +143,10 @@ class Prepared:
     kept: bool
     fit_prior: bool = False
 
-    def fit(self) -> list[dict[str, float]]:
+    def fit(self) -> History:
         """Trains; gives one row an epoch that is measured."""
         try:
-            return self._fit()
+            return History(self._fit())
         finally:
             if not self.kept:
                 shutil.rmtree(self.folder, ignore_errors=True)
@@ -250,11 +250,6 @@ def _restoring(start: Path | None, begun: Stepped) -> Iterator[None]:
         ) from None
 
 
-def best_row(history: list[dict[str, float]]) -> dict[str, float]:
-    """Finds the epoch whose weights are kept: the best validation ELBO, or the last."""
-    return max(history, key=lambda row: row.get("validation_elbo", row["epoch"]))
-
-
 def _checked_start(module: TrainingModule, folder: Path) -> Path | None:
     """Finds the checkpoint to go on from, if the run has come to one, and checks that it fits."""
     path = folder / "checkpoints" / "last.ckpt"
@@ -320,7 +315,7 @@ def _trainer(
                 logger=logger,
                 callbacks=[*_callbacks(data, options, folder), *callbacks],
                 plugins=[AtomicCheckpointIO(folder / "checkpoints")],
-                enable_progress_bar=options.progress_bar,
+                enable_progress_bar=options.progress_bar and is_redrawn(),
                 enable_model_summary=False,
                 reload_dataloaders_every_n_epochs=1,
                 log_every_n_steps=10**9,  # every figure is one an epoch, none on the hot path
@@ -340,36 +335,8 @@ def _callbacks(data: Splits, options: TrainingOptions, folder: Path) -> Iterator
     if monitor and options.patience:
         yield Stopping(monitor, -(-options.patience // (options.measured_every or 1)))
     if options.progress_bar:
-        yield ProgressBar(refresh_rate=50)
+        yield ProgressBar(refresh_rate=50) if is_redrawn() else Lines()
         yield Estimate()
-
-
-class ProgressBar(TQDMProgressBar):
-    """Shows the true ELBOs, on the error stream, so that results can be piped."""
-
-    def init_train_tqdm(self) -> Tqdm:
-        return Tqdm(
-            desc=self.train_description,
-            disable=self.is_disabled,
-            dynamic_ncols=True,
-            file=sys.stderr,
-            bar_format=self.BAR_FORMAT,
-        )
-
-    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
-        self.train_progress_bar.reset(self.total_train_batches)
-        epoch = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.train_progress_bar.set_description(epoch)
-
-    def on_exception(self, *_: Any) -> None:
-        """Leaves the line to the error."""
-        if self._train_progress_bar is not None:
-            self._train_progress_bar.close()
-
-    def get_metrics(self, trainer: Trainer, pl_module: Any) -> dict[str, Any]:
-        metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return metrics
 
 
 class Stopping(EarlyStopping):

@@ -20,6 +20,7 @@ from discretevae.evaluation.diagnosis import diagnose
 from discretevae.latents.draws import SharedGenerator
 from discretevae.models import VAE
 from discretevae.models.chain import rows_at_once
+from discretevae.texts import LOUDNESS
 from discretevae.training.defaults import budget
 from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import TrainingOptions
@@ -298,7 +299,8 @@ class TrainingModule(LightningModule):
             return
         self.warned.append(found.says)
         text = f"Warning, after epoch {self.current_epoch + 1}: {found.says}"
-        self.print(f"{text} {found.advice(self.config)}", file=sys.stderr)
+        if LOUDNESS.get() != "quiet":
+            self.print(f"{text} {found.advice(self.config)}", file=sys.stderr)
 
     def _require_finite(self, batch_idx: int) -> None:
         objective = self._summed(self._objective)

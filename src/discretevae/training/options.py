@@ -39,9 +39,13 @@ class Loop:
 
     epochs: int | None = None
     batch_size: int | None = None
-    optimizer: str | None = named(None, "training.optimizers:OPTIMIZERS")
+    optimizer: str | None = named(
+        None, "training.optimizers:OPTIMIZERS", names=("adam", "radam", "muon")
+    )
     learning_rate: float | None = None
-    decay: str = named("cosine", "training.schedules:DECAYS")
+    decay: str = named(
+        "cosine", "training.schedules:DECAYS", names=("constant", "linear", "cosine")
+    )
     patience: int | None = None
     measured_every: int | None = None
     test_curve: bool = False
@@ -49,7 +53,7 @@ class Loop:
     accelerator: str = "auto"
     devices: int = 1
     num_nodes: int = 1
-    precision: str = named("32-true", "training.options:PRECISIONS")
+    precision: str = named("32-true", "training.options:PRECISIONS", names=PRECISIONS)
 
     @property
     def processes(self) -> int:
@@ -79,7 +83,7 @@ class Aim:
     beta: str | float = 1.0
     contrastive: str | float = 0.0
     contrastive_temperature: float = 0.1
-    similarity: str = named("cosine", "objectives:SIMILARITIES")
+    similarity: str = named("cosine", "objectives:SIMILARITIES", names=("cosine", "dot"))
     one_sided: bool = False
     balance: str | float = 0.0
 
@@ -89,7 +93,8 @@ class TrainingOptions(Aim, Loop):
     """The options of a training run: those of :class:`Loop`, of :class:`Aim`, and a progress bar.
 
     Arguments:
-        progress_bar: Whether to show one.
+        progress_bar: Whether to show one; where nothing can be drawn again (a log), a line for each
+            measurement.
 
     Raises:
         ValueError: If a number is out of range or a name unknown.

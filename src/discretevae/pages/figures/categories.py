@@ -1,5 +1,7 @@
 """What each category of each latent does to one decoded code."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Integer, Real
 from matplotlib.figure import Figure
@@ -32,6 +34,7 @@ def plot_categories(
     code: Integer[np.ndarray, " D"],
     shape: tuple[int, ...],
     *,
+    latents: Sequence[int] | None = None,
     vmin: float = 0.0,
     vmax: float = 1.0,
 ) -> Figure:
@@ -39,6 +42,7 @@ def plot_categories(
 
     Rows are latents, columns are categories, and a frame marks the category that `code` has. At
     most 16 rows and columns are drawn; beyond 16 categories the last column is the current one.
+    `latents` are the rows to draw, in their order; by default all.
 
     Raises:
         ValueError: If `code` does not fit `decoded`, or `decoded` does not fit `shape`.
@@ -50,23 +54,23 @@ def plot_categories(
     """
     _check(decoded, code)
     num_latents, num_categories = decoded.shape[:2]
-    rows, cut = min(num_latents, MAX_TILES), num_categories > MAX_TILES
-    categories = _columns(num_categories, code[:rows])
+    drawn = list(range(num_latents) if latents is None else latents)[:MAX_TILES]
+    cut, categories = num_categories > MAX_TILES, _columns(num_categories, code[drawn])
     count = categories.shape[1]
     few = shown(count - 1, num_categories, "categories, then the current one") if cut else ""
     return plot_tiles(
-        np.concatenate([decoded[d, categories[d]] for d in range(rows)]),
+        np.concatenate([decoded[d, row] for d, row in zip(drawn, categories, strict=True)]),
         shape,
         columns=count,
         title="What each category of each latent does",
         subtitle=[
             "one code, changed in one latent at a time; framed: the category that it has",
-            shown(rows, num_latents, "latents"),
+            shown(len(drawn), num_latents, "latents"),
             few,
         ],
-        row_labels=[f"latent {d}" for d in range(rows)],
+        row_labels=[f"latent {d}" for d in drawn],
         column_labels=[*map(str, range(count - 1)), "now"] if cut else [*map(str, range(count))],
-        framed=np.flatnonzero(categories == code[:rows, None]).tolist(),
+        framed=np.flatnonzero(categories == code[drawn, None]).tolist(),
         vmin=vmin,
         vmax=vmax,
     )

@@ -1,0 +1,90 @@
+"""What is seen of a training run while it goes on, always on the error stream."""
+
+import sys
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+
+from discretevae.texts import LOUDNESS, note
+
+__all__ = ["Lines", "ProgressBar", "as_line", "is_redrawn"]
+
+ELBOS = ("train", "validation", "test")
+
+
+def is_redrawn() -> bool:
+    """Whether a line that is written again and again is seen as one: in a terminal or a notebook.
+
+    A log keeps all of them, and so does whoever asked for all that is measured.
+    """
+    drawn = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return drawn and LOUDNESS.get() == "normal"
+
+
+def as_line(row: dict[str, float], epochs: int, every_figure: bool = False) -> str:
+    """Writes one row of the history, in nats per example.
+
+    Example:
+        >>> row = {"epoch": 3, "seconds": 1.2, "train_elbo": -20.456, "validation_elbo": -21.0}
+        >>> as_line(row, epochs=60)
+        'epoch 3/60: ELBO -20.46 train, -21.00 validation; 1 s'
+        >>> as_line({**row, "beta": 0.05}, epochs=60, every_figure=True)
+        'epoch 3/60: ELBO -20.46 train, -21.00 validation; 1 s; beta 0.05'
+    """
+    elbos = ", ".join(
+        f"{row[f'{part}_elbo']:.2f} {part}" for part in ELBOS if f"{part}_elbo" in row
+    )
+    line = f"epoch {row['epoch']:.0f}/{epochs}: ELBO {elbos}; {row['seconds']:.0f} s"
+    if not every_figure:
+        return line
+    said = ("epoch", "seconds", *(f"{part}_elbo" for part in ELBOS))
+    rest = (f"{name} {value:.6g}" for name, value in row.items() if name not in said)
+    return "; ".join([line, *rest])
+
+
+class Lines(Callback):
+    """Writes a line as soon as an epoch has been measured, which is there one epoch later."""
+
+    said = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Passes over what a resumed run has said before."""
+        self.said = len(pl_module.history)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
+        if trainer.is_global_zero:
+            for row in pl_module.history[self.said :]:
+                note(as_line(row, trainer.max_epochs or 0, LOUDNESS.get() == "verbose"))
+        self.said = len(pl_module.history)
+
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        self.on_train_epoch_start(trainer, pl_module)
+
+
+class ProgressBar(TQDMProgressBar):
+    """Shows the true ELBOs, in nats per example."""
+
+    def init_train_tqdm(self) -> Tqdm:
+        return Tqdm(
+            desc=self.train_description,
+            disable=self.is_disabled,
+            dynamic_ncols=True,
+            file=sys.stderr,
+            bar_format=self.BAR_FORMAT,
+        )
+
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        self.train_progress_bar.reset(self.total_train_batches)
+        epoch = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        self.train_progress_bar.set_description(epoch)
+
+    def on_exception(self, *_: Any) -> None:
+        """Leaves the line to the error."""
+        if self._train_progress_bar is not None:
+            self._train_progress_bar.close()
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        metrics = super().get_metrics(trainer, pl_module)
+        return {name: f"{metrics[name]:.2f}" for name in metrics if name.endswith("_elbo")}
