@@ -1,7 +1,7 @@
 """Checks every link within a built site: `python docs/check_links.py docs/_build/html`.
 
-A link that leaves the site is not followed, for the build needs no network; a picture, script or style from elsewhere is
-an error for the same reason.
+A link that leaves the site is not followed, for the build needs no network; a picture, script or
+style from elsewhere is an error for the same reason.
 """
 
 import sys
@@ -31,7 +31,18 @@ class Page(HTMLParser):
 
 
 def broken(folder: Path) -> list[str]:
-    """Lists what leads nowhere, one line each."""
+    """Lists what leads nowhere, one line each.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "a.html").write_text('<a href="b.html">b</a> <i id="here"></i>')
+        >>> broken(folder)
+        ['a.html: b.html is not there']
+        >>> _ = (folder / "b.html").write_text('<a href="a.html#here"></a><a href="a.html#no"></a>')
+        >>> broken(folder)
+        ['b.html: a.html#no has no such place']
+    """
     pages = {path.resolve(): Page(path) for path in folder.rglob("*.html")}
     found = []
     for path, page in pages.items():
@@ -45,13 +56,16 @@ def broken(folder: Path) -> list[str]:
             if not target.is_file():
                 found.append(f"{path.relative_to(folder)}: {link} is not there")
             elif parts.fragment and target in pages:
-                if unquote(parts.fragment) not in pages[target].anchors | {"top"}:
+                places = pages[target].anchors | {"top"}
+                if unquote(parts.fragment) not in places:
                     found.append(f"{path.relative_to(folder)}: {link} has no such place")
+    if not pages:
+        found.append(f"{folder} has no pages")
     return found
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]).resolve()
-    lines = broken(folder)
-    print("\n".join(lines) or f"every link within {len(list(folder.rglob('*.html')))} pages leads somewhere")
+    lines, pages = broken(folder), len(list(folder.rglob("*.html")))
+    print("\n".join(lines) or f"every link within {pages} pages leads somewhere")
     raise SystemExit(1 if lines else 0)

@@ -3,7 +3,6 @@
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import is_dataclass
 from typing import Any, get_args
 
 from docutils import nodes
@@ -44,14 +43,12 @@ def _option(option: Option) -> Iterator[str]:
     yield f".. option:: {name}"
     yield ""
     yield f"   {_escaped(option.help)}"
-    facts = [kind_of(option)] if option.type is not bool else []
+    facts = [] if option.type is bool or not kind_of(option) else [kind_of(option)]
     if not option.required and option.default not in (None, False):
         facts.append(f"default ``{option.default}``")
-    if facts and facts != [""]:
+    if facts:
         yield ""
-        yield f"   *{'; '.join(fact for fact in facts if fact)}*" if not any(
-            "``" in fact for fact in facts
-        ) else f"   {'; '.join(fact for fact in facts if fact)}"
+        yield f"   ({'; '.join(facts)})"
     yield ""
 
 
@@ -90,12 +87,6 @@ class Commands(SphinxDirective):
             self.state.document.note_implicit_target(section, section)
             found.append(section)
         return found
-
-
-def takes_dataclass(name: str) -> bool:
-    """Tells whether a command has the options of a recipe."""
-    parameters = inspect.signature(COMMANDS[name]).parameters.values()
-    return any(is_dataclass(parameter.annotation) for parameter in parameters)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -80,7 +80,8 @@ def _escaped(lines: list[str]) -> list[str]:
 
 def _of_data(name: str, value: Any) -> Iterator[str]:
     """Gives what stands below a constant in the code, and the names in a table."""
-    yield from next(filter(None, map(lambda m: _below(m, name, value), sorted(_modules()))), [])
+    found = (_below(module, name, value) for module in sorted(_modules()))
+    yield from next((lines for lines in found if lines), [])
     if isinstance(value, Mapping):
         yield ""
         for key, entry in value.items():

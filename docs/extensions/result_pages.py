@@ -1,25 +1,25 @@
 """The pages of `results/` in the site, with a table of all of them.
 
-What a page claims stands in `docs/results.toml`; what it measured is quoted from the page itself, so
-that a figure that changes there breaks the build here.
+What a page claims stands in `docs/results.toml`; what it measured is quoted from the page itself,
+so that a figure that changes there breaks the build here.
 """
 
 import re
 import shutil
 import subprocess
+import sys
 from datetime import date, datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sphinx.application import Sphinx
-from sphinx.util import logging
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ImportError:  # Python 3.10
+else:
     import tomli as tomllib
 
-logger = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
 COMMAND = re.compile(r"`((?:python|discretevae|make) [^`]+)`")
@@ -28,9 +28,10 @@ SENTENCE = re.compile(r".+?[.:](?=\s+[A-Z−]|$)", re.DOTALL)
 INTRODUCTION = """\
 # Results
 
-Each page was written by the command beside it, from runs on the machine that the page names; the JSON behind it
-lies in `results/`. Figures are true bounds in nats per example with standard errors unless a page says otherwise.
-What a page says of itself in bold, that it is a pilot or not whole, is part of the result.
+Each page was written by the command beside it, from runs on the machine that the page names; the
+JSON behind it lies in `results/`. Figures are true bounds in nats per example with standard errors
+unless a page says otherwise. What a page says of itself in bold, that it is a pilot or not whole,
+is part of the result.
 
 | page | claimed or asked | measured | command | last made |
 |---|---|---|---|---|
@@ -67,12 +68,12 @@ def made(path: Path) -> str:
     """Gives the day of the last commit of a page; nothing where there is no history."""
     asked = ["git", "log", "-1", "--format=%ct", "--", str(path)]
     try:
-        seconds = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+        found = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
     except OSError:
         return "–"
-    if not seconds.strip():
+    if not found.stdout.strip():
         return "–"
-    day = datetime.fromtimestamp(int(seconds), timezone.utc).date()
+    day = datetime.fromtimestamp(int(found.stdout), timezone.utc).date()
     days = (date.today() - day).days
     return f"{day}, {'today' if days < 1 else f'{days} days ago' if days > 1 else 'yesterday'}"
 
@@ -81,11 +82,10 @@ def rows() -> list[Row]:
     """Reads all pages, in the order of `docs/results.toml`, others after."""
     known = tomllib.loads((ROOT / "docs" / "results.toml").read_text(encoding="utf-8"))
     names = sorted(path.stem for path in RESULTS.glob("*.md"))
-    return [row_of(name, known.get(name, {})) for name in sorted(names, key=_place(list(known)))]
-
-
-def _place(order: list[str]):  # noqa: ANN202
-    return lambda name: (order.index(name) if name in order else len(order), name)
+    names = [name for name in known if name in names] + [
+        name for name in names if name not in known
+    ]
+    return [row_of(name, known.get(name, {})) for name in names]
 
 
 def row_of(name: str, known: dict[str, str]) -> Row:
@@ -123,7 +123,7 @@ def table() -> str:
     return f"{INTRODUCTION}{chr(10).join(lines)}\n\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n"
 
 
-def write(app: Sphinx) -> None:
+def write(app: "Sphinx") -> None:
     """Copies the pages and their pictures into the sources, where they differ."""
     folder = Path(app.srcdir) / "results"
     wanted = {"index.md": table().encode()}
@@ -139,13 +139,13 @@ def write(app: Sphinx) -> None:
 LINK = re.compile(r"\]\((?:\.\./)+results/([\w/-]+\.(?:md|png))")
 
 
-def rewrite(app: Sphinx, name: str, source: list[str]) -> None:
+def rewrite(app: "Sphinx", name: str, source: list[str]) -> None:
     """Turns links to `results/`, as they are right in the repository, into those of the site."""
     up = "../" * name.count("/")
     source[0] = LINK.sub(rf"]({up}results/\1", source[0])
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     """Writes the pages before the sources are looked for."""
     app.connect("builder-inited", write, priority=1)
     app.connect("source-read", rewrite)
