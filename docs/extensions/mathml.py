@@ -16,13 +16,17 @@ SPELLINGS = {
     "½": r"\\tfrac12 ",
 }
 """What LaTeX knows and docutils spells otherwise."""
+NO_SPACE = re.compile(r"<mo>&ApplyFunction;</mo>(?!\s*(?:<mrow>\s*)?<mo[^>]*>[(\[|])")
+SPACE = '<mspace width="0.17em"></mspace>'
+"""Between a function and its argument, where no bracket parts them."""
 
 
 def to_mathml(tex: str, block: bool = False) -> str:
     """Turns LaTeX into MathML; the LaTeX stays within, for those who copy it."""
     for pattern, spelling in SPELLINGS.items():
         tex = re.sub(pattern, spelling, tex)
-    return str(tex2mathml(" ".join(tex.split()), as_block=block))
+    found = str(tex2mathml(" ".join(tex.split()), as_block=block))
+    return NO_SPACE.sub(SPACE, found)
 
 
 def _show(translator: Any, node: nodes.Element, block: bool) -> None:

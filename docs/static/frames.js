@@ -18,6 +18,9 @@ addEventListener("DOMContentLoaded", () => {
       else box.removeAttribute("tabindex");
     }
   };
+  for (const caption of document.querySelectorAll(".caption[role=heading]")) caption.ariaLevel = "2";
+  document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "Pages");
+  document.querySelector(".toc-drawer")?.setAttribute("aria-label", "On this page");
   reachable();
   addEventListener("resize", reachable);
 });
