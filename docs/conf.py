@@ -40,7 +40,7 @@ myst_heading_anchors = 3
 nb_execution_mode = os.environ.get("DOCS_EXECUTE", "force")
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 240
+nb_execution_timeout = 900
 nb_merge_streams = True
 nb_execution_show_tb = True
 

@@ -6,7 +6,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-MAGIC = re.compile(r"%%bash[^\n]*\n")
+MAGIC = re.compile(r"%%bash[^\n]*\n(?:exec 2>&1\n)?")
 BAR = re.compile(r"\d+%\||it/s|\?it/s")
 """Of a line that is a progress bar."""
 
@@ -23,7 +23,9 @@ def as_left(text: str) -> str:
 
 
 class ShellCells(SphinxPostTransform):
-    """Takes `%%bash -e` away from what readers see, and progress bars from what was printed."""
+    """Takes `%%bash -e` (and `exec 2>&1`, which keeps what is printed in order) away from what
+    readers see, and progress bars from what was printed.
+    """
 
     default_priority = 5
 
