@@ -19,7 +19,6 @@ author = "The discretevae authors"
 project_copyright = "The discretevae authors, Apache-2.0"
 version = release = discretevae.__version__
 language = "en"
-smartquotes = False  # "--model" stays what it is
 
 extensions = [
     "myst_nb",

@@ -24,13 +24,17 @@ def kind_of(option: Option) -> str:
     return " or ".join(WORDS[one] for one in types if one in WORDS)
 
 
+OPTION = re.compile(r"(?<![\w`-])--[a-z][\w-]*")
+
+
 def _escaped(text: str) -> str:
-    """Keeps asterisks, bars and underscores what they are, outside of code."""
+    """Keeps asterisks, bars and underscores what they are, and options code."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(
-        f"`{part}`" if part.startswith("`") else re.sub(r"([*|_\\])", r"\\\1", part)
-        for part in parts
-    )
+    return "".join(f"`{part}`" if part.startswith("`") else _prose(part) for part in parts)
+
+
+def _prose(text: str) -> str:
+    return OPTION.sub(r"``\g<0>``", re.sub(r"([*|_\\])", r"\\\1", text))
 
 
 def _option(option: Option) -> Iterator[str]:

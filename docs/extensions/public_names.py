@@ -54,6 +54,8 @@ class PublicNames(SphinxDirective):
 
 SHAPE = re.compile(r"(?<![*\w])\*(?=#?[A-Za-z_]+\b(?!\*))")
 """The asterisk of a shape, (*B, D), which is no emphasis."""
+OPTION = re.compile(r"(?<![\w`-])--[a-z][\w-]*")
+"""An option of the command line, which is code and no dash."""
 
 
 def _process(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
@@ -73,9 +75,13 @@ def _escaped(lines: list[str]) -> list[str]:
             formula = indent
         if formula is None and not line.lstrip().startswith((">>>", "...")):
             parts = re.split(r"(`[^`]*`)", line)
-            line = "".join(p if p.startswith("`") else SHAPE.sub(r"\*", p) for p in parts)
+            line = "".join(p if p.startswith("`") else _prose(p) for p in parts)
         found.append(line)
     return found
+
+
+def _prose(text: str) -> str:
+    return OPTION.sub(r"`\g<0>`", SHAPE.sub(r"\*", text))
 
 
 def _of_data(name: str, value: Any) -> Iterator[str]:
