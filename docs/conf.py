@@ -12,7 +12,7 @@ sys.path.insert(0, str(HERE / "extensions"))
 # Commands and notebooks run in this environment, on one thread each, with nothing that moves.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ |= {"COLUMNS": "80", "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
+os.environ |= {"COLUMNS": "80", "PYTHONWARNINGS": "ignore", "NO_COLOR": "1", "TTY_COMPATIBLE": "0"}
 
 project = "discretevae"
 author = "The discretevae authors"
