@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.docs-installed
 
-.PHONY: demo test audit memory faults lint types clean
+.PHONY: demo docs test audit memory faults lint types clean
 
 demo: $(STAMP)
 	$(BIN)/discretevae train digits --output runs/demo --overwrite
@@ -22,6 +23,14 @@ audit: $(STAMP)
 		tests/models/test_battery.py tests/test_configs.py tests/latents/quantisers \
 		tests/training tests/evaluation
 
+# The site, in docs/_build/html. EXECUTE=off leaves the pages' examples out: a minute, as CI has it.
+EXECUTE ?= force
+docs: $(DOCS_STAMP)
+	rm -rf docs/_build
+	OMP_NUM_THREADS=1 DOCS_EXECUTE=$(EXECUTE) $(BIN)/sphinx-build -W --keep-going -q -j 2 \
+		docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
+
 memory: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "memory or not memory" tests/cli/test_memory.py
 
@@ -34,5 +43,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) docs/_build docs/results .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -39,7 +39,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = {
     k: v
     for k, v in PROJECT["optional-dependencies"].items()
-    if k not in ("all", "benchmarks", "dev")
+    if k not in ("all", "benchmarks", "dev", "docs")
 }
 ALWAYS = declared(PROJECT["dependencies"])
 OPTIONAL = set().union(*map(declared, EXTRAS.values()))

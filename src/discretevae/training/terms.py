@@ -35,7 +35,7 @@ class Term(ABC):
     """A number of the batch, in nats per example, whose weighted sum with the ELBO is maximised.
 
     Attributes:
-        name: Of its mean over an epoch, in the history, after "train_".
+        name: Of its mean over an epoch, which the history has as `train_NAME`.
         whole_batch: Whether it looks at the rows of a batch together, so that several processes,
             which have some rows each, cannot train with it. A mean over rows declares False.
 
