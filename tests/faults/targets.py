@@ -596,7 +596,7 @@ def _models() -> list[Row]:
         representations,
     )
     from discretevae.networks import MLP
-    from discretevae.sklearn import CategoricalVAE
+    from discretevae.sklearn import CategoricalVAE, SemanticIds
     from discretevae.studies.laboratory import (
         OwnProblem,
         measure_gradients,
@@ -660,6 +660,10 @@ def _models() -> list[Row]:
         vae.inverse_transform(vae.transform(X))
         vae.score_samples(X)
 
+    def ids(X: Any, **options: Any) -> None:
+        found = SemanticIds(**{"epochs": 1, "widths": (4,), **options})
+        found.inverse_transform(found.fit(X).transform(X))
+
     def trained(**options: Any) -> None:
         options = {"epochs": 1, "accelerator": "cpu", "progress_bar": False, **options}
         TrainingOptions(**options)
@@ -670,6 +674,22 @@ def _models() -> list[Row]:
     rows = np.random.default_rng(0).random((12, 3))
     model = made["DiscreteVAE"]
     found += [
+        (
+            "sklearn",
+            "SemanticIds",
+            ids,
+            lambda: {
+                "X": rows,
+                "num_digits": 2,
+                "num_codes": 4,
+                "widths": (4,),
+                "epochs": 1,
+                "batch_size": 4,
+                "learning_rate": 1e-3,
+                "random_state": 0,
+            },
+            False,
+        ),
         (
             "sklearn",
             "CategoricalVAE",
