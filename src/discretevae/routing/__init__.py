@@ -7,7 +7,7 @@ from discretevae.routing.experts import Experts, MLPExperts
 from discretevae.routing.masked_softmax import masked_logits
 from discretevae.routing.mixture import MixtureOfExperts, Routed
 from discretevae.routing.point_router import PointRouter
-from discretevae.routing.products import grouped_product
+from discretevae.routing.products import grouped_linear
 from discretevae.routing.reinforce_router import ReinforceRouter
 from discretevae.routing.reinmax_router import ReinMaxRouter
 from discretevae.routing.rloo_router import RLOORouter
@@ -39,7 +39,7 @@ __all__ = [
     "Tokens",
     "balance_loss",
     "effective_experts",
-    "grouped_product",
+    "grouped_linear",
     "load",
     "masked_logits",
 ]

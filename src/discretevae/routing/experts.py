@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from discretevae.names import require_count
-from discretevae.routing.products import grouped_product
+from discretevae.routing.products import grouped_linear
 
 __all__ = ["Experts", "MLPExperts"]
 
@@ -17,7 +17,7 @@ class Experts(nn.Module, ABC):
     """N functions from vectors of `dim` numbers to vectors of `dim_out`.
 
     A mixture calls them with rows that are sorted by expert, so that a subclass can treat each
-    expert's as one block: :func:`~discretevae.routing.grouped_product` is what a matrix an expert
+    expert's as one block: :func:`~discretevae.routing.grouped_linear` is what a layer an expert
     needs.
 
     Arguments:
@@ -33,8 +33,9 @@ class Experts(nn.Module, ABC):
         ...     def __init__(self, num_experts: int, dim: int, dim_out: int) -> None:
         ...         super().__init__(num_experts, dim, dim_out)
         ...         self.weight = nn.Parameter(torch.randn(num_experts, dim, dim_out))
+        ...         self.bias = nn.Parameter(torch.zeros(num_experts, dim_out))
         ...     def forward(self, rows: Tensor, experts: Tensor) -> Tensor:
-        ...         return grouped_product(rows, self.weight, experts)
+        ...         return grouped_linear(rows, self.weight, self.bias, experts)
         >>> LinearExperts(4, 2, 3)(torch.randn(5, 2), torch.tensor([0, 0, 1, 3, 3])).shape
         torch.Size([5, 3])
     """
@@ -109,10 +110,8 @@ class MLPExperts(Experts):
     def forward(
         self, rows: Float[Tensor, "R d"], experts: Int[Tensor, " R"]
     ) -> Float[Tensor, "R d_out"]:
-        inner = grouped_product(rows, self.weight_in, experts)
-        h = self.activation(inner + self.bias_in.to(inner.dtype).index_select(0, experts))
-        outer = grouped_product(h, self.weight_out, experts)
-        return outer + self.bias_out.to(outer.dtype).index_select(0, experts)
+        h = self.activation(grouped_linear(rows, self.weight_in, self.bias_in, experts))
+        return grouped_linear(h, self.weight_out, self.bias_out, experts)
 
     def all(self, x: Float[Tensor, "T d"]) -> Float[Tensor, "T N d_out"]:
         h = self.activation(x @ self.weight_in + self.bias_in.unsqueeze(1))

@@ -180,7 +180,9 @@ class MixtureOfExperts(nn.Module):
     ) -> Routed:
         """Gives tokens their shape back, and the balance its cost."""
         batch = x.shape[:-1]
-        cost = self.balance * balance_loss(tokens.logits.softmax(-1), experts)
+        cost = tokens.logits.new_zeros(())
+        if self.balance:
+            cost = self.balance * balance_loss(tokens.logits.softmax(-1), experts)
         return Routed(values.view(*batch, *values.shape[1:]), experts.view(*batch, self.top), cost)
 
     def extra_repr(self) -> str:

@@ -96,8 +96,9 @@ def rounds(
         ...     lambda z: z, most_probable, torch.tensor([[0.0, 1.0, 2.0]]), 2)]
         [(2, 0.67), (1, 0.73)]
     """
-    for _ in range(top):
+    for left in reversed(range(top)):
         z = masked(logits)
         expert = pick(z)
         yield expert, z.softmax(-1).gather(-1, expert), z
-        logits = logits.scatter(-1, expert, -torch.inf)
+        if left:
+            logits = logits.scatter(-1, expert, -torch.inf)

@@ -109,30 +109,30 @@ class SparseMixer(Router):
     def forward(
         self, tokens: Tokens, top: int, generator: torch.Generator | None = None
     ) -> tuple[Float[Tensor, "T d_out"], Int[Tensor, "T M"]]:
-        def sample(z: Tensor) -> Tensor:
-            return most_probable(z + gumbel((len(z), 1, z.shape[1]), z, generator)[:, 0])
-
         found = [
             (expert, p, expert == most_probable(z))
-            for expert, p, z in rounds(self.masked, sample, tokens.logits, top)
+            for expert, p, z in rounds(
+                self.masked, lambda z: self.choose(z, generator), tokens.logits, top
+            )
         ]
         experts, gates, best = (torch.cat(part, -1) for part in zip(*found, strict=True))
+        whole = self.drawn(gates, generator)
+        c = torch.where(whole | best if self.argmax_rule else whole, 1.0, self.scheme.short)
         values = tokens.at(experts)
-        c = self.parts(gates, best, generator)
-        return _Mixed.apply(values, gates, c, self.scheme).sum(1), experts
+        return _Mixed.apply(values, gates, c.to(gates.dtype), self.scheme).sum(1), experts
 
-    def parts(
-        self,
-        gates: Float[Tensor, "T M"],
-        best: Bool[Tensor, "T M"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "T M"]:
-        """Draws c for each token and expert."""
+    def choose(
+        self, z: Float[Tensor, "T N"], generator: torch.Generator | None
+    ) -> Int[Tensor, "T 1"]:
+        """Draws an expert for each token."""
+        return most_probable(z.detach() + gumbel((len(z), 1, z.shape[1]), z, generator)[:, 0])
+
+    def drawn(
+        self, gates: Float[Tensor, "T M"], generator: torch.Generator | None
+    ) -> Bool[Tensor, "T M"]:
+        """Draws whether c = 1."""
         u = draw(lambda u: u.uniform_(generator=generator), gates.shape, -2, gates, generator)
-        whole = u < self.scheme.whole
-        if self.argmax_rule:
-            whole = whole | best
-        return torch.where(whole, 1.0, self.scheme.short).to(gates.dtype)
+        return u < self.scheme.whole
 
     def extra_repr(self) -> str:
         return f"{self.version!r}, argmax_rule={self.argmax_rule}, r={self.r}"
