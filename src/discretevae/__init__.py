@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from discretevae.networks import CNN, MLP, NETWORKS, ResidualNetwork
     from discretevae.priors import PRIORS, CategoricalPrior, UniformPrior
+    from discretevae.routing import ROUTERS, MixtureOfExperts, MLPExperts
     from discretevae.studies.laboratory import measure_gradients
     from discretevae.training import TrainingOptions, fit_prior, train
 
@@ -48,6 +49,7 @@ __all__ = [
     "MULTISAMPLE_ESTIMATORS",
     "NETWORKS",
     "PRIORS",
+    "ROUTERS",
     "VAE",
     "CategoricalPrior",
     "CodeFunction",
@@ -56,6 +58,8 @@ __all__ = [
     "GaussianVAE",
     "HierarchicalVAE",
     "JointVAE",
+    "MLPExperts",
+    "MixtureOfExperts",
     "MultiSampleEstimator",
     "Point",
     "PointLayer",
@@ -99,6 +103,7 @@ _HOMES = {
     "MULTISAMPLE_ESTIMATORS": "estimators.multisample",
     "NETWORKS": "networks",
     "PRIORS": "priors",
+    "ROUTERS": "routing",
     "VAE": "models",
     "CategoricalPrior": "priors",
     "CodeFunction": "estimators",
@@ -107,6 +112,8 @@ _HOMES = {
     "GaussianVAE": "models",
     "HierarchicalVAE": "models",
     "JointVAE": "models",
+    "MLPExperts": "routing",
+    "MixtureOfExperts": "routing",
     "MultiSampleEstimator": "estimators.multisample",
     "Point": "estimators",
     "PointLayer": "estimators",

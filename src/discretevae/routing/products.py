@@ -1,4 +1,4 @@
-"""The product of many rows with as many matrices as there are experts."""
+"""The linear layers of many experts at once, each at rows of its own."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 __all__ = ["grouped_linear"]
 
 GROUPED = getattr(nn.functional, "grouped_mm", None)
-"""One call for all experts; a torch that is older than it has one for each."""
+"""One product for all experts; a torch that is older than it has one for each."""
 GROUPED_TYPES = (torch.float32, torch.bfloat16, torch.float16)
 BYTES = 16
 """It wants rows whose length is a multiple of this."""
@@ -25,9 +25,9 @@ def grouped_linear(
 
     .. math:: y_r = x_r W_{e_r} + b_{e_r}
 
-    No row is padded or dropped, and an expert without rows costs nothing. Under autocast it has
-    its type. In float64, and in a torch without `torch.nn.functional.grouped_mm`, it is one product
-    an expert, with a synchronisation.
+    No row is added or dropped, and an expert without rows costs nothing. Under autocast it has
+    autocast's type. It is one product for all experts; in float64, and in a torch without
+    `torch.nn.functional.grouped_mm`, one for each. A compiled graph holds it as one operation.
 
     Arguments:
         rows: x, those of expert 0 first.
@@ -45,45 +45,84 @@ def grouped_linear(
     device = rows.device.type
     wide = torch.promote_types(rows.dtype, weights.dtype)
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else wide
-    rows, weights, biases = rows.to(dtype), weights.to(dtype), biases.to(dtype)
-    numbers = torch.arange(len(weights), device=rows.device)
-    ends = torch.searchsorted(experts, numbers, right=True, out_int32=True)
-    if GROUPED is None or dtype not in GROUPED_TYPES:
-        counts = ends.diff(prepend=ends.new_zeros(1)).tolist()
-        blocks = zip(rows.split(counts), weights, biases, strict=True)
-        return torch.cat([torch.addmm(b, x, w) for x, w, b in blocks])
-    multiple = BYTES // dtype.itemsize
-    height, width = (-size % multiple for size in weights.shape[1:])
-    if height or width:
-        rows = nn.functional.pad(rows, (0, height))
-        weights = nn.functional.pad(weights, (0, width, 0, height))
-        biases = nn.functional.pad(biases, (0, width))
-    with torch.autocast(device, enabled=False):
-        y = _GroupedLinear.apply(rows.contiguous(), weights, biases, experts, ends)
-    return y[:, : y.shape[1] - width] if width else y
+    y: Tensor = _forward(rows.to(dtype), weights.to(dtype), biases.to(dtype), experts)
+    return y
 
 
-class _GroupedLinear(torch.autograd.Function):
-    """The biases are added in place, and gradients laid out as the product wants them."""
+@torch.library.custom_op("discretevae::grouped_linear", mutates_args=())
+def _forward(rows: Tensor, weights: Tensor, biases: Tensor, experts: Tensor) -> Tensor:
+    y = _product(rows, weights, _ends(experts, len(weights)))
+    return y.add_(biases.index_select(0, experts))
 
-    @staticmethod
-    def forward(
-        rows: Tensor, weights: Tensor, biases: Tensor, experts: Tensor, ends: Tensor
-    ) -> Tensor:
-        assert GROUPED is not None
-        y: Tensor = GROUPED(rows, weights, offs=ends)
-        return y.add_(biases.index_select(0, experts))
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
+@_forward.register_fake
+def _(rows: Tensor, weights: Tensor, biases: Tensor, experts: Tensor) -> Tensor:
+    return rows.new_empty(len(rows), weights.shape[2])
 
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        assert GROUPED is not None
-        rows, weights, biases, experts, ends = ctx.saved_tensors
-        g = g.contiguous()
-        for_rows = GROUPED(g, weights.mT, offs=ends) if ctx.needs_input_grad[0] else None
-        for_weights = GROUPED(rows.mT, g, offs=ends) if ctx.needs_input_grad[1] else None
-        for_biases = torch.zeros_like(biases).index_add_(0, experts, g)
-        return for_rows, for_weights, for_biases, None, None
+
+@torch.library.custom_op("discretevae::grouped_linear_backward", mutates_args=())
+def _backward(
+    g: Tensor, rows: Tensor, weights: Tensor, experts: Tensor, for_rows: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    g, ends = g.contiguous(), _ends(experts, len(weights))
+    of_rows = _product(g, weights.mT, ends) if for_rows else g.new_empty(0)
+    of_biases = g.new_zeros(len(weights), g.shape[1]).index_add_(0, experts, g)
+    return of_rows, _outer_product(rows, g, ends), of_biases
+
+
+@_backward.register_fake
+def _(
+    g: Tensor, rows: Tensor, weights: Tensor, experts: Tensor, for_rows: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    of_rows = rows.new_empty(rows.shape if for_rows else (0,))
+    return of_rows, weights.new_empty(weights.shape), g.new_empty(len(weights), g.shape[1])
+
+
+def _remember(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    rows, weights, _, experts = inputs
+    ctx.save_for_backward(rows, weights, experts)
+
+
+def _gradients(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    for_rows = ctx.needs_input_grad[0]
+    of_rows, of_weights, of_biases = _backward(g, *ctx.saved_tensors, for_rows)
+    return of_rows if for_rows else None, of_weights, of_biases, None
+
+
+_forward.register_autograd(_gradients, setup_context=_remember)
+
+
+def _ends(experts: Tensor, num_experts: int) -> Tensor:
+    """Where the rows of each expert end."""
+    numbers = torch.arange(num_experts, device=experts.device)
+    return torch.searchsorted(experts, numbers, right=True, out_int32=True)
+
+
+def _product(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
+    """Multiplies the rows of each expert with its matrix."""
+    if GROUPED is None or rows.dtype not in GROUPED_TYPES:
+        blocks = zip(_blocks(rows, ends), weights, strict=True)
+        return torch.cat([x @ w for x, w in blocks])
+    width = weights.shape[2]
+    y: Tensor = GROUPED(_padded(rows), _padded(_padded(weights).mT).mT, offs=ends)
+    return y if y.shape[1] == width else y[:, :width].contiguous()
+
+
+def _outer_product(rows: Tensor, g: Tensor, ends: Tensor) -> Tensor:
+    """Sums the outer products of the rows of each expert: the gradients of its matrix."""
+    if GROUPED is None or rows.dtype not in GROUPED_TYPES:
+        blocks = zip(_blocks(rows, ends), _blocks(g, ends), strict=True)
+        return torch.stack([x.mT @ y for x, y in blocks])
+    w: Tensor = GROUPED(_padded(rows).mT, _padded(g), offs=ends)
+    return w[:, : rows.shape[1], : g.shape[1]].contiguous()
+
+
+def _blocks(rows: Tensor, ends: Tensor) -> tuple[Tensor, ...]:
+    counts: list[int] = ends.diff(prepend=ends.new_zeros(1)).tolist()
+    return rows.split(counts)
+
+
+def _padded(x: Tensor) -> Tensor:
+    """Fills the last dimension up with zeros."""
+    missing = -x.shape[-1] % (BYTES // x.dtype.itemsize)
+    return nn.functional.pad(x, (0, missing)) if missing else x

@@ -117,9 +117,10 @@ class SparseMixer(Router):
         ]
         experts, gates, best = (torch.cat(part, -1) for part in zip(*found, strict=True))
         whole = self.drawn(gates, generator)
-        c = torch.where(whole | best if self.argmax_rule else whole, 1.0, self.scheme.short)
+        whole = whole | best if self.argmax_rule else whole
+        c = torch.where(whole, torch.ones_like(gates), self.scheme.short)
         values = tokens.at(experts)
-        return _Mixed.apply(values, gates, c.to(gates.dtype), self.scheme).sum(1), experts
+        return _Mixed.apply(values, gates, c, self.scheme).sum(1), experts
 
     def choose(
         self, z: Float[Tensor, "T N"], generator: torch.Generator | None
