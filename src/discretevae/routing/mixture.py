@@ -139,12 +139,12 @@ class MixtureOfExperts(nn.Module):
         tokens, batch = self.tokens(x), x.shape[:-1]
 
         def of_rows(y: Tensor) -> Tensor:
-            value = loss(y.view(len(y), *batch, y.shape[-1]))
+            value = loss(y.reshape(len(y), *batch, y.shape[-1]))
             if value.shape != (len(y), *batch):
                 raise ValueError(
                     f"`loss` must return {(len(y), *batch)}, got {tuple(value.shape)}."
                 )
-            return value.flatten(1)
+            return value.reshape(len(y), -1)
 
         if self.training:
             values, experts = self.router.expected(of_rows, tokens, self.top, generator)
@@ -168,8 +168,8 @@ class MixtureOfExperts(nn.Module):
 
     def tokens(self, x: Float[Tensor, "*B d"]) -> Tokens:
         """Lists the tokens with what their gate says."""
-        logits = self.logits(x)
-        return Tokens(x.flatten(0, -2), logits.flatten(0, -2), self.experts, self.gated)
+        rows, logits = x.reshape(-1, x.shape[-1]), self.logits(x)
+        return Tokens(rows, logits.reshape(-1, logits.shape[-1]), self.experts, self.gated)
 
     def routed(
         self,
