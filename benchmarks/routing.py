@@ -394,7 +394,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--image-steps", type=int, default=3000)
-    parser.add_argument("--text-steps", type=int, default=1000)
+    parser.add_argument("--text-steps", type=int, default=600)
     given_text = Path(os.environ["DISCRETEVAE_DATA"]) / "text" / "tinyshakespeare.txt"
     parser.add_argument("--text", type=Path, default=given_text)
     parser.add_argument("--routers", nargs="+", choices=ALL, default=list(ALL))
