@@ -394,7 +394,8 @@ def page(record: dict[str, Any]) -> str:
         sizes = " | ".join(f"{row[key]:,}" for key in KEYS)
         whole, alone, ratio = row["found"]
         lines.append(f"| {row['router']} | {sizes} | {whole:.1f} | {alone:.1f} | {ratio:.2f} |")
-    lines += ["", f"`{record['command']}`, torch {record['torch']}, {record['machine']}.", ""]
+    commands = ", ".join(f"`{command}`" for command in record["commands"].values())
+    lines += ["", f"{commands}, torch {record['torch']}, {record['machine']}.", ""]
     return "\n".join(lines)
 
 
@@ -412,8 +413,10 @@ def main() -> None:
     torch.set_num_threads(1)
     path = given.output / "routing.json"
     record = json.loads(path.read_text()) if path.exists() else {"runs": {}}
+    command = "python benchmarks/routing.py"
+    parts = {part: f"{command} --parts {part} --seeds {given.seeds}" for part in given.parts}
     record |= {
-        "command": "OMP_NUM_THREADS=1 python benchmarks/routing.py",
+        "commands": record.get("commands", {}) | parts,
         "torch": torch.__version__,
         "machine": platform.machine(),
     }
