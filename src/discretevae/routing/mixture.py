@@ -183,7 +183,8 @@ class MixtureOfExperts(nn.Module):
         cost = tokens.logits.new_zeros(())
         if self.balance:
             cost = self.balance * balance_loss(tokens.logits.softmax(-1), experts)
-        return Routed(values.view(*batch, *values.shape[1:]), experts.view(*batch, self.top), cost)
+        values = values.view(batch + values.shape[1:])
+        return Routed(values, experts.view(*batch, self.top), cost)
 
     def extra_repr(self) -> str:
         return f"top={self.top}, balance={self.balance}, gated={self.gated}"
