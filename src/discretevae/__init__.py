@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from discretevae.networks import CNN, MLP, NETWORKS, ResidualNetwork
     from discretevae.priors import PRIORS, CategoricalPrior, UniformPrior
+    from discretevae.routing import ROUTERS, MixtureOfExperts, MLPExperts
     from discretevae.studies.laboratory import measure_gradients
     from discretevae.training import TrainingOptions, fit_prior, train
 
@@ -49,6 +50,7 @@ __all__ = [
     "MULTISAMPLE_ESTIMATORS",
     "NETWORKS",
     "PRIORS",
+    "ROUTERS",
     "VAE",
     "CategoricalPrior",
     "CodeFunction",
@@ -57,6 +59,8 @@ __all__ = [
     "GaussianVAE",
     "HierarchicalVAE",
     "JointVAE",
+    "MLPExperts",
+    "MixtureOfExperts",
     "MultiSampleEstimator",
     "OneHotChoice",
     "Point",
@@ -103,6 +107,7 @@ _HOMES = {
     "MULTISAMPLE_ESTIMATORS": "estimators.multisample",
     "NETWORKS": "networks",
     "PRIORS": "priors",
+    "ROUTERS": "routing",
     "VAE": "models",
     "CategoricalPrior": "priors",
     "CodeFunction": "estimators",
@@ -111,6 +116,8 @@ _HOMES = {
     "GaussianVAE": "models",
     "HierarchicalVAE": "models",
     "JointVAE": "models",
+    "MLPExperts": "routing",
+    "MixtureOfExperts": "routing",
     "MultiSampleEstimator": "estimators.multisample",
     "OneHotChoice": "choices",
     "Point": "estimators",
