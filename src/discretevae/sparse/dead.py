@@ -12,10 +12,8 @@ from discretevae.sparse.products import decoded, largest, of_row, preactivations
 if TYPE_CHECKING:
     from discretevae.sparse.autoencoder import SparseAutoencoder
 
-__all__ = ["DEAD_AFTER", "DeadCount", "Reason", "aux_k", "why_dead"]
+__all__ = ["DeadCount", "Reason", "aux_k", "why_dead"]
 
-DEAD_AFTER = 10_000_000
-"""Activations after which a latent that was never active is dead, at most."""
 COEFFICIENT = 1 / 32
 TWIN = 0.95
 """Cosine of two decoder rows that say the same."""
@@ -38,7 +36,7 @@ class DeadCount(nn.Module):
 
     since: Int64[Tensor, " m"]
 
-    def __init__(self, width: int, after: int = DEAD_AFTER) -> None:
+    def __init__(self, width: int, after: int) -> None:
         super().__init__()
         self.after = after
         self.register_buffer("since", torch.zeros(width, dtype=torch.int64))
