@@ -1,6 +1,6 @@
 """The command that takes activations apart into sparse latents."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +93,15 @@ def _run(run: "Run", recipe: SparseRecipe, resume: bool) -> None:
     from discretevae.pages.sparse_page import describe_sparse, publish_sparse
 
     network = None
-    data, shown = open_data(recipe), None
+    if recipe.demo:
+        from discretevae.experiments.characters import prepare_demo
+
+        demo = prepare_demo(run.folder / "demo", lambda line: say(line, error=True))
+        network = demo.scored
+        recipe = replace(
+            recipe, demo=False, activations=str(demo.activations), shown=str(demo.shown)
+        )
+    data = open_data(recipe)
     shown = load_shown(recipe.shown, data.blocks.count)
     prepared = build_sparse(recipe, data, run.folder, resume)
     say(f"{run.folder}: {describe_sparse(prepared.module.model, data)}", error=True)

@@ -73,5 +73,8 @@ class BatchTopKAutoencoder(SparseAutoencoder):
     @torch.no_grad()
     def calibrate(self, x: Float[Tensor, "N d"]) -> None:
         _, values = of_batch(x, self.W_enc, self.bias, self.k * len(x) + 1)
-        # One more than wanted: the least is not above itself.
-        self.threshold.copy_(values.min() if len(values) > self.k * len(x) else 0.0)
+        if len(values) > self.k * len(x):
+            # Between the last that is wanted and the next, so that no rounding decides.
+            self.threshold.copy_(values.topk(2, largest=False).values.mean())
+        else:
+            self.threshold.zero_()

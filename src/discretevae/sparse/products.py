@@ -102,7 +102,7 @@ def of_row(k: int) -> Pick:
     return pick
 
 
-def above(threshold: float | Float[Tensor, " m"]) -> Pick:
+def above(threshold: float | Float[Tensor, "*m"]) -> Pick:
     """Picks all above a threshold, one for all or one each.
 
     Example:
