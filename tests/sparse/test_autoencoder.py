@@ -174,9 +174,7 @@ def test_a_start_by_the_data(make: Make, x: Tensor) -> None:
     assert float((share - 0.5).abs().max()) <= 1.001 / len(x)
     transcoder = make("topk", dim_out=2)
     transcoder.start_at(x, x[:, :2] * torch.tensor([1.0, -1.0]))
-    torch.testing.assert_close(
-        transcoder.W_dec.norm(dim=1), torch.ones(20, dtype=torch.float64)
-    )
+    torch.testing.assert_close(transcoder.W_dec.norm(dim=1), torch.ones(20, dtype=torch.float64))
     cosines = transcoder.W_dec * normalize(transcoder.W_enc.T[:, :2] * torch.tensor([1.0, -1.0]))
     assert float(cosines.sum(1).mean()) > 0.8
 

@@ -51,7 +51,9 @@ def dense_gaussian(
     model: SparseAutoencoder, prior: AmplitudePrior, chosen: tuple[int, ...]
 ) -> MultivariateNormal:
     w = model.W_dec[list(chosen)]
-    covariance = prior.noise * torch.eye(D).double() + w.T @ (prior.variance[list(chosen), None] * w)
+    covariance = prior.noise * torch.eye(D).double() + w.T @ (
+        prior.variance[list(chosen), None] * w
+    )
     return MultivariateNormal(model.b_dec + prior.mean[list(chosen)] @ w, covariance)
 
 
@@ -102,7 +104,7 @@ def test_it_is_a_bound_and_a_point_for_the_amplitudes_is_none(
     assert bool((bound <= exact + 1e-9).all())
     assert float(exact.mean() - bound.mean()) < 7.0  # the encoder is one at random
 
-    amplitudes, support = model.active(x)
+    support = model.active(x).support
     error = (x - model(x)).square().sum(1) / prior.noise
     by_point = prior.log_p_of_support(support) - 0.5 * (
         error + D * math.log(2 * math.pi * prior.noise)

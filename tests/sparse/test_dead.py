@@ -76,6 +76,8 @@ def test_reasons() -> None:
     dead = model.encode(x).amax(0) == 0
     assert dead.tolist() == [False, True, True, True, True]
     x[0, 3] = -1.0  # the last is reached, but not the largest
-    found = {r.says.split(":")[0].split(" (")[0]: r.latents.tolist() for r in why_dead(model, x, dead)}
+    found = {
+        r.says.split(":")[0].split(" (")[0]: r.latents.tolist() for r in why_dead(model, x, dead)
+    }
     assert found == {"out of reach": [2], "twins": [1], "crowded out": [3, 4]}
     assert why_dead(model, x, torch.zeros(5, dtype=torch.bool)) == []

@@ -115,7 +115,9 @@ def test_sparsify_files_are_read(x: Tensor, tmp_path: Path) -> None:
     theirs = module.SparseCoder(6, module.SparseCoderConfig(num_latents=20, k=3))
     theirs.b_dec.data.normal_()
     theirs.save_to_disk(tmp_path)
-    torch.testing.assert_close(load(tmp_path)(x.float()), theirs(x.float()).sae_out, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        load(tmp_path)(x.float()), theirs(x.float()).sae_out, atol=1e-5, rtol=0
+    )
 
 
 def test_a_foreign_configuration_without_ours(make: Make, x: Tensor, tmp_path: Path) -> None:

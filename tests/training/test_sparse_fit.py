@@ -37,10 +37,10 @@ def x(truth: Tensor) -> Tensor:
 def test_every_kind_finds_the_directions_that_were_drawn(
     kind: str, truth: Tensor, x: Tensor
 ) -> None:
-    torch.manual_seed(0)
+    torch.manual_seed(2)  # not that of the truth
     model = SPARSE_KINDS[kind](DIM, TRUE, ACTIVE)
     start = float((truth @ model.W_dec.detach().T).amax(1).mean())
-    options = SparseOptions(steps=300, batch_size=500, learning_rate=5e-3, **QUIET)
+    options = SparseOptions(steps=200, batch_size=300, learning_rate=1e-2, **QUIET)
     found = train_sparse(model, x, options=options)
     cosines = (truth @ found.model.W_dec.detach().T).amax(1)
     assert start < 0.7

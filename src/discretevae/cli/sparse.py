@@ -111,6 +111,4 @@ def _run(run: "Run", recipe: SparseRecipe, resume: bool) -> None:
         found = evaluate_run(run, model, data, network)
         publish_sparse(run, model, data, recipe, found, shown)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"; to go on: discretevae sparse --resume {run.folder}"
-        ) from None
+        raise KeyboardInterrupt(f"; to go on: discretevae sparse --resume {run.folder}") from None

@@ -88,7 +88,9 @@ def load_activations(
     found = Activations(splits, blocks, dim, dim_out)
     for part in found.pair(splits.train.values(slice(0, HELD_OUT))):
         if part is not None and not bool((part != part[:1]).any()):
-            raise DataError(f"{blocks.where} must vary from row to row, got rows that are all alike.")
+            raise DataError(
+                f"{blocks.where} must vary from row to row, got rows that are all alike."
+            )
     return found
 
 

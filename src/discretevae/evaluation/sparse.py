@@ -14,7 +14,7 @@ from discretevae.evaluation.figure import Figure, mean_figure, ratio_figure
 from discretevae.sparse import SparseAutoencoder
 from discretevae.sparse.bound import fit_prior_of, gaussian_log_density
 
-__all__ = ["Latents", "Network", "evaluate_sparse", "look_at", "network_scores", "nearest"]
+__all__ = ["Latents", "Network", "evaluate_sparse", "look_at", "nearest", "network_scores"]
 
 BITS = "bits per activation"
 FITTED = 8192
@@ -157,8 +157,12 @@ def evaluate_sparse(
         "fvu": ratio_figure(error, spread, "share of the variance"),
         "l0": mean_figure(counts.double(), "latents per activation"),
         "dead": Figure(float((density == 0).double().mean()), None, "share of latents"),
-        "dense_1_percent": Figure(float((density > 0.01).double().mean()), None, "share of latents"),
-        "dense_10_percent": Figure(float((density > 0.1).double().mean()), None, "share of latents"),
+        "dense_1_percent": Figure(
+            float((density > 0.01).double().mean()), None, "share of latents"
+        ),
+        "dense_10_percent": Figure(
+            float((density > 0.1).double().mean()), None, "share of latents"
+        ),
         "norm_ratio": ratio_figure(found.norm(dim=1), target.norm(dim=1), "ratio"),
         "relative_bias": ratio_figure(
             found.square().sum(1),

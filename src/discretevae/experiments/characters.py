@@ -1,4 +1,4 @@
-"""A small network of text that is at hand, whose activations can be taken apart without a download."""
+"""A small network of text that is at hand: activations to take apart without a download."""
 
 import json
 import pydoc_data.topics

@@ -83,9 +83,7 @@ def open_data(recipe: SparseRecipe) -> Activations:
     """
     if recipe.activations is None:
         raise ValueError("`activations` must be a file or a folder of activations, got none.")
-    return load_activations(
-        recipe.activations, recipe.targets, test=recipe.test, seed=recipe.seed
-    )
+    return load_activations(recipe.activations, recipe.targets, test=recipe.test, seed=recipe.seed)
 
 
 def save_run(run: Run, model: SparseAutoencoder) -> None:

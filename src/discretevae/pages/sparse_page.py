@@ -2,8 +2,8 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -107,7 +107,9 @@ def publish_sparse(
             "While training",
             "The share of the variance that reconstructions leave.",
             save(
-                plot_fvu(*([row[name] for row in history] for name in ("step", "train_fvu", "test_fvu"))),
+                plot_fvu(
+                    *([row[name] for row in history] for name in ("step", "train_fvu", "test_fvu"))
+                ),
                 run.figures / "training.png",
             ),
         ),
@@ -180,7 +182,9 @@ def latents_shown(
             int(latent),
             format_value(float(of.density[latent]) * 100),
             format_value(float(of.strength[latent])),
-            ", ".join(f"{int(o)} ({float(c):.2f})" for c, o in zip(cosines[i], others[i], strict=True)),
+            ", ".join(
+                f"{int(o)} ({float(c):.2f})" for c, o in zip(cosines[i], others[i], strict=True)
+            ),
             [
                 _example(float(a), int(row), int(latent), shown, amplitudes)
                 for a, row in zip(of.strongest[latent], of.rows[latent], strict=True)

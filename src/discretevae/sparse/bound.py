@@ -100,9 +100,7 @@ class _Posterior(NamedTuple):
     covariance: Float[Tensor, "b k k"]
 
 
-def _posterior(
-    part: _Part, centred: Float[Tensor, "b d"], prior: AmplitudePrior
-) -> _Posterior:
+def _posterior(part: _Part, centred: Float[Tensor, "b d"], prior: AmplitudePrior) -> _Posterior:
     noise, d = prior.noise, centred.shape[1]
     mean = prior.mean[part.latents] * part.real
     variance = torch.where(part.real, prior.variance[part.latents], 1.0)

@@ -17,7 +17,16 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import embedding_bag
 
-__all__ = ["Support", "above", "decoded", "dense", "largest", "of_batch", "of_row", "preactivations"]
+__all__ = [
+    "Support",
+    "above",
+    "decoded",
+    "dense",
+    "largest",
+    "of_batch",
+    "of_row",
+    "preactivations",
+]
 
 ROWS = 2**21
 """Pre-activations that are looked at together: some MiB, which stay in a cache."""
@@ -72,7 +81,7 @@ class Support:
 
     @cached_property
     def by_latent(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Where each latent's entries begin once they are ordered by latent, their rows, the order."""
+        """Where each latent's entries begin once they are ordered by it, their rows, the order."""
         order = self.latents.argsort(stable=True)
         return _begins(self.times)[:-1], self.rows[order], order
 
@@ -133,10 +142,12 @@ def largest(
     bias: Float[Tensor, " m"],
     pick: Pick,
 ) -> tuple[Support, Float[Tensor, " nnz"]]:
-    """Computes all pre-activations x·W + b, some rows at a time, and keeps those that are picked."""
+    """Computes all pre-activations x·W + b, some rows at a time, and keeps those picked."""
     picked = [pick(h) for h in _in_parts(x, weight, bias)]
     if not picked:
-        return Support(torch.zeros(1, dtype=torch.int64), torch.zeros(0).long(), len(bias)), x.sum(1)
+        return Support(torch.zeros(1, dtype=torch.int64), torch.zeros(0).long(), len(bias)), x.sum(
+            1
+        )
     counts, latents, values = (torch.cat(part) for part in zip(*picked, strict=True))
     return Support(_begins(counts), latents, len(bias)), values
 

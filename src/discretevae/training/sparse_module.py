@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from discretevae.data.activations import Activations
 from discretevae.sparse import DeadCount, SparseAutoencoder
+from discretevae.sparse.products import decoded
 from discretevae.training.feed import Feed
-from discretevae.training.module import NonFiniteError
+from discretevae.training.module import NonFiniteError, QuickModule
 from discretevae.training.schedules import Schedule, warmed_up
 from discretevae.training.sparse_options import SparseOptions, sparse_budget
 
@@ -31,7 +31,7 @@ EPSILON = 6.25e-10
 """Of Adam."""
 
 
-class SparseModule(LightningModule):
+class SparseModule(QuickModule):
     """Trains a sparse autoencoder on activations scaled so that E‖x‖² = d.
 
     An epoch of Lightning's is a round of some steps, after which there is a checkpoint. Batches are
@@ -167,7 +167,7 @@ class SparseModule(LightningModule):
         target = x if y is None else y
         self.average.eval()
         a, support = self.average.active(x)
-        error = target - self.average(x)
+        error = target - decoded(a, self.average.W_dec, support) - self.average.b_dec
         self.average.train()
         variance = (target - target.mean(0)).square().sum()
         fvu = float(error.square().sum() / variance.clamp_min(1e-12))

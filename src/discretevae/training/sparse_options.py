@@ -16,7 +16,7 @@ RATE, OF_WIDTH = 2e-4, 2**14
 """The learning rate is 2e-4 √(2¹⁴ / m)."""
 MEASUREMENTS = 20
 DEAD_AFTER, DEAD_SHARE = 10_000_000, 0.1
-"""Activations, and part of a run without activity after which a latent is dead, where that is less."""
+"""Activations without activity, and part of a run, of which the less makes a latent dead."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def plot_density(density: Float[np.ndarray, " m"], ax: Axes | None = None) -> Ax
     alive = density[density > 0]
     low = max(LEAST, float(alive.min())) if len(alive) else LEAST
     bins = np.logspace(np.log10(low) - 0.1, 0.05, 50)
-    ax.hist(alive, bins=bins, color=PALETTE["blue"])
+    ax.hist(alive, bins=bins.tolist(), color=PALETTE["blue"])
     ax.set_xscale("log")
     ax.set_xlabel("share of activations in which a latent is active", color=INK)
     ax.set_ylabel("latents", color=INK)

@@ -64,7 +64,9 @@ def read_tensors(path: Path, needed: tuple[str, ...]) -> dict[str, Tensor]:
     return {name: value.to(torch.float32) for name, value in found.items()}
 
 
-def require_shapes(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+def require_shapes(
+    path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> None:
     """Refuses tensors that do not fit.
 
     Raises:

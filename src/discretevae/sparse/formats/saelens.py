@@ -106,7 +106,9 @@ def load_saelens(folder: str | Path) -> SparseAutoencoder:
             kind = sparse_from_config(described)
         expected = kind.tensors()
     except (TypeError, ValueError) as error:
-        raise SparseFileError(f"`{folder / CONFIG}` must describe an autoencoder: {error}") from None
+        raise SparseFileError(
+            f"`{folder / CONFIG}` must describe an autoencoder: {error}"
+        ) from None
     path = folder / WEIGHTS
     tensors = read_tensors(path, tuple(expected))
     require_shapes(path, tensors, expected)
