@@ -69,9 +69,7 @@ def saelens(name: str, x: Tensor) -> Callable[[], Any]:
     sizes = {"d_in": DIM, "d_sae": WIDTH}
     torch.manual_seed(0)
     made: dict[str, Callable[[], Any]] = {
-        "topk": lambda: sae_lens.TopKTrainingSAE(
-            sae_lens.TopKTrainingSAEConfig(**sizes, k=K)
-        ),
+        "topk": lambda: sae_lens.TopKTrainingSAE(sae_lens.TopKTrainingSAEConfig(**sizes, k=K)),
         "batch-topk": lambda: sae_lens.BatchTopKTrainingSAE(
             sae_lens.BatchTopKTrainingSAEConfig(**sizes, k=K)
         ),

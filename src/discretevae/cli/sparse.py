@@ -12,7 +12,7 @@ from discretevae.texts import say
 if TYPE_CHECKING:
     from discretevae.experiments.folder import Run
 
-__all__ = ["SparseOutput", "sparse"]
+__all__ = ["SparseOutput", "is_sparse", "sparse", "stored_sparse"]
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,22 @@ def _resume(recipe: SparseRecipe, output: SparseOutput) -> None:
     run = Run.open(output.resume or "")
     with held(run.folder):
         run.remove_leftovers()
-        _run(run, _stored(run), resume=True)
+        _run(run, stored_sparse(run), resume=True)
 
 
-def _stored(run: "Run") -> SparseRecipe:
+def is_sparse(run: "Run") -> bool:
+    """Whether a run is of a sparse autoencoder."""
+    from discretevae.sparse.formats.saelens import WEIGHTS
+
+    return (run.model / WEIGHTS).is_file()
+
+
+def stored_sparse(run: "Run") -> SparseRecipe:
+    """The recipe of a run, checked as if it were given now.
+
+    Raises:
+        ValueError: If it is none.
+    """
     options = run.options()
     try:
         found = typed_options("sparse", sparse, options)

@@ -8,11 +8,15 @@ if TYPE_CHECKING:
     from discretevae.training.options import TrainingOptions
     from discretevae.training.prior import draw_codes, fit_prior, improve_prior
     from discretevae.training.schedules import Schedule, cosine, linear, parse_schedule
+    from discretevae.training.sparse_fit import SparseResult, train_sparse
+    from discretevae.training.sparse_options import SparseOptions
     from discretevae.training.terms import Term
 
 __all__ = [
     "Prepared",
     "Schedule",
+    "SparseOptions",
+    "SparseResult",
     "Term",
     "TrainingError",
     "TrainingOptions",
@@ -25,12 +29,15 @@ __all__ = [
     "parse_schedule",
     "prepare",
     "train",
+    "train_sparse",
 ]
 
 _HOMES = {
     "fit": ("Prepared", "TrainingError", "best_row", "prepare", "train"),
     "options": ("TrainingOptions",),
     "prior": ("draw_codes", "fit_prior", "improve_prior"),
+    "sparse_fit": ("SparseResult", "train_sparse"),
+    "sparse_options": ("SparseOptions",),
     "schedules": ("Schedule", "cosine", "linear", "parse_schedule"),
     "terms": ("Term",),
 }
