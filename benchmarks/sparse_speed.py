@@ -44,7 +44,7 @@ def ours(kind: str, x: Tensor, width: int = WIDTH) -> Callable[[], Any]:
     module = SparseModule(model, data, options)
     module.start()
     optimizer = module.configure_optimizers()
-    average = list(module.average.parameters())
+    average: list[Tensor] = list(module.average.parameters())
 
     def step() -> None:
         found = model.objective(x, None, module.count.dead)
@@ -56,7 +56,7 @@ def ours(kind: str, x: Tensor, width: int = WIDTH) -> Callable[[], Any]:
         model.after_step(float(found.l0))
         module.count.see(found.fired, len(x))
         with torch.no_grad():
-            torch._foreach_lerp_(average, list(model.parameters()), 0.001)
+            torch._foreach_lerp_(average, [*model.parameters()], 0.001)
 
     return step
 

@@ -145,8 +145,9 @@ class Demo:
             logits = self.network(rows[:, :-1], replace)
             yield logits.flatten(0, 1), rows[:, 1:].flatten()
 
-    def train(self, say: Callable[[str], None], steps: int = STEPS) -> None:
+    def train(self, say: Callable[[str], None]) -> None:
         """Trains the network; a minute or two on one core."""
+        steps = STEPS
         torch.manual_seed(0)
         self.network = CharacterNetwork(len(self.signs)).train()
         optimizer = torch.optim.AdamW(self.network.parameters(), RATE, weight_decay=0.01)
@@ -180,19 +181,16 @@ class Demo:
         self.network.load_state_dict(load_file(self.weights))
 
 
-def prepare_demo(
-    folder: str | Path, say: Callable[[str], None] = lambda line: None, steps: int = STEPS
-) -> Demo:
+def prepare_demo(folder: str | Path, say: Callable[[str], None] = lambda line: None) -> Demo:
     """Trains a small network of text and writes its activations, or finds them written.
 
     Arguments:
         folder: Where they go.
         say: Is told how it goes.
-        steps: Of training.
     """
     demo = Demo(Path(folder))
     if not demo.shown.exists():
-        demo.train(say, steps)
+        demo.train(say)
         demo.save()
     demo.load()
     return demo

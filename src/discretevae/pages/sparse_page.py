@@ -95,7 +95,10 @@ def publish_sparse(
     shown: Shown,
 ) -> None:
     """Draws, writes the page, and says the figures and where it is."""
-    history = run.read_history()
+    history = run.read_history("step", "train_fvu", "test_fvu")
+    steps, in_training, held_out = (
+        [row[name] for row in history] for name in ("step", "train_fvu", "test_fvu")
+    )
     figures = [
         ReportFigure(
             "Density",
@@ -106,12 +109,7 @@ def publish_sparse(
         ReportFigure(
             "While training",
             "The share of the variance that reconstructions leave.",
-            save(
-                plot_fvu(
-                    *([row[name] for row in history] for name in ("step", "train_fvu", "test_fvu"))
-                ),
-                run.figures / "training.png",
-            ),
+            save(plot_fvu(steps, in_training, held_out), run.figures / "training.png"),
         ),
     ]
     config = {**recipe.as_dict(), **recipe.shape(data.dim, data.dim_out)}

@@ -64,7 +64,7 @@ def jump(
         >>> jump(torch.tensor([0.2, 0.6]), torch.tensor([0.5, 0.5]), bandwidth=0.1)
         tensor([0.0000, 0.6000])
     """
-    found: Tensor = _Jump.apply(h, threshold, bandwidth)  # type: ignore[no-untyped-call]
+    found: Tensor = _Jump.apply(h, threshold, bandwidth)
     return found
 
 
@@ -84,7 +84,7 @@ def step(
         >>> step(torch.tensor([0.2, 0.6]), torch.tensor([0.5, 0.5]), bandwidth=0.1)
         tensor([0., 1.])
     """
-    found: Tensor = _Step.apply(h, threshold, bandwidth)  # type: ignore[no-untyped-call]
+    found: Tensor = _Step.apply(h, threshold, bandwidth)
     return found
 
 

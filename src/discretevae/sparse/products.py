@@ -230,7 +230,7 @@ def preactivations(
         tensor([[1., 1., 1.],
                 [1., 1., 1.]])
     """
-    found: Tensor = _Preactivations.apply(x, weight, bias, values, support)  # type: ignore[no-untyped-call]
+    found: Tensor = _Preactivations.apply(x, weight, bias, values, support)
     return found
 
 
@@ -266,7 +266,7 @@ def decoded(
         >>> decoded(torch.tensor([1.0, 2.0]), torch.eye(3), support)
         tensor([[1., 0., 2.]])
     """
-    found: Tensor = _Decoded.apply(values, weight, support)  # type: ignore[no-untyped-call]
+    found: Tensor = _Decoded.apply(values, weight, support)
     return found
 
 
