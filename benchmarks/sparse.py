@@ -1,9 +1,9 @@
 """Sparse autoencoders beside SAELens': known directions, and a model of characters; `results/`.
 
 Synthetic: activations of 128 known directions in 64 dimensions, by `sae_lens.synthetic`, six of
-which are active on average, some often and some seldom. Every kind of ours and of SAELens' trainers
-takes the same number of steps of the same batch size; SAELens' own evaluation scores both, ours
-from the files that we write.
+which are active on average. Every kind of ours and of SAELens' trainers takes the same number of
+steps of the same batch size; SAELens' own evaluation scores both, ours from the files that we
+write.
 
 Characters: the residual stream of a transformer of two layers, a `HookedTransformer` trained on a
 text, is taken apart by every kind of ours at three sparsities; FVU, L0 and CE score are ours and
@@ -89,14 +89,12 @@ def synthetic(kept: Kept) -> None:
         FeatureDictionary,
         eval_sae_on_synthetic_data,
         train_toy_sae,
-        zipfian_firing_probabilities,
     )
 
     torch.manual_seed(0)
     truth = FeatureDictionary(TRUE, DIM, seed=0)
-    often = zipfian_firing_probabilities(TRUE, max_prob=0.3, min_prob=0.01)
     draws = ActivationGenerator(
-        TRUE, often * ACTIVE / often.sum(), std_firing_magnitudes=0.3, mean_firing_magnitudes=1.0
+        TRUE, ACTIVE / TRUE, std_firing_magnitudes=0.3, mean_firing_magnitudes=1.0
     )
 
     def scored(sae: Any, seconds: float) -> Record:
@@ -335,7 +333,7 @@ def page(found: Record) -> str:
             "## Directions that are known",
             "",
             f"`sae_lens.synthetic`: {TRUE} directions in {DIM} dimensions, {ACTIVE} active on "
-            "average (Zipfian probabilities, amplitudes 1 ± 0.3), as many latents as directions, "
+            "average (amplitudes 1 ± 0.3), as many latents as directions, "
             f"{STEPS:,} steps of {BATCH:,}; ours at the rule's learning rate, SAELens' trainers at "
             f"its own, {THEIR_RATE:g}, and at {10 * THEIR_RATE:g}. MCC (mean cosine after the best "
             "matching), F1 of latents as detectors, explained variance and L0 are SAELens', ours "

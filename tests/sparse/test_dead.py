@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from discretevae.sparse import DeadCount, TopKAutoencoder, why_dead
-from discretevae.sparse.dead import aux_k
+from discretevae.sparse import SPARSE_KINDS, DeadCount, TopKAutoencoder, why_dead
+from discretevae.sparse.dead import aux_k, resample
 
 
 def test_counts_start_anew_where_a_latent_is_active() -> None:
@@ -81,3 +81,33 @@ def test_reasons() -> None:
     }
     assert found == {"out of reach": [2], "twins": [1], "crowded out": [3, 4]}
     assert why_dead(model, x, torch.zeros(5, dtype=torch.bool)) == []
+
+
+@pytest.mark.parametrize("kind", SPARSE_KINDS)
+@pytest.mark.parametrize("dim_out", [None, 3])
+def test_latents_begin_anew_where_the_error_is(kind: str, dim_out: int | None) -> None:
+    torch.manual_seed(0)
+    model = SPARSE_KINDS[kind](4, 6, 2, dim_out)
+    optimizer = torch.optim.Adam(model.parameters(), 0.1)
+    x, y = torch.randn(20, 4), torch.randn(20, dim_out or 4)
+    model.objective(x, y, torch.tensor([True] * 6)).loss.backward()
+    optimizer.step()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    error = torch.zeros(20, dim_out or 4)
+    error[7] = 3 * torch.eye(dim_out or 4)[1]  # the only row with an error
+    latents = torch.tensor([0, 4])
+    resample(model, latents, x, error, optimizer, torch.Generator().manual_seed(0))
+    assert model.W_dec[latents].tolist() == [torch.eye(dim_out or 4)[1].tolist()] * 2
+    direction = error[7] if dim_out is None else x[7] - x.mean(0)
+    expected = torch.nn.functional.normalize(direction, dim=0)
+    torch.testing.assert_close(model.W_enc[:, 4].detach(), expected)
+    others = torch.tensor([1, 2, 3, 5])
+    for name, parameter in model.named_parameters():
+        dim = {"W_enc": 1, "b_dec": None}.get(name, 0)
+        if dim is None:
+            continue
+        same = parameter.detach().index_select(dim, others)
+        assert torch.equal(same, before[name].index_select(dim, others))
+        if parameter in optimizer.state:
+            moment = optimizer.state[parameter]["exp_avg_sq"]
+            assert not moment.index_select(dim, latents).any()

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -38,12 +38,14 @@ class Objective(NamedTuple):
         squared_error: The mean of ‖y − ŷ‖².
         l0: The mean number of active latents.
         fired: Which latents were active in any row.
+        error: y − ŷ, without its gradient.
     """
 
     loss: Float[Tensor, ""]
     squared_error: Float[Tensor, ""]
     l0: Float[Tensor, ""]
     fired: Bool[Tensor, " m"]
+    error: Float[Tensor, "B e"]
 
 
 class SparseAutoencoder(nn.Module, ABC):
@@ -204,8 +206,8 @@ class SparseAutoencoder(nn.Module, ABC):
         on = a.detach() > 0
         fired = torch.zeros(self.width, dtype=torch.bool, device=x.device)
         fired[support.latents[on]] = True
-        plain = error.detach().square().sum(-1).mean()
-        return Objective(loss, plain, on.sum() / len(x), fired)
+        left = error.detach()
+        return Objective(loss, left.square().sum(-1).mean(), on.sum() / len(x), fired, left)
 
     def errors(
         self, a: Float[Tensor, " nnz"], support: Support, y: Float[Tensor, "B e"]
@@ -222,6 +224,18 @@ class SparseAutoencoder(nn.Module, ABC):
         if y is not None:
             together = (x - x.mean(0)).T @ (y - y.mean(0)) / len(x)
             self.W_dec.copy_(normalize(self.W_enc.T @ together))
+
+    @torch.no_grad()
+    def restart(
+        self,
+        latents: Int64[Tensor, " n"],
+        encoder: Float[Tensor, "n d"],
+        decoder: Float[Tensor, "n e"],
+    ) -> None:
+        """Gives latents new directions, as if they had just been made."""
+        self.W_enc[:, latents] = encoder.T
+        self.W_dec[latents] = decoder
+        self.b_enc[latents] = 0.0
 
     @torch.no_grad()
     def before_step(self) -> None:

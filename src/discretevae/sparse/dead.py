@@ -6,13 +6,14 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+from torch.optim import Optimizer
 
 from discretevae.sparse.products import decoded, largest, of_row, preactivations
 
 if TYPE_CHECKING:
     from discretevae.sparse.autoencoder import SparseAutoencoder
 
-__all__ = ["DeadCount", "Reason", "aux_k", "why_dead"]
+__all__ = ["DeadCount", "Reason", "aux_k", "resample", "why_dead"]
 
 COEFFICIENT = 1 / 32
 TWIN = 0.95
@@ -96,6 +97,39 @@ def aux_k(
     left = error - decoded(h.relu(), decoder[which], support)
     scale = COEFFICIENT * min(len(which) / most, 1.0)
     return scale * left.square().sum(-1).mean()
+
+
+LATENTS_FIRST = ("W_dec", "b_enc", "threshold", "r_mag", "b_mag")
+"""Parameters whose first dimension is that of the latents; of W_enc it is the second."""
+
+
+@torch.no_grad()
+def resample(
+    model: "SparseAutoencoder",
+    latents: Int64[Tensor, " n"],
+    x: Float[Tensor, "B d"],
+    error: Float[Tensor, "B e"],
+    optimizer: Optimizer,
+    draws: torch.Generator,
+) -> None:
+    """Has latents that stayed dead begin anew where reconstructions are worst.
+
+    Each takes the direction of the error of a row, drawn in proportion to its square; that of x of
+    a transcoder's encoder. What the optimiser knows of them is forgotten.
+
+    Reference: Bricken et al., Towards monosemanticity, 2023, appendix on neuron resampling.
+    """
+    weights = error.square().sum(1)
+    rows = torch.multinomial(weights, len(latents), replacement=True, generator=draws)
+    decoder = normalize(error[rows])
+    encoder = normalize(x[rows] - x.mean(0)) if model.transcodes else decoder
+    model.restart(latents, encoder, decoder)
+    for name, parameter in model.named_parameters():
+        for value in optimizer.state[parameter].values():
+            if name == "W_enc" and value.shape == parameter.shape:
+                value[:, latents] = 0.0
+            elif name in LATENTS_FIRST and value.shape == parameter.shape:
+                value[latents] = 0.0
 
 
 class Reason(NamedTuple):

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from discretevae.sparse.autoencoder import SparseAutoencoder
@@ -52,7 +52,7 @@ class GatedAutoencoder(SparseAutoencoder):
         penalty: float | None = None,
     ) -> None:
         super().__init__(dim, width, k, dim_out)
-        self.weight = SteeredWeight(k, penalty)
+        self.weight = SteeredWeight(penalty)
         self.r_mag = nn.Parameter(torch.zeros(width))
         self.b_mag = nn.Parameter(torch.zeros(width))
 
@@ -81,9 +81,19 @@ class GatedAutoencoder(SparseAutoencoder):
         started_biases(self, x)
         self.b_mag.copy_(self.b_enc)
 
+    @torch.no_grad()
+    def restart(
+        self,
+        latents: Int64[Tensor, " n"],
+        encoder: Float[Tensor, "n d"],
+        decoder: Float[Tensor, "n e"],
+    ) -> None:
+        super().restart(latents, encoder, decoder)
+        self.r_mag[latents] = self.b_mag[latents] = 0.0
+
     def after_step(self, l0: float) -> None:
         super().after_step(l0)
-        self.weight.steer(l0)
+        self.weight.steer(l0, self.k)
 
     def tensors(self) -> dict[str, Tensor]:
         found = super().tensors()

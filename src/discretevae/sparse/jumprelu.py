@@ -15,7 +15,7 @@ __all__ = ["JumpReLUAutoencoder", "jump", "step"]
 
 THRESHOLD, BANDWIDTH = 0.05, 0.05
 """Of activations with E‖x‖² = d."""
-PENALTY = 1.0
+PENALTY = 5.0
 
 
 class _Jump(Function):

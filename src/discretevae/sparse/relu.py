@@ -48,7 +48,7 @@ class ReLUAutoencoder(SparseAutoencoder):
         penalty: float | None = None,
     ) -> None:
         super().__init__(dim, width, k, dim_out)
-        self.weight = SteeredWeight(k, penalty)
+        self.weight = SteeredWeight(penalty)
 
     def picked(self, x: Float[Tensor, "B d"]) -> tuple[Support, Float[Tensor, " nnz"]]:
         return largest(x, self.W_enc, self.bias, above(0.0))
@@ -67,7 +67,7 @@ class ReLUAutoencoder(SparseAutoencoder):
 
     def after_step(self, l0: float) -> None:
         super().after_step(l0)
-        self.weight.steer(l0)
+        self.weight.steer(l0, self.k)
 
     def options(self) -> dict[str, Any]:
         return {"penalty": self.weight.fixed}

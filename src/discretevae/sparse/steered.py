@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SteeredWeight", "started_biases"]
 
-RATE = 0.01
+RATE = 0.02
 """Of a step, by which λ follows."""
-START = 0.1
+START = 0.5
 """λ at the start, of activations with E‖x‖² = d."""
 AT_FIRST = 4
 """So many times k latents are active at the start."""
@@ -24,38 +24,37 @@ MOST_AT_FIRST = 0.5
 class SteeredWeight(nn.Module):
     r"""The weight λ of a penalty, which follows the number of active latents.
 
-    .. math:: \lambda \leftarrow \lambda \exp\big(0.01 \,
+    .. math:: \lambda \leftarrow \lambda \exp\big(0.02 \,
         \mathrm{clip}(\log(L_0 / k), -1, 1)\big)
 
     Arguments:
-        k: The number to be reached.
         fixed: λ, where it is to stay.
 
     Raises:
         ValueError: If λ is negative.
 
     Example:
-        >>> weight = SteeredWeight(k=4)
+        >>> weight = SteeredWeight()
         >>> before = float(weight.value)
-        >>> weight.steer(8.0)
+        >>> weight.steer(l0=8.0, k=4)
         >>> float(weight.value) > before
         True
     """
 
     value: Tensor
 
-    def __init__(self, k: int, fixed: float | None = None) -> None:
+    def __init__(self, fixed: float | None = None) -> None:
         super().__init__()
         if fixed is not None and not fixed >= 0:
             raise ValueError(f"`penalty` must be at least 0, got {fixed}.")
-        self.k, self.fixed = k, fixed
+        self.fixed = fixed
         self.register_buffer("value", torch.tensor(START if fixed is None else fixed))
 
     @torch.no_grad()
-    def steer(self, l0: float) -> None:
-        """Follows what a step has seen."""
+    def steer(self, l0: float, k: int) -> None:
+        """Follows what a step has seen, towards k."""
         if self.fixed is None:
-            away = math.log(max(l0, 1e-3) / self.k)
+            away = math.log(max(l0, 1e-3) / k)
             self.value.mul_(math.exp(RATE * min(1.0, max(-1.0, away))))
 
 

@@ -12,11 +12,13 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from discretevae.data.activations import Activations
+from discretevae.data.seeding import generator
 from discretevae.sparse import DeadCount, SparseAutoencoder
+from discretevae.sparse.dead import resample
 from discretevae.sparse.products import decoded
 from discretevae.training.feed import Feed
 from discretevae.training.module import NonFiniteError, QuickModule
-from discretevae.training.schedules import Schedule, warmed_up
+from discretevae.training.schedules import Schedule, linear, warmed_up
 from discretevae.training.sparse_options import SparseOptions, sparse_budget
 
 __all__ = ["SparseModule"]
@@ -29,6 +31,10 @@ AVERAGE = 0.999
 """Of the weights' moving average; less in the first steps."""
 EPSILON = 6.25e-10
 """Of Adam."""
+PATIENCE, LAST = 2, 0.8
+"""So many times as long is a latent dead before it begins anew, in this part of the run."""
+AT_FIRST, WHILE = 4, 0.5
+"""So many times k latents are active at the start, which fall to k over this part of the run."""
 
 
 class SparseModule(QuickModule):
@@ -36,7 +42,8 @@ class SparseModule(QuickModule):
 
     An epoch of Lightning's is a round of some steps, after which there is a checkpoint. Batches are
     a function of (seed, step), all that is scheduled of the step: a run resumed from the checkpoint
-    of a round repeats the next one exactly.
+    of a round repeats the next one exactly. k falls from four times as many over the first half, by
+    which fewer directions are found twice and fewer not at all.
 
     Arguments:
         model: The autoencoder.
@@ -60,6 +67,8 @@ class SparseModule(QuickModule):
         self.register_buffer("scales", torch.tensor(self._scales()))
         self.feed = Feed(data.splits.train, self.budget.batch_size, options.seed)
         self.rate: Schedule = warmed_up(self.budget.learning_rate, options.steps)
+        most = min(AT_FIRST * model.k, model.width)
+        self.k = linear(most, model.k, max(1, int(WHILE * options.steps)))
         self.history: list[dict[str, float]] = []
         self._sums = torch.zeros(3)
         self._seconds, self._started = 0.0, 0.0
@@ -108,13 +117,14 @@ class SparseModule(QuickModule):
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.rate(self.global_step)
+        self.model.k = round(self.k(self.global_step))
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         x, y = self.pair(batch)
         found = self.model.objective(x, y, self.count.dead)
         target = x if y is None else y
         variance = (target - target.mean(0)).square().sum(-1).mean()
-        self._l0 = float(found.l0)
+        self._l0, self._seen = float(found.l0), (x, found.error)
         self._sums += torch.stack([found.squared_error, variance, found.l0]).detach()
         self.count.see(found.fired, len(x))
         return found.loss / target.shape[1]
@@ -124,7 +134,17 @@ class SparseModule(QuickModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Tensor, batch_idx: int) -> None:
         self.model.after_step(self._l0)
+        self._begin_anew()
         self._follow()
+
+    def _begin_anew(self) -> None:
+        """Resamples latents that were not revived, while there is time to learn."""
+        latents = (self.count.since >= PATIENCE * self.count.after).nonzero().squeeze(1)
+        if len(latents) and self.global_step < LAST * self.options.steps:
+            draws = generator("resample", self.options.seed, self.global_step, device=self.device)
+            optimizer = self.trainer.optimizers[0]
+            resample(self.model, latents, *self._seen, optimizer, draws)
+            self.count.since[latents] = 0
 
     @torch.no_grad()
     def _follow(self) -> None:
