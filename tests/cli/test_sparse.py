@@ -56,6 +56,17 @@ def test_a_run_and_what_it_leaves(
     assert model.config()["kind"] == "topk"
     assert torch.equal(load("run/export/sparsify")(torch.from_numpy(x)), model(torch.from_numpy(x)))
     assert not list(place.glob("run/**/*.pt"))
+    main(["share", "run", "shared"])
+    assert sorted(path.name for path in Path("shared").iterdir()) == [
+        "README.md",
+        "cfg.json",
+        "sae_weights.safetensors",
+    ]
+    card = Path("shared/README.md").read_text()
+    assert "bits, a true bound" in card
+    assert "x.npy" not in card
+    some = torch.from_numpy(x)
+    assert torch.equal(load("shared")(some), model(some))
     main(["sparse", "--resume", "run"])  # which is done: the same again
     assert json.loads(Path("run/metrics.json").read_text())["test"] == figures
 

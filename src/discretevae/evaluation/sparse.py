@@ -17,9 +17,9 @@ from discretevae.sparse.bound import fit_prior_of, gaussian_log_density
 __all__ = ["Latents", "Network", "evaluate_sparse", "look_at", "nearest", "network_scores"]
 
 BITS = "bits per activation"
-FITTED = 8192
+FITTED = 4096
 """Activations by which what the bound needs is fitted."""
-REPORTED = 4096
+REPORTED = 2048
 """Activations held out on which the bound is reported."""
 AT_ONCE = 4096
 COMPARED = 4096
