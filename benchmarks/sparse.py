@@ -52,8 +52,8 @@ TRAINERS = (
 CONTEXT, WIDTH, LAYERS = 64, 128, 2
 HOOK = "blocks.0.hook_resid_post"
 SPARSITIES = (8, 16, 32)
-LATENTS, CHARACTER_STEPS, CHARACTER_BATCH = 512, 300, 1024
-NETWORK_STEPS, NETWORK_BATCH = 250, 32
+LATENTS, CHARACTER_STEPS, CHARACTER_BATCH = 512, 250, 1024
+NETWORK_STEPS, NETWORK_BATCH = 160, 32
 TAKEN = 64_000
 """Activations of the model of characters."""
 HELD_OUT = 8_000
@@ -213,11 +213,11 @@ class Characters:
 
     def train(self) -> float:
         rows = self.windows(0, self.known)
-        optimizer = torch.optim.AdamW(self.model.parameters(), 2e-3, weight_decay=0.01)
-        plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=NETWORK_STEPS)
+        optimizer = torch.optim.AdamW(self.model.parameters(), 3e-3, weight_decay=0.01)
+        plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=NETWORK_STEPS)
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
         for step in range(NETWORK_STEPS):
-            some = rows[order[torch.arange(step, step + NETWORK_BATCH) * 7919 % len(rows)]]
+            some = rows[order[step * NETWORK_BATCH : (step + 1) * NETWORK_BATCH]]
             loss = self.model(some, return_type="loss")
             optimizer.zero_grad()
             loss.backward()
