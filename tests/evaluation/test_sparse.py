@@ -104,6 +104,6 @@ def test_scores_of_a_network(model: SparseAutoencoder) -> None:
     ]
     expected = 1 - kl[0] / kl[1]
     assert found["kl_score"].value == pytest.approx(float(expected.detach()), rel=1e-5)
-    perfect = network_scores(torch.nn.Identity(), network)  # type: ignore[arg-type]
+    perfect = network_scores(torch.nn.Identity(), network)
     assert perfect["ce_score"].value == pytest.approx(1.0)
     assert perfect["kl_score"].value == pytest.approx(1.0)

@@ -183,7 +183,7 @@ def _paired(x: Blocks, y: Blocks) -> Blocks:
         raise DataError(
             f"{y.where} must have {x.count:,} rows, one for each of {x.where}, got {y.count:,}."
         )
-    begins = np.cumsum([0, *x.parts])
+    begins = np.cumsum([0, *x.parts]).tolist()
     assert x.read_part is not None
     read = x.read_part
 
@@ -197,7 +197,7 @@ def _paired(x: Blocks, y: Blocks) -> Blocks:
 def _between(blocks: Blocks, first: int, end: int) -> np.ndarray:
     """Reads some rows, of the parts that have them."""
     assert blocks.read_part is not None
-    begins = np.cumsum([0, *blocks.parts])
+    begins = np.cumsum([0, *blocks.parts]).tolist()
     low = int(np.searchsorted(begins, first, side="right")) - 1
     high = int(np.searchsorted(begins, end, side="left"))
     rows = np.concatenate([blocks.read_part(part) for part in range(low, high)])

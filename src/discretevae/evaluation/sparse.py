@@ -192,7 +192,7 @@ def _bits(model: SparseAutoencoder, data: Activations) -> dict[str, Figure]:
 
 
 @torch.no_grad()
-def network_scores(model: SparseAutoencoder, network: Network) -> dict[str, Figure]:
+def network_scores(model: Replace, network: Network) -> dict[str, Figure]:
     r"""Measures how much of what a network does is left with reconstructions for activations.
 
     .. math:: \frac{\mathrm{CE}_0 - \mathrm{CE}_{\hat x}}{\mathrm{CE}_0 - \mathrm{CE}_x}, \qquad

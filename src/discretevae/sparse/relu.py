@@ -31,6 +31,7 @@ class ReLUAutoencoder(SparseAutoencoder):
     Reference: Bricken et al., Towards monosemanticity, 2023.
 
     Example:
+        >>> import torch
         >>> model = ReLUAutoencoder(dim=8, width=32, k=4)
         >>> model.encode(torch.randn(5, 8)).shape
         torch.Size([5, 32])
