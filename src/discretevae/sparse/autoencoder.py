@@ -14,6 +14,7 @@ from discretevae.names import require_count
 from discretevae.sparse.dead import aux_k
 from discretevae.sparse.median import geometric_median
 from discretevae.sparse.products import Support, decoded, dense, preactivations
+from discretevae.sparse.steered import started_biases
 
 __all__ = ["Active", "Objective", "SparseAutoencoder"]
 
@@ -218,12 +219,17 @@ class SparseAutoencoder(nn.Module, ABC):
 
     @torch.no_grad()
     def start_at(self, x: Float[Tensor, "N d"], y: Float[Tensor, "N e"] | None = None) -> None:
-        """Starts the bias at the geometric median, a transcoder's rows where y follows x."""
+        """Starts the bias at the geometric median, a transcoder's rows where y follows x.
+
+        Every latent is then active in the same share of rows: else those that start with the
+        largest amplitudes would take all, and the others die.
+        """
         target = x if y is None else y
         self.b_dec.copy_(geometric_median(target))
         if y is not None:
             together = (x - x.mean(0)).T @ (y - y.mean(0)) / len(x)
             self.W_dec.copy_(normalize(self.W_enc.T @ together))
+        started_biases(self, x)
 
     @torch.no_grad()
     def restart(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from discretevae.sparse.autoencoder import SparseAutoencoder
 from discretevae.sparse.products import Support, above, decoded, largest
-from discretevae.sparse.steered import SteeredWeight, started_biases
+from discretevae.sparse.steered import SteeredWeight
 
 __all__ = ["GatedAutoencoder"]
 
@@ -78,7 +78,6 @@ class GatedAutoencoder(SparseAutoencoder):
     @torch.no_grad()
     def start_at(self, x: Float[Tensor, "N d"], y: Float[Tensor, "N e"] | None = None) -> None:
         super().start_at(x, y)
-        started_biases(self, x)
         self.b_mag.copy_(self.b_enc)
 
     @torch.no_grad()

@@ -9,7 +9,6 @@ from torch.autograd import Function
 
 from discretevae.sparse.autoencoder import SparseAutoencoder
 from discretevae.sparse.products import Support, above, largest
-from discretevae.sparse.steered import started_biases
 
 __all__ = ["JumpReLUAutoencoder", "jump", "step"]
 
@@ -153,7 +152,6 @@ class JumpReLUAutoencoder(SparseAutoencoder):
     @torch.no_grad()
     def start_at(self, x: Float[Tensor, "N d"], y: Float[Tensor, "N e"] | None = None) -> None:
         super().start_at(x, y)
-        started_biases(self, x)
         self.b_enc.add_(self.threshold)
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from discretevae.sparse.autoencoder import SparseAutoencoder
 from discretevae.sparse.products import Support, above, largest
-from discretevae.sparse.steered import SteeredWeight, started_biases
+from discretevae.sparse.steered import SteeredWeight
 
 __all__ = ["ReLUAutoencoder"]
 
@@ -61,10 +61,6 @@ class ReLUAutoencoder(SparseAutoencoder):
         self, h: Float[Tensor, " nnz"], a: Float[Tensor, " nnz"], support: Support
     ) -> Float[Tensor, ""]:
         return self.weight.value * a.sum() / len(support)
-
-    def start_at(self, x: Float[Tensor, "N d"], y: Float[Tensor, "N e"] | None = None) -> None:
-        super().start_at(x, y)
-        started_biases(self, x)
 
     def after_step(self, l0: float) -> None:
         super().after_step(l0)
