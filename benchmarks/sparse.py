@@ -388,7 +388,16 @@ def page(found: Record) -> str:
                 f"{cell('kl_score', 4)} ({theirs['kl_score']:.4f}) | {ours['dead']['value']:.1%} | "
                 f"{cell('bits', 1)} | {ours['bits_of_gaussian']['value']:.1f} |"
             )
+        away = [name for name, entry in found["characters"].items() if not reached(name, entry)]
+        if away:
+            lines += ["", f"Not yet at its k after so few steps: {'; '.join(away)}."]
     return "\n".join(lines) + "\n"
+
+
+def reached(name: str, entry: Record) -> bool:
+    """Whether L0 is within a fifth of k."""
+    k = int(name.rpartition(" ")[2])
+    return abs(float(entry["ours"]["l0"]["value"]) / k - 1) < 0.2
 
 
 def main() -> None:

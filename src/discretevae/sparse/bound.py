@@ -72,7 +72,7 @@ class AmplitudePrior:
 class _Part(NamedTuple):
     """Some rows, their supports filled up to one size with directions that are 0."""
 
-    rows: slice
+    rows: Int64[Tensor, " b"]
     latents: Int64[Tensor, "b k"]
     real: Bool[Tensor, "b k"]
     directions: Float[Tensor, "b k d"]
@@ -80,10 +80,10 @@ class _Part(NamedTuple):
 
 def _parts(model: SparseAutoencoder, support: Support) -> Iterator[_Part]:
     weight, counts = model.W_dec.detach().double(), support.counts
-    most = max(1, int(counts.max()) if len(counts) else 1)
-    size = max(1, AT_ONCE // (most * weight.shape[1]))
-    for start in range(0, len(support), size):
-        rows = slice(start, min(start + size, len(support)))
+    largest = max(1, int(counts.max()) if len(counts) else 1)
+    size = max(1, AT_ONCE // (largest * weight.shape[1]))
+    for rows in counts.argsort(stable=True).split(size):  # those of about one size together
+        most = max(1, int(counts[rows].max()) if len(rows) else 1)
         places = support.offsets[:-1][rows, None] + torch.arange(most)
         real = torch.arange(most) < counts[rows, None]
         at = places.clamp(max=max(len(support.latents) - 1, 0))
@@ -138,8 +138,10 @@ def log_p_given_support(
         Nats, in float64.
     """
     centred = x.double() - model.b_dec.detach().double()
-    found = [_posterior(p, centred[p.rows], prior).log_p for p in _parts(model, support)]
-    return torch.cat(found) if found else centred.new_zeros(0)
+    found = centred.new_zeros(len(support))
+    for part in _parts(model, support):
+        found[part.rows] = _posterior(part, centred[part.rows], prior).log_p
+    return found
 
 
 @torch.no_grad()
