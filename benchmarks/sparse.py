@@ -388,6 +388,9 @@ def page(found: Record) -> str:
                 f"{cell('kl_score', 4)} ({theirs['kl_score']:.4f}) | {ours['dead']['value']:.1%} | "
                 f"{cell('bits', 1)} | {ours['bits_of_gaussian']['value']:.1f} |"
             )
+        there = {name.partition(",")[0] for name in found["characters"]}
+        if missing := [kind for kind in SPARSE_KINDS if kind not in there]:
+            lines += ["", f"Not run here: {', '.join(missing)}."]
         away = [name for name, entry in found["characters"].items() if not reached(name, entry)]
         if away:
             lines += ["", f"Not yet at its k after so few steps: {'; '.join(away)}."]
