@@ -10,6 +10,7 @@ from discretevae.codes.identity import model_identity
 from discretevae.data import Splits
 from discretevae.experiments.folder import Run, versions
 from discretevae.experiments.recipe import Recipe
+from discretevae.experiments.sparse_recipe import SparseRecipe
 from discretevae.files import write_text
 from discretevae.likelihoods.likelihood import Learned
 from discretevae.models import VAE
@@ -17,11 +18,25 @@ from discretevae.models.pretrained import rebuilt
 from discretevae.pages.html import render
 from discretevae.pages.publish import describe
 from discretevae.pages.report import format_value
+from discretevae.pages.sparse_page import LABELS
+from discretevae.sparse import SparseAutoencoder, save_saelens
+from discretevae.sparse.formats import saelens
 
-__all__ = ["FILES", "ShareError", "model_card", "push_to_hub", "share"]
+__all__ = [
+    "FILES",
+    "SPARSE_FILES",
+    "ShareError",
+    "model_card",
+    "push_to_hub",
+    "share",
+    "share_sparse",
+]
 
 FILES = ("README.md", "config.json", "model.safetensors")
 """All that is shared: no checkpoint, no data, no path of yours."""
+SPARSE_FILES = ("README.md", saelens.CONFIG, saelens.WEIGHTS)
+"""The same of a sparse autoencoder."""
+SPARSE_OPTIONS = ("steps", "batch_size", "learning_rate", "dead_after", "penalty", "test", "seed")
 FIGURES = {
     "elbo": "ELBO, a true lower bound on log p(x)",
     "log_likelihood": "log p(x)",
@@ -138,11 +153,63 @@ def model_card(
     )
 
 
+def share_sparse(
+    run: Run, model: SparseAutoencoder, recipe: SparseRecipe, folder: str | Path
+) -> list[Path]:
+    """Writes SAELens' two files of a sparse autoencoder and a model card into a folder.
+
+    Arguments:
+        run: Of the autoencoder, measured.
+        model: That of the run.
+        recipe: Of the run.
+        folder: A new or empty one, or one with such a model that was shared before.
+
+    Returns:
+        The files.
+
+    Raises:
+        ShareError: If the folder holds anything else.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder.is_dir() and _holds_only_ours(folder, SPARSE_FILES)):
+        raise ShareError(
+            f"`FOLDER` must be new, empty or hold a shared model, got {str(folder)!r}, "
+            "which holds something else."
+        )
+    figures = run.read_metrics()["test"]
+    what = "transcoder" if model.transcodes else "sparse autoencoder"
+    card = render(
+        "sparse_card.md.j2",
+        name=f"A {what}",
+        description=f"{what}, {model.kind}, of activations of {model.dim} numbers.",
+        dim=model.dim,
+        kind=model.kind,
+        width=f"{model.width:,}",
+        k=model.k,
+        rows=[
+            {
+                "label": LABELS[name],
+                "value": format_value(figure["value"], figure.get("se")),
+                "unit": figure["unit"],
+            }
+            for name, figure in figures.items()
+            if name in LABELS
+        ],
+        options=[
+            (name, value) for name in SPARSE_OPTIONS if (value := getattr(recipe, name)) is not None
+        ],
+        versions={k: v for k, v in versions().items() if k != "machine"},
+    )
+    save_saelens(model, folder)
+    write_text(folder / "README.md", card)
+    return [folder / name for name in SPARSE_FILES]
+
+
 def push_to_hub(folder: str | Path, repository: str, *, public: bool = False) -> str:
     """Uploads a shared folder to the Hugging Face Hub, as the account that is logged in there.
 
     Arguments:
-        folder: From `share`; its three files are sent and no other.
+        folder: From `share` or `share_sparse`; its three files are sent and no other.
         repository: OWNER/NAME; it is made where it does not exist.
         public: Whether a new one can be seen by everybody.
 
@@ -154,9 +221,10 @@ def push_to_hub(folder: str | Path, repository: str, *, public: bool = False) ->
             not installed.
     """
     require_repository(repository)
-    missing = [name for name in FILES if not (Path(folder) / name).is_file()]
+    files = SPARSE_FILES if (Path(folder) / saelens.WEIGHTS).is_file() else FILES
+    missing = [name for name in files if not (Path(folder) / name).is_file()]
     if missing:
-        raise ShareError(f"`folder` must hold {', '.join(FILES)}, got none of {missing[0]}.")
+        raise ShareError(f"`folder` must hold {', '.join(files)}, got none of {missing[0]}.")
     from huggingface_hub import HfApi
 
     hub = HfApi(library_name="discretevae")
@@ -165,7 +233,7 @@ def push_to_hub(folder: str | Path, repository: str, *, public: bool = False) ->
         repo_id=repository,
         folder_path=str(folder),
         repo_type="model",
-        allow_patterns=list(FILES),
+        allow_patterns=list(files),
         commit_message="Upload a model of discretevae",
     )
     return str(found)
@@ -187,10 +255,10 @@ def require_repository(repository: str) -> None:
         ) from None
 
 
-def _holds_only_ours(folder: Path) -> bool:
+def _holds_only_ours(folder: Path, files: tuple[str, ...] = FILES) -> bool:
     """Whether the folder is empty, or holds a model and what a hub's client leaves beside it."""
     names = {path.name for path in folder.iterdir()} - {".git", ".gitattributes", ".cache"}
-    return not names or (names <= {*FILES} and "config.json" in names)
+    return not names or (names <= {*files} and files[1] in names)
 
 
 def _rows(metrics: Mapping[str, Any], splits: list[str]) -> Iterator[dict[str, Any]]:

@@ -160,6 +160,8 @@ def _usual(name: str, scene: Scene, folder: Path) -> tuple[list[str], list[str]]
             return [run, str(folder / "shared")], []
         case "impute" | "score":
             return [run, "no/such.csv"], []
+        case "sparse":
+            return ["no/such.npy"], []
         case _:
             return [run], []
 

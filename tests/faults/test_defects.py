@@ -34,7 +34,7 @@ from discretevae.networks import MLP
 from discretevae.schema.vocabulary import Vocabulary
 from discretevae.studies.laboratory import measure_gradients
 from discretevae.training.checkpoints import CheckpointError, read_checkpoint
-from discretevae.training.fit import _quiet
+from discretevae.training.fit import quiet
 from discretevae.training.processes import start_processes
 
 SMALL = MLP((4,))
@@ -84,7 +84,7 @@ def test_the_thread_of_a_log_is_quiet_about_a_full_disk(capsys: pytest.CaptureFi
     def write() -> None:
         raise OSError(28, "No space left on device")
 
-    with _quiet():
+    with quiet():
         thread = threading.Thread(target=write)
         thread.start()
         thread.join()

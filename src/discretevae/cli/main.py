@@ -19,6 +19,7 @@ from discretevae.cli.parser import Commands, parse
 from discretevae.cli.prior import prior
 from discretevae.cli.samples import reconstruct, sample
 from discretevae.cli.share import share
+from discretevae.cli.sparse import sparse
 from discretevae.cli.study import study
 from discretevae.cli.tables import impute, score
 from discretevae.cli.train import resume, train
@@ -47,6 +48,7 @@ COMMANDS: Commands = {
     "gradients": gradients,
     "compare": compare,
     "study": study,
+    "sparse": sparse,
     "datasets": datasets,
     "estimators": estimators,
     "completion": completion,

@@ -68,7 +68,7 @@ def ratio_figure(
     residuals = a - ratio * c
     n = len(a)
     variance = residuals.square().sum() / (n * (n - 1)) if n > 1 else None
-    se = None if variance is None else float(variance.sqrt() / c.mean())
+    se = None if variance is None else float(variance.sqrt() / c.mean().abs())
     return Figure(float(ratio), se, unit, note)
 
 

@@ -46,6 +46,7 @@ ENTRIES = (
     "compressed.dvae",
     "decoded.npy",
     "decompressed.npy",
+    "demo",
     "export",
     "figures",
     "gradients",

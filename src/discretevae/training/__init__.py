@@ -9,12 +9,16 @@ if TYPE_CHECKING:
     from discretevae.training.options import TrainingOptions
     from discretevae.training.prior import draw_codes, fit_prior, improve_prior
     from discretevae.training.schedules import Schedule, cosine, linear, parse_schedule
+    from discretevae.training.sparse_fit import SparseResult, train_sparse
+    from discretevae.training.sparse_options import SparseOptions
     from discretevae.training.terms import Term
 
 __all__ = [
     "History",
     "Prepared",
     "Schedule",
+    "SparseOptions",
+    "SparseResult",
     "Term",
     "TrainingError",
     "TrainingOptions",
@@ -27,6 +31,7 @@ __all__ = [
     "parse_schedule",
     "prepare",
     "train",
+    "train_sparse",
 ]
 
 _HOMES = {
@@ -34,6 +39,8 @@ _HOMES = {
     "history": ("History", "best_row"),
     "options": ("TrainingOptions",),
     "prior": ("draw_codes", "fit_prior", "improve_prior"),
+    "sparse_fit": ("SparseResult", "train_sparse"),
+    "sparse_options": ("SparseOptions",),
     "schedules": ("Schedule", "cosine", "linear", "parse_schedule"),
     "terms": ("Term",),
 }

@@ -155,7 +155,7 @@ class Prepared:
         module, model = self.module, self.model
         if self.start is None:
             _start(model, self.data)
-        with _quiet(), _interruptible(), _restoring(self.start, self.begun):
+        with quiet(), interruptible(), restoring(self.start, self.begun):
             self.trainer.fit(module, ckpt_path=self.start, weights_only=True)
         if not self.trainer.is_global_zero:
             return module.history
@@ -237,7 +237,7 @@ class Stepped(Callback):
 
 
 @contextmanager
-def _restoring(start: Path | None, begun: Stepped) -> Iterator[None]:
+def restoring(start: Path | None, begun: Stepped) -> Iterator[None]:
     """Says in a sentence that a checkpoint's state does not fit, which the first step shows."""
     try:
         yield
@@ -304,7 +304,7 @@ def _trainer(
         TrainingError: If it cannot.
     """
     try:
-        with _quiet():
+        with quiet():
             return Trainer(
                 max_epochs=options.epochs,
                 accelerator=options.accelerator,
@@ -447,7 +447,7 @@ def _require_fits(checkpoint: dict[str, Any], model: VAE, path: Path) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Passes Ctrl-C on, which Lightning turns into an exit with the signal switched off."""
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -458,7 +458,7 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps Lightning's advertisements and hints for other set-ups out of the terminal.
 
     And what the thread that writes TensorBoard's log says of a full disk: training ends with it.

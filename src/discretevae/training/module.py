@@ -27,7 +27,7 @@ from discretevae.training.options import TrainingOptions
 from discretevae.training.schedules import DECAYS, Schedule, parse_schedule
 from discretevae.training.terms import WeightedTerm, weighted_terms
 
-__all__ = ["NonFiniteError", "TrainingModule", "require_unweighted"]
+__all__ = ["NonFiniteError", "QuickModule", "TrainingModule", "require_unweighted"]
 
 CHECK_EVERY = 100
 """Steps between two looks for values that are not finite; each waits for the device."""
@@ -45,7 +45,19 @@ class NonFiniteError(FloatingPointError, ValueError):
     """Raised where the objective is no longer finite."""
 
 
-class TrainingModule(LightningModule):
+class QuickModule(LightningModule):
+    """A module whose attributes are set quickly where that happens at every step."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes the name of every hook it calls, some 40 times a step; a module's own
+        # way of setting an attribute is ten times as slow as an object's.
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+
+class TrainingModule(QuickModule):
     """Trains a VAE on its objective and measures the true ELBO from time to time.
 
     All that is random is a function of (seed, epoch), all that is scheduled of the global step:
@@ -99,14 +111,6 @@ class TrainingModule(LightningModule):
             self.schedules["temperature"] = parse_schedule(
                 "temperature", options.temperature, steps
             )
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes the name of every hook it calls, some 40 times a step; a module's own
-        # way of setting an attribute is ten times as slow as an object's.
-        if name == "_current_fx_name":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
 
     @property
     def measured(self) -> bool:

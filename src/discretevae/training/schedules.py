@@ -4,7 +4,16 @@ import math
 import sys
 from collections.abc import Callable
 
-__all__ = ["DECAYS", "Schedule", "constant", "cosine", "linear", "parse_schedule", "require_range"]
+__all__ = [
+    "DECAYS",
+    "Schedule",
+    "constant",
+    "cosine",
+    "linear",
+    "parse_schedule",
+    "require_range",
+    "warmed_up",
+]
 
 Schedule = Callable[[int], float]
 """Global step → value; without state, so a resumed run is where it was."""
@@ -37,6 +46,17 @@ def cosine(start: float, end: float, steps: int) -> Schedule:
     return lambda step: (
         end + (start - end) * (0.5 + 0.5 * math.cos(math.pi * min(1.0, step / max(1, steps))))
     )
+
+
+def warmed_up(value: float, steps: int, rising: float = 0.02, falling: float = 0.2) -> Schedule:
+    """Rises in a straight line to `value`, stays, and falls in one to 0 at the end.
+
+    Example:
+        >>> [round(warmed_up(1.0, 100)(step), 2) for step in (0, 1, 50, 90)]
+        [0.5, 1.0, 1.0, 0.5]
+    """
+    first, last = max(1, round(rising * steps)), max(1, round(falling * steps))
+    return lambda step: value * min(1.0, (step + 1) / first, max(0, steps - step) / last)
 
 
 def parse_schedule(argument: str, value: str | float, steps: int) -> Schedule:

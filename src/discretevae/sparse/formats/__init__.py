@@ -1,0 +1,1 @@
+"""Files of sparse autoencoders, one module a format."""
