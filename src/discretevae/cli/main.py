@@ -58,6 +58,7 @@ GROUPS = {
     "From data to a report": ("inspect", "train", "evaluate", "prior"),
     "What a model does": ("sample", "reconstruct", "impute", "score", "explore"),
     "Its codes elsewhere": ("encode", "decode", "ids", "compress", "decompress", "export", "share"),
+    "Inside a network": ("sparse",),
     "Methods compared": ("gradients", "compare", "study"),
     "What there is, and a start": ("datasets", "estimators", "completion", "new"),
 }

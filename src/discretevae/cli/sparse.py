@@ -31,7 +31,12 @@ class SparseOutput:
 
 
 def sparse(recipe: SparseRecipe, *, output: SparseOutput) -> None:
-    """Train a sparse autoencoder on activations, measure it, and show what its latents are."""
+    """Train a sparse autoencoder on activations, measure it, and show what its latents are.
+
+    Examples:
+        discretevae sparse activations.npy
+        discretevae sparse --demo --kind batch-topk
+    """
     from discretevae.experiments.folder import Run, free_folder, held
 
     if output.resume is not None:

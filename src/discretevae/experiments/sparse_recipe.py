@@ -48,7 +48,11 @@ class SparseShape:
             gated is steered towards k.
     """
 
-    kind: str = named("topk", "sparse.table:SPARSE_KINDS")
+    kind: str = named(
+        "topk",
+        "sparse.table:SPARSE_KINDS",
+        names=("relu", "topk", "batch-topk", "jumprelu", "gated", "matryoshka"),
+    )
     width: int | None = None
     k: int | None = None
     penalty: float | None = None
