@@ -4,7 +4,7 @@ import inspect
 import math
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -47,6 +47,7 @@ EXEMPT = {
             "Stream",
         ),
         *("LogPartition", "Prepared", "OwnNetwork", "PointLayer", "Keys", "Loaded", "Part"),
+        *("SparseResult",),
         *("Diagnosis", "QuantileColumn"),
         *("GradientReport", "GradientRow", "Sentences", "TextCounts", "Blocks"),
     ),
@@ -154,7 +155,7 @@ def _by_defaults() -> list[Target]:
         LogisticMixtureLikelihood,
     )
     from discretevae.networks import CNN, MLP, GroupNormCNN, ResidualNetwork
-    from discretevae.training import TrainingOptions
+    from discretevae.training import SparseOptions, TrainingOptions
 
     rooms: Mapping[str, tuple[Any, ...]] = {
         "estimators": (
@@ -175,7 +176,7 @@ def _by_defaults() -> list[Target]:
             LogisticMixtureLikelihood,
         ),
         "data": (Augmentation,),
-        "training": (TrainingOptions,),
+        "training": (TrainingOptions, SparseOptions),
     }
     found = []
     for room, kinds in rooms.items():
@@ -597,12 +598,13 @@ def _models() -> list[Row]:
     )
     from discretevae.networks import MLP
     from discretevae.sklearn import CategoricalVAE, SemanticIds
+    from discretevae.sparse import TopKAutoencoder
     from discretevae.studies.laboratory import (
         OwnProblem,
         measure_gradients,
         measure_gradients_of,
     )
-    from discretevae.training import TrainingOptions, train
+    from discretevae.training import SparseOptions, TrainingOptions, train, train_sparse
 
     common = {"shape": (3,), "network": "mlp", "likelihood": "bernoulli", "beta": 1.0}
     code = {"num_latents": 2, "num_categories": 3, "prior": "uniform", "estimator": "auto"}
@@ -664,6 +666,12 @@ def _models() -> list[Row]:
         found = SemanticIds(**{"epochs": 1, "widths": (4,), **options})
         found.inverse_transform(found.fit(X).transform(X))
 
+    def apart(x: Any, **options: Any) -> None:
+        options = {"steps": 2, "batch_size": 4, "accelerator": "cpu", **options}
+        checked = SparseOptions(**{**options, "progress_bar": False})
+        checked = replace(checked, steps=min(checked.steps, 3))
+        train_sparse(TopKAutoencoder(dim=3, width=6, k=2), x, options=checked)
+
     def trained(**options: Any) -> None:
         options = {"epochs": 1, "accelerator": "cpu", "progress_bar": False, **options}
         TrainingOptions(**options)
@@ -674,6 +682,20 @@ def _models() -> list[Row]:
     rows = np.random.default_rng(0).random((12, 3))
     model = made["DiscreteVAE"]
     found += [
+        (
+            "training",
+            "train_sparse",
+            apart,
+            lambda: {
+                "x": np.random.default_rng(0).random((40, 3)).astype(np.float32),
+                "steps": 2,
+                "batch_size": 4,
+                "learning_rate": 1e-3,
+                "dead_after": 100,
+                "seed": 0,
+            },
+            False,
+        ),
         (
             "sklearn",
             "SemanticIds",
