@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from PIL import Image
 
 from discretevae.codes import compress_file, decompress_file
@@ -151,6 +152,20 @@ def picture(crops: np.ndarray, runs: dict[str, VAE], path: Path) -> list[dict[st
     return found
 
 
+TOLD = (
+    *("model", "likelihood", "codebook", "down", "num_quantisers", "prior"),
+    *("batch_size", "learning_rate", "epochs", "seed"),
+)
+"""Options of a run that the page names."""
+
+
+def trained_by(run: Path) -> str:
+    """The options of a run in words."""
+    options = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    said = {name: options.get(name) for name in TOLD}
+    return ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+
+
 def page(record: dict[str, Any]) -> str:
     """The page of results."""
     pixels = record["crops"] * 32 * 32
@@ -178,6 +193,9 @@ def page(record: dict[str, Any]) -> str:
             lines.append(f"| {one['method']}, {text} | {size:,} | {size * per:.3f} | – | – |")
     lines += [
         "",
+        "A file can be a little below its bound: the coder gives each level at least a weight of "
+        "one, which spares what the model holds for all but impossible.",
+        "",
         "## Lossy",
         "",
         f"Codes alone, under the prior over them, of {SHOWN} crops, decoded by models whose pixels "
@@ -198,6 +216,8 @@ def page(record: dict[str, Any]) -> str:
             f"| {run['name']} | {run['bits_per_pixel']:.2f} | {run['psnr']:.1f} | "
             f"{' | '.join(others)} |"
         )
+    lines += ["", "## Runs", ""]
+    lines += [f"- {name}: {options}." for name, options in record["options"].items()]
     return "\n".join([*lines, ""])
 
 
@@ -215,6 +235,7 @@ def main() -> None:
         "command": "python benchmarks/photos.py " + " ".join(map(str, given.runs)),
         "versions": versions(),
         "crops": len(crops),
+        "options": {run.name: trained_by(run) for run in given.runs},
         "runs": lossless,
         "formats": by_formats(crops),
         "lossy": picture(crops, apart, given.output / "photos.png"),
