@@ -47,7 +47,7 @@ class BernoulliLikelihood(LinearLikelihood):
         p: Distribution,
         before: Float[Tensor, "*B_and_event"] | None = None,
         part: Part | None = None,
-    ) -> Float[Tensor, "*B_and_event 2"]:
+    ) -> Float[Tensor, "*B_and_part 2"]:
         assert isinstance(p, Independent)
         h = p.base_dist.logits
         return torch.stack([torch.zeros_like(h), h], -1)

@@ -180,7 +180,7 @@ class DiscretisedLogisticLikelihood(LevelLikelihood):
         p: Distribution,
         before: Float[Tensor, "*B_and_event"] | None = None,
         part: Part | None = None,
-    ) -> Float[Tensor, "*B_and_event V"]:
+    ) -> Float[Tensor, "*B_and_part V"]:
         assert isinstance(p, Independent)
         return logits_of_levels(p.base_dist)
 

@@ -123,6 +123,6 @@ class LevelsLikelihood(LevelLikelihood):
         p: Distribution,
         before: Float[Tensor, "*B_and_event"] | None = None,
         part: Part | None = None,
-    ) -> Float[Tensor, "*B_and_event V"]:
+    ) -> Float[Tensor, "*B_and_part V"]:
         assert isinstance(p, Independent)
         return p.base_dist.logits

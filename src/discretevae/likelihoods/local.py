@@ -147,12 +147,12 @@ class LocalLikelihood(Likelihood, ABC):
     def forward(self, h: Float[Tensor, "*B F H W"]) -> LocalPixels:
         return LocalPixels(self, h)
 
-    def given(self, h: Float[Tensor, "*B F H W"], x: Float[Tensor, "*B C H W"]) -> Distribution:
+    def given(self, h: Float[Tensor, "*SB F H W"], x: Float[Tensor, "*B C H W"]) -> Distribution:
         """Gives p of every pixel given those of x before it."""
         return self._given(h, self._near(self._framed(x)))
 
     def given_at(
-        self, h: Float[Tensor, "*B F H W"], x: Float[Tensor, "*B C H W"], part: Part
+        self, h: Float[Tensor, "*SB F H W"], x: Float[Tensor, "*B C H W"], part: Part
     ) -> Distribution:
         """Gives p of one pixel given those of x before it: over (C, 1, 1)."""
         _, rows, columns = part
@@ -243,7 +243,9 @@ class LocalLikelihood(Likelihood, ABC):
         found = conv2d(x.reshape(-1, *x.shape[-IMAGE:]).to(weight), weight, self.near.bias)
         return found.reshape(*x.shape[:-IMAGE], *found.shape[1:])
 
-    def _given(self, h: Float[Tensor, "*B F H W"], near: Float[Tensor, "*B F H W"]) -> Distribution:
+    def _given(
+        self, h: Float[Tensor, "*SB F H W"], near: Float[Tensor, "*B F H W"]
+    ) -> Distribution:
         said, g = h.split([self.numbers, self.width], -IMAGE)
         direct, f = near.split([self.numbers, self.width], -IMAGE)
         said, f = self.units * said + direct, f + g

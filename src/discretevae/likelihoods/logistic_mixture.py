@@ -244,7 +244,7 @@ class LogisticMixtureLikelihood(LevelLikelihood):
         p: Distribution,
         before: Float[Tensor, "*B_and_event"] | None = None,
         part: Part | None = None,
-    ) -> Float[Tensor, "*B_and_event V"]:
+    ) -> Float[Tensor, "*B_and_part V"]:
         assert isinstance(p, LogisticMixture)
         channels = []
         if self.in_turn and before is not None and part is not None:
