@@ -217,6 +217,8 @@ def page(record: dict[str, Any]) -> str:
             f"{' | '.join(others)} |"
         )
     lines += ["", "## Runs", ""]
+    if "commits" in record:
+        lines += [f"At commits {record['commits']}.", ""]
     lines += [f"- {name}: {options}." for name, options in record["options"].items()]
     return "\n".join([*lines, ""])
 

@@ -355,6 +355,11 @@ def apart(runs: dict[str, list[dict[str, Any]]], steps: int) -> str:
     return f"sparsemixer-v2 minus switch, seed by seed: {mean(gaps)}.".replace("-0", "−0")
 
 
+def measured_at(record: dict[str, Any]) -> list[str]:
+    """Says of which commits the runs are, where the record has it."""
+    return [f"At commits {record['commits']}.", ""] if "commits" in record else []
+
+
 def page(record: dict[str, Any]) -> str:
     """The page of results."""
     lines = [
@@ -366,8 +371,10 @@ def page(record: dict[str, Any]) -> str:
         "for text, no schedule. "
         "The loss is that in "
         "evaluation, at the most probable expert; effective experts are e to the entropy of their "
-        "shares there, of 8. Seconds are CPU time of the steps; two cores, shared, one thread.",
+        "shares there, of 8. Seconds are CPU time of the steps; two cores, shared, one thread. "
+        "Losses still fall at the end: who leads so early is measured, no ranking is claimed.",
         "",
+        *measured_at(record),
     ]
     tables: dict[tuple[str, float], dict[str, list[dict[str, Any]]]] = {}
     for run in record["runs"].values():

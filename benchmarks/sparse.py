@@ -334,7 +334,8 @@ def page(found: Record) -> str:
         "",
         f"SAELens {found['versions']['sae-lens']}, torch {found['versions']['torch']}, "
         f"{found['versions']['machine']}. Command: `python benchmarks/sparse.py TEXT`; "
-        "the figures behind this page: `sparse.json`.",
+        "the figures behind this page: `sparse.json`."
+        + (f" At commits {found['commits']}." if "commits" in found else ""),
     ]
     if "synthetic" in found:
         lines += [

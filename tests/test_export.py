@@ -12,7 +12,10 @@ import torch
 
 from discretevae import export as export_module
 from discretevae.export import ExportError, export
+from discretevae.likelihoods import TokenLikelihood
 from discretevae.models import DiscreteVAE, from_pretrained
+from discretevae.networks import CNN
+from discretevae.schema.vocabulary import Vocabulary
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra `export`")
 
@@ -111,3 +114,16 @@ def test_a_conditional_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="must have no condition"):
         export(DiscreteVAE((6,), context_shape=(2,)), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("likelihood", ["local-bernoulli", "tokens"])
+def test_what_writes_one_after_the_other_is_refused(tmp_path: Path, likelihood: str) -> None:
+    """In a line, where a program would be of thousands of steps or none at all."""
+    if likelihood == "tokens":
+        tokens = TokenLikelihood(Vocabulary(["a", "b"]), 4, features=3, width=3)
+        model = DiscreteVAE((4,), 2, 3, likelihood=tokens)
+    else:
+        model = DiscreteVAE((1, 8, 8), 2, 3, CNN((2,)), likelihood)
+    with pytest.raises(ExportError, match=f"must decode an observation at once .* {likelihood}"):
+        export(model, tmp_path / "programs")
+    assert not (tmp_path / "programs").exists()

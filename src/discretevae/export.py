@@ -153,6 +153,12 @@ def _parts(model: VAE) -> dict[str, Part]:
         raise ExportError(
             f"`model` must have no condition to be exported, got a {model.kind} with."
         )
+    if model.likelihood.autoregressive:
+        raise ExportError(
+            "`model` must decode an observation at once to be exported, got the "
+            f"{model.likelihood.label} likelihood, which writes its {model.likelihood.apart} one "
+            "after the other."
+        )
     x = torch.rand(max(BATCHES), *model.shape).round()
     if model.codes_are_classes:
         codes = torch.zeros(max(BATCHES), model.chain.width, dtype=torch.int64)

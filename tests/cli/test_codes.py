@@ -162,4 +162,7 @@ def test_ids_of_a_table_have_its_keys_and_are_unique(
 
 def test_a_last_digit_goes_with_a_table(run: str, refused: Run) -> None:
     assert "`unique` must go with a .csv" in refused("encode", run, "--unique")
-    assert "`--output` must end in .csv" in refused("ids", "digits", "--output", "ids.npz")
+    table = embeddings(Path("items.csv"))
+    for wrong in ("ids.npz", "ids.txt"):
+        assert "`--output` must end in .csv" in refused("ids", table, "--output", wrong)
+    assert "`data` must be a file of rows to name, got 'digits'" in refused("ids")

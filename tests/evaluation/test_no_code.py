@@ -15,6 +15,7 @@ from discretevae.likelihoods import (
     ContinuousBernoulliLikelihood,
     GaussianLikelihood,
     Likelihood,
+    LocalBernoulliLikelihood,
     TokenLikelihood,
 )
 from discretevae.models import DiscreteVAE
@@ -116,3 +117,13 @@ def test_the_record_has_it_and_says_it_in_words() -> None:
     assert "0.50 nats an example, 33 %" in (gain_in_words(better, discrete=True) or "")
     assert "%" not in (gain_in_words(better, discrete=False) or "%")
     assert gain_in_words({"elbo": {"value": -1.0}}, discrete=True) is None
+
+
+def test_of_pixels_that_see_others_the_code_is_not_given_what_the_window_says() -> None:
+    """The gain over independent pixels is not the code's; what the code says is its KL."""
+    figures = {"elbo": {"value": -85.0}, "no_code": {"value": -205.0}, "kl": {"value": 9.5}}
+    p = LocalBernoulliLikelihood()
+    said = gain_in_words(figures, p.lossless, p.autoregressive, p.apart) or ""
+    assert "The code says 9.50 nats" in said
+    assert "120.0 nats above independent pixels" in said
+    assert "worth" not in said

@@ -246,3 +246,21 @@ def test_it_trains_below_independent_pixels_of_the_same_decoder() -> None:
         optimizer.step()
     bound = float(model.eval().elbo(x).mean())
     assert -6 * math.log(2) - 3 < bound <= 0
+
+
+def test_options_are_kept_for_other_channels() -> None:
+    grey = LocalMixtureLikelihood(3, components=2, levels=8, width=5, window=3, layers=1)
+    made = grey.of_shape((1, 4, 4))
+    assert made.config() == {**grey.config(), "channels": 1}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_mixed_precision_leaves_log_p_alone(name: str) -> None:
+    """bfloat16 in its convolutions would be off by 1e-2."""
+    likelihood = trained(name).float()
+    x, h = images(name).float(), said(likelihood, SHAPES[name]).float()
+    exact = likelihood(h).log_prob(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = likelihood(h).log_prob(x)
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, exact)

@@ -108,11 +108,14 @@ def ids(recipe: Recipe, *, output: str | None = None) -> None:
         discretevae ids items.csv --num-quantisers 4 -o ids.csv
     """
     from discretevae.cli.train import Output, train
+    from discretevae.experiments.build_data import is_named
     from discretevae.experiments.folder import free_folder
 
-    folder = free_folder(Path("runs"), f"{Path(recipe.data).stem}-ids")
-    if str(output or ".csv").endswith(".npz"):
+    if is_named(recipe.data):
+        raise ValueError(f"`data` must be a file of rows to name, got {recipe.data!r}.")
+    if output is not None and Path(output).suffix not in (".csv", ".parquet"):
         raise ValueError(f"`--output` must end in .csv or .parquet, got {output!r}.")
+    folder = free_folder(Path("runs"), f"{Path(recipe.data).stem}-ids")
     train(replace(recipe, model="vq"), output=Output(str(folder)))
     encode(str(folder), recipe.data, unique=True, output=output or str(folder / "ids.csv"))
 

@@ -49,7 +49,7 @@ def log_prob_without_code(
 def gain_in_words(
     figures: Mapping[str, Mapping[str, Any]],
     discrete: bool,
-    sequential: bool = False,
+    autoregressive: bool = False,
     apart: str = "dimensions",
 ) -> str | None:
     """Says how much better the ELBO of some examples is than no code at all.
@@ -57,8 +57,7 @@ def gain_in_words(
     Arguments:
         figures: Of one split, as `evaluate` gives them.
         discrete: Whether log p is of probabilities, of which a part can be told.
-        sequential: Whether each dimension is written given those before, which says much
-            without a code too.
+        autoregressive: Whether each is written given those before, which says much without a code.
         apart: What is independent in a model without one.
 
     Returns:
@@ -75,12 +74,12 @@ bound is that much above a model without one, whose dimensions are independent (
         return None
     elbo, without = float(figures["elbo"]["value"]), float(figures[NO_CODE]["value"])
     gain, pair = elbo - without, f"({_nats(elbo)} against {_nats(without)})"
-    if sequential and "kl" in figures:
+    if autoregressive and "kl" in figures:
         kl = _nats(float(figures["kl"]["value"]))
         return (
             f"The code says {kl} nats of an example, its KL. The bound is {_nats(gain)} nats above "
-            f"independent tokens {pair}; the rest is the work of what writes each token after "
-            "those before."
+            f"independent {apart} {pair}; the rest is the work of what writes each after those "
+            "before."
         )
     if gain <= 0:
         return (

@@ -56,6 +56,8 @@ class Likelihood(nn.Module, ABC):
     """What is independent of each other given h."""
     sequential: ClassVar[bool] = False
     """Whether an observation is written one dimension after the other, as language is."""
+    autoregressive: ClassVar[bool] = False
+    """Whether what is `apart` elsewhere sees what comes before it, which says much without h."""
     standardised: ClassVar[bool] = False
     """Whether observations are real numbers of any size, which training wants standardised."""
     lossless: bool = False

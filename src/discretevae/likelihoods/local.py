@@ -10,6 +10,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import conv2d, pad, silu, unfold
 
+from discretevae.latents.quantisers.quantiser import widened
 from discretevae.likelihoods.bernoulli import BernoulliLikelihood
 from discretevae.likelihoods.likelihood import Likelihood, LogProb, Part
 from discretevae.likelihoods.logistic_mixture import LogisticMixtureLikelihood
@@ -51,11 +52,11 @@ class LocalPixels(Distribution):
         """The mean of each pixel, given those before at the levels nearest to theirs.
 
         No pixel's own mean, which has no closed form: the image that a decoder shows for a code.
+        It has no gradient.
         """
         most = self.likelihood.symbols - 1
         return self._written(self.h, lambda p: p.mean, lambda x: (x * most).round() / most)
 
-    @torch.no_grad()
     def sample(
         self, sample_shape: Size | list[int] | tuple[int, ...] = ()
     ) -> Float[Tensor, "*SB C H W"]:
@@ -63,6 +64,7 @@ class LocalPixels(Distribution):
         h = self.h.expand(*sample_shape, *self.h.shape)
         return self._written(h, lambda p: p.sample(), lambda x: x)
 
+    @torch.no_grad()
     def _written(
         self,
         h: Float[Tensor, "*SB F H W"],
@@ -107,6 +109,7 @@ class LocalLikelihood(Likelihood, ABC):
     """
 
     apart: ClassVar[str] = "pixels"
+    autoregressive: ClassVar[bool] = True
     mask: Tensor
     units: Tensor
     """Those of b: what a new decoder says of a pixel must not drown what its window says."""
@@ -132,24 +135,27 @@ class LocalLikelihood(Likelihood, ABC):
         self.register_buffer("mask", mask, persistent=False)
         self.register_buffer("units", torch.ones(self.numbers, 1, 1), persistent=False)
 
-    @classmethod
-    @abstractmethod
-    def of_channels(cls, channels: int) -> "LocalLikelihood":
-        """Makes one of images with so many channels."""
-
     def of_shape(self, shape: tuple[int, ...]) -> "LocalLikelihood":
         if len(shape) != IMAGE:
             raise ValueError(
                 f"`likelihood` {self.name} must be of images (C, H, W), got the shape {shape}."
             )
-        return self if shape[0] == self.channels else self.of_channels(shape[0])
+        if shape[0] == self.channels:
+            return self
+        options = {k: v for k, v in self.config().items() if k != "kind"}
+        return type(self)(**{**options, "channels": shape[0]})
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Describes the likelihood in plain types."""
 
     def forward(self, h: Float[Tensor, "*B F H W"]) -> LocalPixels:
         return LocalPixels(self, h)
 
     def given(self, h: Float[Tensor, "*SB F H W"], x: Float[Tensor, "*B C H W"]) -> Distribution:
         """Gives p of every pixel given those of x before it."""
-        return self._given(h, self._near(self._framed(x)))
+        with torch.autocast(h.device.type, enabled=False):
+            return self._given(widened(h), self._near(self._framed(x)))
 
     def given_at(
         self, h: Float[Tensor, "*SB F H W"], x: Float[Tensor, "*B C H W"], part: Part
@@ -158,7 +164,8 @@ class LocalLikelihood(Likelihood, ABC):
         _, rows, columns = part
         i, j = rows.start, columns.start
         seen = self._framed(x)[..., i : i + self.reach + 1, j : j + self.window]
-        return self._given(h[..., rows, columns], self._near(seen))
+        with torch.autocast(h.device.type, enabled=False):
+            return self._given(widened(h[..., rows, columns]), self._near(seen))
 
     def pixels(self, shape: Sequence[int]) -> Iterator[Part]:
         """Gives the places of the pixels in turn."""
@@ -306,10 +313,6 @@ class LocalBernoulliLikelihood(LocalLikelihood):
     ) -> None:
         super().__init__(BernoulliLikelihood(IMAGE), channels, width, window, layers)
 
-    @classmethod
-    def of_channels(cls, channels: int) -> "LocalBernoulliLikelihood":
-        return cls(channels)
-
     def config(self) -> dict[str, Any]:
         return self._config()
 
@@ -357,10 +360,6 @@ class LocalMixtureLikelihood(LocalLikelihood):
         self.components, self.levels = components, levels
         self.units.fill_(UNIT)
         self.units[components : (1 + channels) * components] = UNIT_OF_LOCATIONS
-
-    @classmethod
-    def of_channels(cls, channels: int) -> "LocalMixtureLikelihood":
-        return cls(channels)
 
     def config(self) -> dict[str, Any]:
         return {**self._config(), "components": self.components, "levels": self.levels}

@@ -69,7 +69,9 @@ class TokenLikelihood(Likelihood):
 
     name: ClassVar[str] = "tokens"
     unit: ClassVar[str] = "token"
+    apart: ClassVar[str] = "tokens"
     sequential: ClassVar[bool] = True
+    autoregressive: ClassVar[bool] = True
     cheap_codes: ClassVar[int] = 2**6
     """Each pair of a code and a sentence is a pass of the network."""
 

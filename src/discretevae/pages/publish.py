@@ -66,7 +66,7 @@ def _gain(model: VAE, metrics: Mapping[str, Any]) -> list[str]:
     """Whether the model is good: against no code and gzip, on examples that were held out."""
     part = next((name for name in ("test", "validation", "train") if name in metrics), None)
     p = model.likelihood
-    said = part and gain_in_words(metrics[part], p.lossless, p.sequential, p.apart)
+    said = part and gain_in_words(metrics[part], p.lossless, p.autoregressive, p.apart)
     return [line for line in (said, gzip_in_words(metrics[part]) if part else None) if line]
 
 
