@@ -22,7 +22,7 @@ IMAGE = 3
 """Axes of an observation: (C, H, W)."""
 SOME, RIDGE = 200, 1e-5
 """Examples by which a pixel is predicted at first; what is added to mean squares for it."""
-NOISE = 1e-4
+NOISE = 3e-4
 """Variance below which what a window says is not made larger: pixels between −1 and 1."""
 UNIT, UNIT_OF_LOCATIONS = 0.1, 0.02
 """Of what the decoder says of a mixture; 0.02 of what lies between −1 and 1 are 2.5 bytes."""
@@ -387,7 +387,7 @@ class LocalMixtureLikelihood(LocalLikelihood):
         channels: int = 3,
         components: int = 4,
         levels: int = 256,
-        width: int = 32,
+        width: int = 64,
         window: int = 7,
         layers: int = 2,
     ) -> None:
