@@ -33,6 +33,9 @@ def trained(name: str) -> LocalLikelihood:
     likelihood = KINDS[name]().double()
     for weight in likelihood.parameters():
         nn.init.normal_(weight, std=0.7)
+    nn.init.normal_(likelihood.centre)
+    seen = likelihood.whitening.diagonal()
+    likelihood.whitening.copy_(torch.outer(seen, seen) * torch.rand_like(likelihood.whitening) / 2)
     return likelihood
 
 
@@ -56,7 +59,7 @@ def test_the_mass_of_all_images_is_one(name: str) -> None:
 
 def test_a_window_that_sees_the_pixel_itself_has_another_mass() -> None:
     likelihood, x = trained("local-bernoulli"), images("local-bernoulli")
-    likelihood.mask.fill_(1)
+    likelihood.whitening.fill_(1)
     log_p = likelihood(said(likelihood, (1, 2, 3))).log_prob(x)
     assert abs(float(log_p.exp().sum()) - 1) > 0.01
 
@@ -70,12 +73,14 @@ def test_a_pixel_has_what_its_window_and_the_code_say(name: str) -> None:
     h, n = said(likelihood, shape), likelihood.numbers
     total = torch.zeros((), dtype=torch.float64)
     for i, j in product(range(4), range(5)):
-        near = likelihood.near.bias.clone()
+        window = torch.zeros(shape[0], 2, 3, dtype=torch.float64)
         for a, b in product(range(2), range(3)):
             row, column = i + a - 1, j + b - 1
             before = (row, column) < (i, j)
             if before and row >= 0 and 0 <= column < 5:
-                near = near + likelihood.near.weight[:, :, a, b] @ (2 * x[:, row, column] - 1)
+                window[:, a, b] = 2 * x[:, row, column] - 1
+        z = likelihood.whitening @ (window.flatten() - likelihood.centre)
+        near = likelihood.near.weight.flatten(1) @ z + likelihood.near.bias
         s = h[n:, i, j] + near[n:]
         for layer in likelihood.layers:
             inner: Any = layer.inner
@@ -83,9 +88,8 @@ def test_a_pixel_has_what_its_window_and_the_code_say(name: str) -> None:
             outer: Any = layer.outer
             s = s + outer.weight[:, :, 0, 0] @ (v / (1 + (-v).exp())) + outer.bias
         last = likelihood.last
-        numbers = likelihood.units[:, 0, 0] * h[:n, i, j] + near[:n]
-        numbers = numbers + last.weight[:, :, 0, 0] @ s + last.bias
-        p = likelihood.base(numbers.view(n, 1, 1))
+        numbers = h[:n, i, j] + near[:n] + last.weight[:, :, 0, 0] @ s + last.bias
+        p = likelihood.base((likelihood.units[:, 0, 0] * numbers).view(n, 1, 1))
         total = total + p.log_prob(x[:, i, j].view(-1, 1, 1))
     torch.testing.assert_close(likelihood(h).log_prob(x), total)
 
@@ -172,6 +176,24 @@ def smooth(count: int, channels: int) -> Tensor:
     steps = steps + 2 * steps[:, :1]  # channels that follow each other
     x = steps.cumsum(2).cumsum(3)
     return (128 + 6 * x).round().clamp(0, 255) / 255
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_windows_are_white_from_the_start(name: str) -> None:
+    """Against the covariance of windows cut out one by one; pixels themselves are far from it."""
+    likelihood = KINDS[name]().double()
+    x = smooth(60, likelihood.channels).round() if "bern" in name else smooth(60, 2)
+    likelihood.start(x)
+    framed = torch.nn.functional.pad(2 * x - 1, (1, 1, 1, 0))
+    cut = [framed[:, :, i : i + 2, j : j + 3] for i, j in product(range(12), range(12))]
+    windows = torch.stack(cut, 1).flatten(0, 1).flatten(1)
+    z = (windows - likelihood.centre) @ likelihood.whitening.mT
+    seen = likelihood.whitening.diagonal() != 0
+    assert seen.sum() == 4 * likelihood.channels
+    assert not z[:, ~seen].any()
+    eye = torch.eye(int(seen.sum()), dtype=x.dtype)
+    torch.testing.assert_close(torch.cov(z[:, seen].mT), eye, atol=0.02, rtol=0)
+    assert (torch.cov(windows[:, seen].mT) - eye).abs().max() > 0.3
 
 
 @pytest.mark.parametrize("channels", [1, 3])

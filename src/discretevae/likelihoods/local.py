@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import conv2d, pad, silu, unfold
@@ -22,6 +22,8 @@ IMAGE = 3
 """Axes of an observation: (C, H, W)."""
 SOME, RIDGE = 200, 1e-5
 """Examples by which a pixel is predicted at first; what is added to mean squares for it."""
+NOISE = 3e-4
+"""Variance below which what a window says is not made larger: pixels between −1 and 1."""
 UNIT, UNIT_OF_LOCATIONS = 0.1, 0.02
 """Of what the decoder says of a mixture; 0.02 of what lies between −1 and 1 are 2.5 bytes."""
 NUMBERS = 2**22
@@ -84,14 +86,16 @@ class LocalPixels(Distribution):
 class LocalLikelihood(Likelihood, ABC):
     r"""Observes pixels row by row, each given the code and those in a window before it.
 
-    .. math:: p(x | h) = \prod_i p\big(x_i \,\big|\, b_i + v * x_{N(i)} + f(g_i + w * x_{N(i)})\big)
+    .. math:: p(x | h) = \prod_i p\big(x_i \,\big|\, b_i + v z_i + f(g_i + w z_i)\big),
+        \quad z_i = C^{-1/2} (x_{N(i)} - m)
 
     What the decoder says of a pixel is b, which another likelihood would see, and g, by which the
-    code speaks to f: v and w are masked convolutions of the pixels above and to the left, f has
-    residual layers of each pixel for itself. v and the last layer of f are 0 at first: training
-    begins without neighbours, or with v as least squares have it, where there are levels. What
-    they tell a code need not: it may then be left unused where it costs something (β, free bits),
-    and the KL should be looked at.
+    code speaks to f, residual layers of each pixel for itself. x_N(i) are the pixels above and to
+    the left in a window; m and C are their mean and covariance in some training examples, so that
+    z is white: of neighbours as alike as those of photographs, what they differ by would else be
+    learned last. v and the last layer of f are 0 at first: training begins without neighbours, or
+    with v as least squares have it, where there are levels. What they tell a code need not: it may
+    then be left unused where it costs something (β, free bits), and the KL should be looked at.
 
     Arguments:
         base: The likelihood of a pixel.
@@ -111,8 +115,10 @@ class LocalLikelihood(Likelihood, ABC):
     apart: ClassVar[str] = "pixels"
     autoregressive: ClassVar[bool] = True
     mask: Tensor
+    whitening: Tensor
+    centre: Tensor
     units: Tensor
-    """Those of b: what a new decoder says of a pixel must not drown what its window says."""
+    """Those of what is said of a pixel: a new decoder must not drown what its window says."""
 
     def __init__(
         self, base: Likelihood, channels: int, width: int, window: int, layers: int
@@ -132,7 +138,10 @@ class LocalLikelihood(Likelihood, ABC):
         self._forget()
         mask = torch.ones(self.reach + 1, window)
         mask[-1, self.reach :] = 0
+        seen = mask.expand(channels, *mask.shape).flatten()
         self.register_buffer("mask", mask, persistent=False)
+        self.register_buffer("whitening", torch.diag(seen))
+        self.register_buffer("centre", torch.zeros_like(seen))
         self.register_buffer("units", torch.ones(self.numbers, 1, 1), persistent=False)
 
     def of_shape(self, shape: tuple[int, ...]) -> "LocalLikelihood":
@@ -209,12 +218,10 @@ class LocalLikelihood(Likelihood, ABC):
 
     @torch.no_grad()
     def start(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "F H W"] | None:
-        """Takes the h of pixels that tell each other nothing, and forgets what they do."""
-        h = self.base.start(x)
+        """Takes m and C, the h of pixels that tell each other nothing, and forgets what they do."""
         self._forget()
-        if h is None:
-            return None
-        return torch.cat([h / self.units, h.new_zeros(self.width, *h.shape[1:])])
+        self._whiten(_some(x))
+        return self._apart(x)
 
     def without_code(self, seen: Float[Tensor, "N C H W"]) -> LogProb | None:
         return self.base.without_code(seen)
@@ -246,8 +253,11 @@ class LocalLikelihood(Likelihood, ABC):
 
     def _near(self, x: Float[Tensor, "*B C framedH framedW"]) -> Float[Tensor, "*B F H W"]:
         """What the window says of each pixel; it does not see the pixel itself."""
-        weight = self.near.weight * self.mask
-        found = conv2d(x.reshape(-1, *x.shape[-IMAGE:]).to(weight), weight, self.near.bias)
+        weight = self.near.weight.flatten(1) @ self.whitening
+        assert self.near.bias is not None
+        bias = self.near.bias - weight @ self.centre
+        weight = weight.view_as(self.near.weight)
+        found = conv2d(x.reshape(-1, *x.shape[-IMAGE:]).to(weight), weight, bias)
         return found.reshape(*x.shape[:-IMAGE], *found.shape[1:])
 
     def _given(
@@ -255,13 +265,20 @@ class LocalLikelihood(Likelihood, ABC):
     ) -> Distribution:
         said, g = h.split([self.numbers, self.width], -IMAGE)
         direct, f = near.split([self.numbers, self.width], -IMAGE)
-        said, f = self.units * said + direct, f + g
+        said, f = said + direct, f + g
         batch, f = f.shape[:-IMAGE], f.reshape(-1, *f.shape[-IMAGE:])
         for layer in self.layers:
             f = layer(f)
         said = said + self.last(f).reshape(*batch, *said.shape[-IMAGE:])
-        found: Distribution = self.base(said)
+        found: Distribution = self.base(self.units * said)
         return found
+
+    def _apart(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "F H W"] | None:
+        """The h of pixels that tell each other nothing."""
+        h = self.base.start(x)
+        if h is None:
+            return None
+        return torch.cat([h / self.units, h.new_zeros(self.width, *h.shape[1:])])
 
     @torch.no_grad()
     def _forget(self) -> None:
@@ -269,6 +286,25 @@ class LocalLikelihood(Likelihood, ABC):
             weight.zero_()
         for weight in self.near.parameters():
             weight[: self.numbers] = 0
+
+    @property
+    def _seen(self) -> Bool[Tensor, " n"]:
+        """Of all numbers of a window, those before its pixel."""
+        return self.mask.expand(self.channels, *self.mask.shape).flatten() > 0
+
+    @torch.no_grad()
+    def _whiten(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "pixels seen"]:
+        """Takes m and C of the windows of x, and gives z of each."""
+        seen = self._seen
+        windows = unfold(self._framed(x), self.mask.shape).mT.flatten(0, 1).double()[:, seen]
+        centre = windows.mean(0)
+        values, vectors = torch.linalg.eigh(
+            (windows - centre).mT @ (windows - centre) / len(windows)
+        )
+        whitening = vectors * (values.clamp(min=0) + NOISE).rsqrt() @ vectors.mT
+        self.centre[seen] = centre.to(self.centre)
+        self.whitening[torch.outer(seen, seen)] = whitening.flatten().to(self.whitening)
+        return (windows - centre) @ whitening
 
 
 class Layer(nn.Module):
@@ -287,7 +323,7 @@ class LocalBernoulliLikelihood(LocalLikelihood):
     r"""Observes bits of images row by row, each given the code and those in a window before it.
 
     .. math:: p(x | h) = \prod_i \mathrm{Bernoulli}\big(x_i; \mathrm{logits}\;
-        b_i + v * x_{N(i)} + f(g_i + w * x_{N(i)})\big)
+        b_i + v z_i + f(g_i + w z_i)\big), \quad z_i = C^{-1/2} (x_{N(i)} - m)
 
     Arguments:
         channels: C of the images (C, H, W).
@@ -323,7 +359,7 @@ class LocalMixtureLikelihood(LocalLikelihood):
     .. math:: p(x | h) = \prod_i \sum_m \pi_{im} \prod_c p_{icm}(x_{ic} | x_{i,<c}),
 
     a :class:`LogisticMixtureLikelihood` of each pixel, whose numbers are
-    :math:`b_i + v * x_{N(i)} + f(g_i + w * x_{N(i)})`.
+    :math:`b_i + v z_i + f(g_i + w z_i)`, of the white z of its window.
 
     Arguments:
         channels: C of the images (C, H, W).
@@ -351,7 +387,7 @@ class LocalMixtureLikelihood(LocalLikelihood):
         channels: int = 3,
         components: int = 4,
         levels: int = 256,
-        width: int = 32,
+        width: int = 64,
         window: int = 7,
         layers: int = 2,
     ) -> None:
@@ -368,34 +404,31 @@ class LocalMixtureLikelihood(LocalLikelihood):
     def start(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "F H W"]:
         """Takes v that predicts a pixel by least squares, and of what is left the best mixture."""
         self._forget()
-        some = x[:: -(-len(x) // SOME)]
-        u = 2 * some - 1
-        weight, bias = self._least_squares(some)
-        predicted = conv2d(self._framed(some), weight, bias)
-        h = super().start((u - predicted + 1) / 2)
+        some = _some(x)
+        z = self._whiten(some)
+        u = (2 * some - 1).flatten(2).mT.flatten(0, 1).double()
+        bias = u.mean(0)
+        ridge = RIDGE * len(z) * torch.eye(z.shape[1]).to(z)
+        weight = torch.linalg.solve(z.mT @ z + ridge, z.mT @ (u - bias)).mT
+        left = (u - bias - z @ weight.mT).unflatten(0, (len(some), -1)).mT.to(x).view_as(some)
+        h = self._apart((left + 1) / 2)
         assert h is not None
         numbers = (self.units * h[: self.numbers]).mean((1, 2))
         numbers = numbers.unflatten(0, (-1, self.components))
         alpha = numbers[1 + 2 * self.channels :, 0].tanh()
-        offset = self.near.bias
+        seen, offset = self._seen, self.near.bias
         assert offset is not None
         for c in range(self.channels):
             pairs = range(c * (c - 1) // 2, c * (c + 1) // 2)
-            rows = slice((1 + c) * self.components, (2 + c) * self.components)
             before = [(alpha[pair], i) for i, pair in enumerate(pairs)]  # which sees them already
-            self.near.weight[rows] = weight[c] - sum(a * weight[i] for a, i in before)
-            offset[rows] = bias[c] - sum(a * bias[i] for a, i in before)
+            rows = slice((1 + c) * self.components, (2 + c) * self.components)
+            units = self.units[rows, 0]
+            of_window = weight[c] - sum(a * weight[i] for a, i in before)
+            self.near.weight[rows].flatten(1)[:, seen] = of_window.to(x) / units
+            offset[rows] = (bias[c] - sum(a * bias[i] for a, i in before)).to(x) / units[:, 0]
         return h
 
-    def _least_squares(self, x: Float[Tensor, "N C H W"]) -> tuple[Tensor, Tensor]:
-        """The masked convolution that predicts 2x − 1 best, and its bias."""
-        size = (self.reach + 1, self.window)
-        windows = unfold(self._framed(x), size).mT.flatten(0, 1).double()
-        seen = self.mask.expand(self.channels, *size).flatten() > 0
-        known = torch.cat([windows[:, seen], windows.new_ones(len(windows), 1)], 1)
-        target = (2 * x - 1).flatten(2).mT.flatten(0, 1).double()
-        ridge = RIDGE * len(known) * torch.eye(known.shape[1]).to(known)
-        found = torch.linalg.solve(known.T @ known + ridge, known.T @ target).T.to(x)
-        weight = x.new_zeros(self.channels, len(seen))
-        weight[:, seen] = found[:, :-1]
-        return weight.unflatten(1, (self.channels, *size)), found[:, -1]
+
+def _some(x: Float[Tensor, "N C H W"]) -> Float[Tensor, "n C H W"]:
+    """Examples by which a likelihood starts, evenly of all."""
+    return x[:: -(-len(x) // SOME)]
