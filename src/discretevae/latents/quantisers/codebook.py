@@ -8,7 +8,7 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor, nn
 
 from discretevae.latents.quantisers.assignment import nearest, totals
-from discretevae.latents.quantisers.k_means import k_means
+from discretevae.latents.quantisers.k_means import far_vectors, k_means
 from discretevae.latents.quantisers.quantiser import Quantiser, require_codes, widened
 from discretevae.names import require_count
 
@@ -27,16 +27,21 @@ class CodebookQuantiser(Quantiser, ABC):
         m_k \leftarrow \gamma m_k + (1 - \gamma) \sum_{i : k_i = k} z_i,
 
     and where the codebook learns from them, not by its gradient, :math:`e_k = m_k / \hat N_k`:
-    :math:`\hat N_k = (N_k + ε) \sum_j N_j / \sum_j (N_j + ε)`. A code whose N falls below a share
-    of the mean over codes is dead: a random vector of the batch replaces it, its count becomes
-    that mean, and its sum what belongs to both, else the average would take it back.
+    :math:`\hat N_k = (N_k + ε) \sum_j N_j / \sum_j (N_j + ε)`. They begin with no more
+    than the first batch, so that the codebook follows an encoder that is new.
+
+    A code is dead if none of the last K / ρ vectors was its, of which it would have 1 / ρ were all
+    used alike: a vector of the batch far from its own code replaces it, :func:`far_vectors`, its
+    count becomes a batch's part of the mean, and its sum what belongs to both, else the average
+    would take it back.
 
     Arguments:
         num_codes: K ≥ 2.
         dim: E ≥ 1.
         by_gradient: Whether the codebook learns by its gradient.
         decay: γ in [0, 1): N looks back over some 1/(1 − γ) batches.
-        revive_below: The share of the mean count below which a code is dead; 0 for never.
+        revive_below: ρ in [0, 1), the share of the mean count below which a code is dead; 0 for
+            never.
 
     Raises:
         ValueError: If a number is out of range.
@@ -46,6 +51,7 @@ class CodebookQuantiser(Quantiser, ABC):
     codebook: Tensor
     counts: Tensor
     sums: Tensor
+    idle: Tensor
     started: Tensor
 
     def __init__(
@@ -67,8 +73,10 @@ class CodebookQuantiser(Quantiser, ABC):
             self.register_buffer("codebook", vectors)
             self.register_buffer("sums", vectors.clone())
         self.register_buffer("counts", torch.ones(num_codes))
+        self.register_buffer("idle", torch.zeros(num_codes))  # vectors since its last
         self.register_buffer("started", torch.tensor(False))
         self.waits = True  # what `started` says, without asking a device
+        self.register_load_state_dict_pre_hook(_as_it_was_once_saved)
         self.register_load_state_dict_post_hook(_look_whether_started)
 
     def nearest(self, z: Float[Tensor, "*B E"]) -> Int64[Tensor, "*B"]:
@@ -88,6 +96,7 @@ class CodebookQuantiser(Quantiser, ABC):
         """
         self.codebook.copy_(vectors)
         self.counts.fill_(count)
+        self.idle.zero_()
         if not self.by_gradient:
             self.sums.copy_(count * vectors)
         self.started.fill_(True)
@@ -97,7 +106,8 @@ class CodebookQuantiser(Quantiser, ABC):
         """Starts the codebook from the first batch that it is trained on."""
         if self.training and self.waits:
             vectors = z.detach().reshape(-1, self.dim)
-            self.start_from(k_means(vectors, self.num_codes), len(vectors) / self.num_codes)
+            count = (1 - self.decay) * len(vectors) / self.num_codes
+            self.start_from(k_means(vectors, self.num_codes), count)
 
     @torch.no_grad()
     def follow(self, z: Float[Tensor, "*B E"], codes: Int64[Tensor, "*B"]) -> None:
@@ -110,22 +120,31 @@ class CodebookQuantiser(Quantiser, ABC):
         if not self.by_gradient:
             self.sums.lerp_(sums, 1 - self.decay)
             self.codebook.copy_(self.sums / self._smoothed_counts()[:, None])
+        self.idle.add_(len(vectors)).masked_fill_(counts > 0, 0)
         if self.revive_below:
-            self._revive(vectors)
+            self._revive(vectors, codes.reshape(-1))
 
     def _smoothed_counts(self) -> Float[Tensor, " K"]:
         smoothed = self.counts + SMOOTHING
         return smoothed / smoothed.sum() * self.counts.sum()
 
-    def _revive(self, vectors: Float[Tensor, "N E"]) -> None:
-        mean = self.counts.mean()
-        dead = self.counts < self.revive_below * mean
-        drawn = torch.randint(vectors.shape[0], (self.num_codes,), device=vectors.device)
-        new = vectors[drawn]
+    def _revive(self, vectors: Float[Tensor, "N E"], codes: Int64[Tensor, " N"]) -> None:
+        dead = self.idle >= self.num_codes / self.revive_below
+        squared = (vectors - self.codebook[codes]).square().sum(-1)
+        new = far_vectors(vectors, squared, dead)
+        count = (1 - self.decay) * self.counts.mean()
         self.codebook.copy_(torch.where(dead[:, None], new, self.codebook))
-        self.counts.copy_(torch.where(dead, mean, self.counts))
+        self.counts.copy_(torch.where(dead, count, self.counts))
+        self.idle.masked_fill_(dead, 0)
         if not self.by_gradient:
-            self.sums.copy_(torch.where(dead[:, None], mean * new, self.sums))
+            self.sums.copy_(torch.where(dead[:, None], count * new, self.sums))
+
+
+def _as_it_was_once_saved(
+    module: CodebookQuantiser, state: dict[str, Tensor], prefix: str, *_: object
+) -> None:
+    if prefix + "counts" in state:
+        state.setdefault(prefix + "idle", torch.zeros_like(module.idle))
 
 
 def _look_whether_started(module: CodebookQuantiser, _: object) -> None:
