@@ -111,9 +111,9 @@ def test_a_revived_code_stays_where_it_is_with_a_count_of_its_own() -> None:
 class Forgetful(VectorQuantiser):
     """Revives as espnet did before its pull request 6284: the vector, and not its averages."""
 
-    def _revive(self, vectors: Tensor, codes: Tensor) -> None:
+    def revive(self, vectors: Tensor, codes: Tensor) -> None:
         counts, sums = self.counts.clone(), self.sums.clone()
-        super()._revive(vectors, codes)
+        super().revive(vectors, codes)
         self.counts.copy_(counts)
         self.sums.copy_(sums)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from discretevae.latents.gradients import with_gradient_of
-from discretevae.latents.quantisers.codebook import CodebookQuantiser
+from discretevae.latents.quantisers.codebook import StoredCodebook
 from discretevae.latents.quantisers.quantiser import Quantisation, widened
 
 __all__ = ["DiVeQ"]
@@ -17,7 +17,7 @@ DECAY = 0.99
 """γ of the counts, by which dead codes are found."""
 
 
-class DiVeQ(CodebookQuantiser):
+class DiVeQ(StoredCodebook):
     r"""Moves z towards its nearest code, by a distance with a gradient in about its direction.
 
     .. math:: v = z + \lVert q - z \rVert \, \mathrm{sg} \frac{d}{\lVert d \rVert}, \qquad
