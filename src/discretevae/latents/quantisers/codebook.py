@@ -36,6 +36,7 @@ class CodebookQuantiser(Quantiser, ABC):
         ValueError: If a number is out of range.
     """
 
+    of_training: ClassVar[tuple[str, ...]] = ("idle",)
     codebook: Tensor
     idle: Tensor
     started: Tensor
@@ -116,7 +117,7 @@ class CodebookQuantiser(Quantiser, ABC):
 
 
 class StoredCodebook(CodebookQuantiser):
-    r"""A codebook that learns by its gradient, or as the moving average of the vectors of each code.
+    r"""A codebook that learns by its gradient, or as moving averages of the vectors of its codes.
 
     .. math:: N_k \leftarrow \gamma N_k + (1 - \gamma) n_k, \qquad
         m_k \leftarrow \gamma m_k + (1 - \gamma) \sum_{i : k_i = k} z_i, \qquad
@@ -153,26 +154,25 @@ class StoredCodebook(CodebookQuantiser):
             self.codebook = nn.Parameter(vectors)
         else:
             self.register_buffer("codebook", vectors)
-            self.register_buffer("counts", torch.ones(num_codes))
             self.register_buffer("sums", vectors.clone())
-        self.register_load_state_dict_pre_hook(_without_counts)
+        self.register_buffer("counts", torch.ones(num_codes))
 
     def begin_at(self, vectors: Float[Tensor, "K E"], count: float) -> None:
         self.codebook.copy_(vectors)
+        self.counts.fill_(count)
         if not self.by_gradient:
-            self.counts.fill_(count)
             self.sums.copy_(count * vectors)
 
     def put(self, places: Bool[Tensor, " K"], vectors: Float[Tensor, "K E"]) -> None:
         self.codebook.copy_(torch.where(places[:, None], vectors, self.codebook))
+        count = self.batch_weight * self.counts.mean()
+        self.counts.copy_(torch.where(places, count, self.counts))
         if not self.by_gradient:
-            count = self.batch_weight * self.counts.mean()
-            self.counts.copy_(torch.where(places, count, self.counts))
             self.sums.copy_(torch.where(places[:, None], count * vectors, self.sums))
 
     def learn(self, counts: Float[Tensor, " K"], sums: Float[Tensor, "K E"]) -> None:
+        self.counts.lerp_(counts, self.batch_weight)
         if not self.by_gradient:
-            self.counts.lerp_(counts, self.batch_weight)
             self.sums.lerp_(sums, self.batch_weight)
             smoothed = self.counts + SMOOTHING
             smoothed = smoothed / smoothed.sum() * self.counts.sum()
@@ -187,14 +187,6 @@ def _as_once_saved(
         return
     state.setdefault(prefix + "idle", torch.zeros_like(module.idle))
     state.setdefault(prefix + "started", torch.ones_like(module.started))
-
-
-def _without_counts(
-    module: StoredCodebook, state: dict[str, Tensor], prefix: str, *_: object
-) -> None:
-    """Takes what was saved when a codebook that learns by its gradient had counts too."""
-    if module.by_gradient:
-        state.pop(prefix + "counts", None)
 
 
 def _look_whether_started(module: CodebookQuantiser, _: object) -> None:

@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 
 from discretevae.latents.gradients import with_gradient_of
 from discretevae.latents.quantisers.codebook import StoredCodebook
+from discretevae.latents.quantisers.gathering import normal_for_all
 from discretevae.latents.quantisers.quantiser import Quantisation, widened
 
 __all__ = ["DiVeQ"]
@@ -73,7 +74,8 @@ class DiVeQ(StoredCodebook):
         distance = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
         if not self.training:
             return with_gradient_of(q.detach(), z + distance * normalize(way.detach(), dim=-1))
-        noisy = way.detach() + self.variance**0.5 * torch.randn_like(way)
+        noise = normal_for_all(way.detach().flatten(0, -2)).view_as(way)
+        noisy = way.detach() + self.variance**0.5 * noise
         return z + distance * normalize(noisy, dim=-1)
 
     def config(self) -> dict[str, Any]:

@@ -19,8 +19,9 @@ def k_means(
 
     .. math:: e_k \leftarrow \frac{1}{n_k} \sum_{i : k^*(z_i) = k} z_i
 
-    A centre to which no vector is nearest goes to a far one, :func:`far_vectors`. Of fewer vectors than K each is taken as often
-    as it goes, with noise of 1 % of their standard deviation, so that no two centres are equal.
+    A centre to which no vector is nearest goes to a far one, :func:`far_vectors`. Of fewer vectors
+    than K each is taken as often as it goes, with noise of 1 % of their standard deviation, so that
+    no two centres are equal.
 
     Reference: Lloyd, Least squares quantization in PCM, 1982.
 

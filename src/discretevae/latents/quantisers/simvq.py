@@ -50,6 +50,7 @@ class SimVQ(CodebookQuantiser):
     """
 
     kind: ClassVar[str] = "simvq"
+    of_training: ClassVar[tuple[str, ...]] = ("idle", "started")
     frozen: Tensor
 
     def __init__(

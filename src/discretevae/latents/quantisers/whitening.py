@@ -60,12 +60,13 @@ class Whitening(nn.Module):
         self.register_buffer("matrix", torch.eye(dim))
         self.register_buffer("seen", torch.tensor(0.0))  # the sum of the weights so far
 
-    def forward(self, z: Float[Tensor, "*B E"]) -> Float[Tensor, "*B E"]:
+    def forward(self, z: Float[Tensor, "*B E"], learns: bool = True) -> Float[Tensor, "*B E"]:
+        """Whitens vectors; in training they move the averages first, where it `learns`."""
         z = widened(z)
         with torch.autocast(z.device.type, enabled=False):
-            if self.training:
+            if self.training and learns:
                 self._follow(z)
-            # Copies: the next batch changes what this one's gradient is computed by.
+            # A copy: what follows may move it before this has its gradient.
             return (z - self.mean) @ self.matrix.clone()
 
     @torch.no_grad()
