@@ -78,7 +78,9 @@ def run(processes: int, folder: Path) -> list[dict[tuple[str, int, str], list[Te
 
 
 @pytest.fixture(scope="module")
-def ways(tmp_path_factory: pytest.TempPathFactory) -> list[dict[tuple[str, int, str], list[Tensor]]]:
+def ways(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[dict[tuple[str, int, str], list[Tensor]]]:
     folder = tmp_path_factory.mktemp("processes")
     return [*run(1, folder), *run(2, folder)]
 
