@@ -206,13 +206,6 @@ def test_a_run_that_is_resumed_ends_with_the_same_weights(quantiser: str, tmp_pa
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_several_processes_are_refused_by_a_codebook_that_learns_from_whole_batches() -> None:
-    options = TrainingOptions(devices=2, accelerator="cpu", progress_bar=False)
-    with pytest.raises(ValueError, match=r"`devices` must be 1 with .* whose codebook learns"):
-        train(small(), load("digits", binarize="fresh", limit=60), options)
-    assert not small("fsq").whole_batch
-
-
 @pytest.mark.parametrize("levels", [1, 2])
 def test_a_file_without_loss_is_as_long_as_the_bound_says(levels: int) -> None:
     model = shaken(small(levels=levels), 0.1).eval()

@@ -7,7 +7,12 @@ from typing import Any, ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from discretevae.latents.quantisers import Quantiser, quantiser_for, quantiser_from_config
+from discretevae.latents.quantisers import (
+    Quantiser,
+    Whitening,
+    quantiser_for,
+    quantiser_from_config,
+)
 from discretevae.latents.variables import Known, PriorAlone, PriorGiven, PriorOfLevel, Quantised
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
@@ -41,6 +46,10 @@ class QuantisedVAE(VAE):
     (*B, h, w). The gradient for the encoder is the quantiser's, **biased**: that of a point is 0
     almost everywhere.
 
+    Vectors of quantisers that round or take signs are whitened first, by moving averages that stand
+    after training (:class:`~discretevae.latents.quantisers.Whitening`), for these use all of their
+    codes only then.
+
     The prior is uniform until it is fitted, after training, to codes of the training examples,
     :func:`~discretevae.training.fit_prior`; with `rate` it is trained along.
 
@@ -61,6 +70,7 @@ class QuantisedVAE(VAE):
         encoder: A module of one's own in the place of the network's encoder; see
             :class:`~discretevae.networks.OwnNetwork`.
         decoder: The same of the decoder.
+        whitened: Whether vectors are whitened; by default as the quantiser asks.
 
     Raises:
         ValueError: If a size is out of range, a name unknown, or the prior does not fit the code.
@@ -82,6 +92,8 @@ class QuantisedVAE(VAE):
     sized_by: ClassVar[str] = "quantiser"
     vectors_seen: ClassVar[int] = 1
     """Vectors that the decoder sees at each position."""
+    said: ClassVar[int] = 1
+    """Grids whose vectors are the networks', and no remainder."""
 
     def __init__(
         self,
@@ -97,6 +109,7 @@ class QuantisedVAE(VAE):
         beta: float = 1.0,
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
+        whitened: bool | None = None,
     ) -> None:
         require_count("num_quantisers", num_quantisers)
         network = ResidualNetwork() if network == "auto" else network
@@ -109,6 +122,9 @@ class QuantisedVAE(VAE):
         self.num_codes, self.dim, self.num_quantisers = made.num_codes, made.dim, num_quantisers
         grids = self.grids_of(grid)
         self.quantisers: Any = nn.ModuleList([made, *(_another(made) for _ in grids[1:])])
+        self.whitened = made.whitened if whitened is None else whitened
+        if self.whitened:
+            self.whitening: Any = nn.ModuleList(Whitening(made.dim) for _ in range(self.said))
         self.prior = _prior(prior, grids, made.num_codes)
         self.rate = rate
 
@@ -133,10 +149,6 @@ class QuantisedVAE(VAE):
         return Chain(variables, names, names, self._decode, self.likelihood, self.beta)
 
     @property
-    def whole_batch(self) -> bool:
-        return any(quantiser.whole_batch for quantiser in self.quantisers)
-
-    @property
     def codes_say_all(self) -> bool:
         return True
 
@@ -144,6 +156,14 @@ class QuantisedVAE(VAE):
     def fitted_afterwards(self) -> Prior | None:
         learns = any(parameter.requires_grad for parameter in self.prior.parameters())
         return self.prior if learns and not self.rate else None
+
+    def weights(self) -> dict[str, Tensor]:
+        unused = {
+            f"quantisers.{level}.{name}"
+            for level, quantiser in enumerate(self.quantisers)
+            for name in quantiser.of_training
+        }
+        return {name: value for name, value in super().weights().items() if name not in unused}
 
     def with_prior(self, prior: Prior) -> None:
         self.prior = _prior(prior, self.grids, self.num_codes)
@@ -164,6 +184,8 @@ class QuantisedVAE(VAE):
 
     def _vectors_left(self, known: Known) -> Float[Tensor, "*SB D E"]:
         vectors: Tensor = known.features.unflatten(-1, (-1, self.dim))
+        if self.whitened:
+            vectors = self.whitening[0](vectors, learns=not known.values)
         for z in known.values.values():
             vectors = vectors - z[..., :-1]
         return vectors
@@ -190,7 +212,12 @@ class QuantisedVAE(VAE):
             "quantiser": self.quantisers[0].config(),
             "num_quantisers": self.num_quantisers,
             "prior": self.prior.config(),
+            "whitened": self.whitened,
         }
+
+    @classmethod
+    def from_architecture(cls, config: dict[str, Any], **options: Any) -> "QuantisedVAE":
+        return super().from_architecture({"whitened": False, **config}, **options)
 
 
 def _quantiser(given: str | Mapping[str, Any] | Quantiser, num_codes: int, dim: int) -> Quantiser:

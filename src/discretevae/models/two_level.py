@@ -46,6 +46,7 @@ class TwoLevelVAE(QuantisedVAE):
 
     kind: ClassVar[str] = "TwoLevelVAE"
     vectors_seen: ClassVar[int] = 2
+    said: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -60,13 +61,14 @@ class TwoLevelVAE(QuantisedVAE):
         beta: float = 1.0,
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
+        whitened: bool | None = None,
     ) -> None:
         network = ResidualNetwork() if network == "auto" else resolve("network", network, NETWORKS)
         if network.grid(tuple(shape)) is None:
             raise ValueError(f"`network` must have a grid, as residual has, got {network.kind}.")
         super().__init__(
             shape, num_codes, dim, quantiser, 1, network, likelihood, prior, rate, beta,
-            encoder, decoder,
+            encoder, decoder, whitened,
         )  # fmt: skip
         between = ResidualNetwork(down=2, blocks=1)
         (rows, columns), bottom = self.grids[0], (self.dim, *self.grids[1])
@@ -82,11 +84,14 @@ class TwoLevelVAE(QuantisedVAE):
 
     def _vectors_of_top(self, known: Known) -> Float[Tensor, "*SB D E"]:
         h = known.features.unflatten(-1, (-1, self.dim)).mT.unflatten(-1, self.grids[1])
-        return self.coarser(h).unflatten(-1, (-1, self.dim))
+        return self._white(0, self.coarser(h).unflatten(-1, (-1, self.dim)))
 
     def _vectors_of_bottom(self, known: Known) -> Float[Tensor, "*SB D E"]:
         h = known.features.unflatten(-1, (-1, self.dim))
-        return self.joined(beside(h, self._top_in_place(known)))
+        return self._white(1, self.joined(beside(h, self._top_in_place(known))))
+
+    def _white(self, level: int, vectors: Float[Tensor, "*SB D E"]) -> Float[Tensor, "*SB D E"]:
+        return self.whitening[level](vectors) if self.whitened else vectors
 
     def _top_in_place(self, known: Known) -> Float[Tensor, "*SB D E"]:
         """The vectors of the top codes, brought to the positions of the bottom grid."""

@@ -146,11 +146,6 @@ class VAE(nn.Module, ABC):
         raise ValueError(f"`model` must have one prior over its codes, got a {self.kind}.")
 
     @property
-    def whole_batch(self) -> bool:
-        """Whether it learns from all rows of a batch together, beside what is maximised."""
-        return False
-
-    @property
     def fitted_afterwards(self) -> Prior | None:
         """The prior that is fitted to the codes of a trained model, for it is not trained along."""
         return None

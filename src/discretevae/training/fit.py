@@ -417,11 +417,6 @@ def _require_rows_apart(model: VAE, options: TrainingOptions) -> None:
             "`devices` must be 1 with `free_bits`, whose floor is for the mean of a batch, "
             f"got {options.processes}."
         )
-    if model.whole_batch:
-        raise TrainingError(
-            f"`devices` must be 1 with {model.describe()}, whose codebook learns from whole "
-            f"batches, got {options.processes}."
-        )
     for estimator in model.estimators:
         if estimator.learns:
             raise TrainingError(

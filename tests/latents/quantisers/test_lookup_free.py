@@ -45,7 +45,8 @@ def test_spherical_values_and_codes_are_the_oracle_s() -> None:
 
 
 def test_the_cost_is_the_enumerated_one_and_the_oracle_s() -> None:
-    ours, theirs = LookupFreeQuantiser(BITS, 0.1, 0.7), LFQ(dim=BITS, diversity_gamma=0.7)
+    ours = LookupFreeQuantiser(BITS, 0.1, 0.7, commitment=0)
+    theirs = LFQ(dim=BITS, diversity_gamma=0.7)
     z = 0.01 * torch.randn(3, 40, BITS)
     cost = ours(z.double()).cost
     p = enumerated(ours, z.double())

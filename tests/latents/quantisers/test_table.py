@@ -47,20 +47,6 @@ def test_config_and_weights_rebuild_it(name: str) -> None:
     assert torch.equal(again.eval()(z).values, quantiser.eval()(z).values)
 
 
-@pytest.mark.parametrize("name", QUANTISERS)
-def test_vectors_of_a_batch_act_on_each_other_where_it_is_said(name: str) -> None:
-    """Trained on a batch, or on its halves after each other: costs and state differ or not."""
-    torch.manual_seed(0)
-    whole = QUANTISERS[name](**SMALL[name])
-    halves = copy.deepcopy(whole)
-    z = 0.01 * torch.randn(40, whole.dim)
-    cost = whole(z).cost
-    apart = torch.cat([halves(half).cost for half in z.split(20)])
-    pairs = zip(whole.state_dict().values(), halves.state_dict().values(), strict=True)
-    same = cost.allclose(apart) and all(torch.equal(a, b) for a, b in pairs)
-    assert same != whole.whole_batch
-
-
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="`quantiser` must be one of vq"):
         quantiser_from_config({"kind": "vqq"})

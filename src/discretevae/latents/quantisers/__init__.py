@@ -13,6 +13,7 @@ from discretevae.latents.quantisers.sizes import quantiser_for
 from discretevae.latents.quantisers.stochastic import DistanceLogits
 from discretevae.latents.quantisers.table import QUANTISERS, quantiser_from_config
 from discretevae.latents.quantisers.vector import GRADIENTS, VectorQuantiser
+from discretevae.latents.quantisers.whitening import Whitening
 
 __all__ = [
     "GRADIENTS",
@@ -27,6 +28,7 @@ __all__ = [
     "ResidualQuantiser",
     "SimVQ",
     "VectorQuantiser",
+    "Whitening",
     "quantiser_for",
     "quantiser_from_config",
 ]

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from discretevae.latents.gradients import with_gradient_of
-from discretevae.latents.quantisers.codebook import CodebookQuantiser
+from discretevae.latents.quantisers.codebook import StoredCodebook
+from discretevae.latents.quantisers.gathering import normal_for_all
 from discretevae.latents.quantisers.quantiser import Quantisation, widened
 
 __all__ = ["DiVeQ"]
@@ -17,7 +18,7 @@ DECAY = 0.99
 """γ of the counts, by which dead codes are found."""
 
 
-class DiVeQ(CodebookQuantiser):
+class DiVeQ(StoredCodebook):
     r"""Moves z towards its nearest code, by a distance with a gradient in about its direction.
 
     .. math:: v = z + \lVert q - z \rVert \, \mathrm{sg} \frac{d}{\lVert d \rVert}, \qquad
@@ -73,7 +74,8 @@ class DiVeQ(CodebookQuantiser):
         distance = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
         if not self.training:
             return with_gradient_of(q.detach(), z + distance * normalize(way.detach(), dim=-1))
-        noisy = way.detach() + self.variance**0.5 * torch.randn_like(way)
+        noise = normal_for_all(way.detach().flatten(0, -2)).view_as(way)
+        noisy = way.detach() + self.variance**0.5 * noise
         return z + distance * normalize(noisy, dim=-1)
 
     def config(self) -> dict[str, Any]:

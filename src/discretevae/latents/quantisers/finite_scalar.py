@@ -53,6 +53,7 @@ class FiniteScalarQuantiser(Quantiser):
     """
 
     kind: ClassVar[str] = "fsq"
+    whitened: ClassVar[bool] = True
 
     def __init__(self, levels: Sequence[int]) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
 from discretevae.latents.gradients import with_gradient_of
+from discretevae.latents.quantisers.gathering import summed
 from discretevae.latents.quantisers.quantiser import (
     Quantisation,
     Quantiser,
@@ -51,7 +52,7 @@ class BinaryQuantiser(Quantiser, ABC):
         ValueError: If a number is out of range.
     """
 
-    whole_batch: ClassVar[bool] = True
+    whitened: ClassVar[bool] = True
     scale: float
 
     def __init__(self, dim: int, entropy_weight: float, diversity: float) -> None:
@@ -99,7 +100,7 @@ class LookupFreeQuantiser(BinaryQuantiser):
 
     Up to 20 bits the entropy of the mean is exact, :func:`joint_entropy`; above, it is its bound
     :func:`sum_of_entropies`. The gradient for z is that of the value, **biased**: the sign has
-    none. Vectors should come from a normalisation: the distribution is sharp where they are large.
+    none. Without β nothing brings a vector back whose bits have left 0 behind.
 
     Arguments:
         dim: E, from 1 to 62.
@@ -127,7 +128,7 @@ class LookupFreeQuantiser(BinaryQuantiser):
         dim: int,
         entropy_weight: float = 0.1,
         diversity: float = 1.0,
-        commitment: float = 0.0,
+        commitment: float = 0.25,
     ) -> None:
         super().__init__(dim, entropy_weight, diversity)
         self.commitment = require_commitment(commitment)
@@ -218,7 +219,7 @@ def joint_entropy(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
     """
     half = logits.shape[1] // 2
     first, second = _probabilities(logits[:, :half]), _probabilities(logits[:, half:])
-    return _entropy(first.T @ second / logits.shape[0]).sum()
+    return _entropy(summed(first.T @ second) / _many(logits)).sum()
 
 
 def sum_of_entropies(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
@@ -228,8 +229,13 @@ def sum_of_entropies(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
         >>> sum_of_entropies(torch.tensor([[9e3, 9e3], [-9e3, -9e3]]))  # 2 log 2
         tensor(1.3863)
     """
-    one, nought = logits.sigmoid().mean(0), (-logits).sigmoid().mean(0)
+    one, nought = (summed(half.sigmoid().sum(0)) / _many(logits) for half in (logits, -logits))
     return (_entropy(one) + _entropy(nought)).sum()
+
+
+def _many(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
+    """N, of all processes that share a batch."""
+    return summed(logits.new_tensor(float(logits.shape[0])))
 
 
 def _probabilities(logits: Float[Tensor, "N E"]) -> Float[Tensor, "N C"]:

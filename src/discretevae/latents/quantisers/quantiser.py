@@ -39,9 +39,11 @@ class Quantiser(nn.Module, ABC):
     """
 
     kind: ClassVar[str]
-    whole_batch: ClassVar[bool] = False
-    """Whether a vector's cost, or what is learned, depends on the others of a batch in training:
-    processes that share a batch would not do what one does."""
+    whitened: ClassVar[bool] = False
+    """Whether it uses all codes only where vectors spread over all directions alike, as
+    :class:`~discretevae.latents.quantisers.Whitening` gives them."""
+    of_training: ClassVar[tuple[str, ...]] = ()
+    """What of its state only training needs."""
     num_codes: int
     dim: int
 

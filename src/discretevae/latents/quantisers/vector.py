@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from discretevae.latents.gradients import with_gradient_of
-from discretevae.latents.quantisers.codebook import CodebookQuantiser
+from discretevae.latents.quantisers.codebook import StoredCodebook
 from discretevae.latents.quantisers.quantiser import Quantisation, widened
 from discretevae.latents.quantisers.rotation import rotated
 from discretevae.names import resolve
@@ -22,7 +22,7 @@ GRADIENTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 """Name → gives q with a gradient for z."""
 
 
-class VectorQuantiser(CodebookQuantiser):
+class VectorQuantiser(StoredCodebook):
     r"""The nearest vector of a codebook, whose gradient is passed on to the encoder's.
 
     .. math:: q = e_{k^*}, \quad k^* = \arg\min_k \lVert z - e_k \rVert, \qquad
@@ -30,7 +30,7 @@ class VectorQuantiser(CodebookQuantiser):
         \; [\, + \lVert \mathrm{sg}\,z - q \rVert^2]
 
     The term in brackets is there where the codebook learns by gradient; else it is a moving average
-    of the vectors that it stands for, :class:`CodebookQuantiser`. The gradient for z is
+    of the vectors that it stands for, :class:`StoredCodebook`. The gradient for z is
     **biased**: that of q as a function of z is 0 almost everywhere. "straight-through" copies
     :math:`\nabla_z = \nabla_q`, which is that of the categorical straight-through estimator with
     logits :math:`-\lVert z - e_k \rVert^2 / \tau` where the codebook is dense; "rotation" turns
