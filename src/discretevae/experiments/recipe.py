@@ -3,7 +3,7 @@
 Nothing is loaded here that a command does without which only shows its help.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from discretevae.names import named, one_of
@@ -244,6 +244,24 @@ class Recipe(Evaluation, Training, Objective, Model, Data):
     def as_dict(self) -> dict[str, Any]:
         """Gives plain types, as `config.yaml` has them."""
         return asdict(self)
+
+    def at_end(self) -> "Recipe":
+        """Gives the model's options as the last phase of training has them.
+
+        Example:
+            >>> phases = [{"epochs": 5, "estimator": "vimco"}, {"epochs": 5, "prior": "learned"}]
+            >>> Recipe(estimator="rloo", samples=4, phases=phases).at_end().estimator
+            'vimco'
+        """
+        found = self
+        for phase in self.training().later:
+            if phase.estimator is not None:
+                own: dict[str, Any] = {"estimator": phase.estimator, "samples": phase.samples}
+                found = replace(found, **own, baseline=None, temperature=None)
+            if phase.temperature is not None:
+                found = replace(found, temperature=str(phase.temperature))
+            found = replace(found, **phase.changes("prior", "free_bits"))
+        return found
 
     def training(self, **changes: Any) -> TrainingOptions:
         """Picks the options of the training loop."""
