@@ -131,7 +131,7 @@ def test_phases_and_the_mean_of_the_weights_are_the_same_in_two_processes(tmp_pa
     """The prior is fitted in the first process alone."""
     config = tmp_path / "phases.yaml"
     config.write_text(IN_PHASES)
-    sizes = [*OPTIONS[:12], "--optimizer", "adam", "--learning-rate", "0.05"]
+    sizes = [*OPTIONS[:16], "--optimizer", "adam", "--learning-rate", "0.05"]
     words = ["train", "--config", str(config), *sizes]
     main([*words, "--output", str(tmp_path / "1")])
     done = start(str(tmp_path / "run.py"), *words, "--devices", "2", "-o", str(tmp_path / "2"))

@@ -130,6 +130,8 @@ class Model:
         embedding_size: Numbers of the learned vector by which each category reaches the decoder;
             by default it is one-hot.
         upper_latents: Latents of the layers above the first, for --model hierarchical.
+        posterior_blocks: Blocks in which the latents of --model discrete are inferred, each given
+            the hard draws of those before; by default all at once.
         inference: Order in which layers are inferred: top-down (the default) or bottom-up.
         continuous: Gaussian latents, for --model joint.
         codebook: K, the codes at each position of a grid, or about as many; by default 512.
@@ -172,6 +174,7 @@ class Model:
     activation: str | None = one_of(None, "relu", "leaky-relu")
     embedding_size: int | None = None
     upper_latents: list[int] | None = None
+    posterior_blocks: int | None = None
     inference: str | None = one_of(None, "top-down", "bottom-up")
     continuous: int | None = None
     codebook: int | None = None

@@ -97,10 +97,7 @@ class CodedVAE(VAE, ABC):
                 f"`prior` must fit D × K = {num_latents} × {num_categories}, "
                 f"got {' × '.join(map(str, self.prior.shape))}."
             )
-        if isinstance(estimator, str):
-            estimator = estimator_kind(estimator, num_latents, num_categories)()
-        self.estimator: GradientEstimator = estimator
-        estimator.prepare(num_latents, num_categories)
+        self.with_estimator(estimator)
 
     def with_prior(self, prior: Prior) -> None:
         self.prior = prior
@@ -110,8 +107,8 @@ class CodedVAE(VAE, ABC):
         if isinstance(estimator, str):
             estimator = estimator_kind(estimator, *sizes)()
         estimator.prepare(*sizes)
-        del self.estimator  # one that learns is a module, whose place nothing else may take
-        self.estimator = estimator
+        self._modules.pop("estimator", None)  # one that learns, whose place no other kind may take
+        self.estimator: GradientEstimator = estimator
 
     @property
     def estimators(self) -> tuple[GradientEstimator, ...]:

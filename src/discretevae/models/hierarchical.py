@@ -263,6 +263,9 @@ class LayerEstimators(nn.Module):
         Exact(budget=65536)
     """
 
+    multi_sample: ClassVar[bool] = False
+    """Bounds of several samples do not nest."""
+
     def __init__(self, estimators: Sequence[Estimator]) -> None:
         super().__init__()
         self.layers = len(estimators)

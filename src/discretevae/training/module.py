@@ -131,7 +131,9 @@ class TrainingModule(QuickModule):
     @property
     def kept(self) -> VAE:
         """The model that is measured and kept: of the mean of the weights, where there is one."""
-        return self.model if self.average is None else self.average.module
+        average: Any = self.average
+        kept: VAE = self.model if average is None else average.module
+        return kept
 
     @property
     def epoch(self) -> int:
