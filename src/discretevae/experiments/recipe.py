@@ -11,7 +11,10 @@ from discretevae.training.options import Aim, Loop, TrainingOptions
 
 __all__ = ["Data", "Evaluation", "Model", "Objective", "Recipe", "Training"]
 
-NETWORKS = ("tutorial", "report-mlp", "report-cnn", "image", "mlp", "cnn", "residual")
+NETWORKS = (
+    *("tutorial", "report-mlp", "report-cnn", "image", "mlp", "cnn"),
+    *("residual", "residual-image"),
+)
 """Names of the table of the same name, which is not loaded here."""
 
 
@@ -120,7 +123,8 @@ class Model:
             two halves of the latents), or, over the positions of a grid, pixelcnn or transformer
             (each given those before; what auto is for --model vq and its like).
         network: tutorial, report-mlp, report-cnn, image (normalised convolutions),
-            mlp or cnn (of the widths or channels given), residual (between an image and a grid);
+            mlp or cnn (of the widths or channels given), residual (between an image and a grid),
+            residual-image (deeper than image, with residual blocks at every scale);
             gru or transformer for sentences. By default image for images from 16 × 16, else
             tutorial; residual for grids of codes; gru for sentences.
         widths: Units of the hidden layers of --network mlp, or of that of tables, from the data
