@@ -173,6 +173,8 @@ def test_a_run_resumes_to_the_bit_within_any_phase(
 def test_what_a_phase_cannot_be_is_named(wrong: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TrainingOptions(phases=[wrong])
+    with pytest.raises(ValueError, match="`phases` must be a list of parts that have `epochs`"):
+        TrainingOptions(phases=wrong)
 
 
 @pytest.mark.parametrize(

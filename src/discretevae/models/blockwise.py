@@ -151,9 +151,15 @@ class BlockwiseVAE(CodedVAE):
         if estimator.multi_sample:
             self.estimator = estimator
             return
-        self.estimator = LayerEstimators([deepcopy(estimator) for _ in range(self.blocks)])
-        for one, size in zip(self.estimator, self.sizes, strict=True):
+        own: list[Any] = [deepcopy(estimator) for _ in range(self.blocks)]
+        for one, size in zip(own, self.sizes, strict=True):
             one.prepare(size, self.num_categories)
+        self._nest(own)
+
+    def _nest(self, estimators: list[Any]) -> None:
+        """Gives each block its own, which together stand in the place of one."""
+        nested: Any = LayerEstimators(estimators)
+        self.estimator = nested
 
     @property
     def estimators(self) -> tuple[GradientEstimator, ...]:
@@ -162,9 +168,7 @@ class BlockwiseVAE(CodedVAE):
 
     def set_temperature(self, temperature: float) -> None:
         if not self.estimator.multi_sample:
-            self.estimator = LayerEstimators(
-                [one.at_temperature(temperature) for one in self.estimators]
-            )
+            self._nest([one.at_temperature(temperature) for one in self.estimators])
 
     @property
     def chain(self) -> Chain:

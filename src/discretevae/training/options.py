@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from discretevae.names import named, require_names, require_seed
+from discretevae.names import named, require_names, require_seed, shorten
 from discretevae.training.phases import Phase, phase_from
 from discretevae.training.processes import require_processes
 from discretevae.training.schedules import require_range
@@ -34,7 +34,9 @@ class Loop:
             below 1; 0 is without. What is measured, kept and reported then has the mean of the
             weights, training goes on with the weights themselves.
         phases: What follows these epochs, in a configuration file: a list of parts of the training,
-            each with its epochs and what changes in it, as `Phase` has it.
+            each with its `epochs` and what changes in it of `estimator`, `samples`, `temperature`,
+            `beta`, `free_bits`, `batch_size`, `learning_rate`, `decay` and `prior` (fitted to codes
+            drawn from the posterior, then trained along). Each starts from the best weights so far.
         test_curve: Also record the test ELBO of every epoch; nothing is decided by it.
         seed: Of everything random.
         accelerator: auto, cpu, gpu, …, as Lightning has it.
@@ -117,7 +119,14 @@ class TrainingOptions(Aim, Loop):
 
     @property
     def later(self) -> tuple[Phase, ...]:
-        """The parts of the training after the first."""
+        """The parts of the training after the first.
+
+        Raises:
+            ValueError: If one is none.
+        """
+        if not isinstance(self.phases, list | tuple | None):
+            got = shorten(repr(self.phases))
+            raise ValueError(f"`phases` must be a list of parts that have `epochs`, got {got}.")
         return tuple(phase_from(one) for one in self.phases or ())
 
     def __post_init__(self) -> None:
