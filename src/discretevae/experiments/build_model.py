@@ -30,7 +30,7 @@ from discretevae.models import (
 )
 from discretevae.models.blockwise import USUAL_ESTIMATOR
 from discretevae.models.coded import KINDS, estimator_kind
-from discretevae.names import resolve
+from discretevae.names import require_count, resolve
 from discretevae.networks import CNN, MLP, NETWORKS, Network, ResidualNetwork
 from discretevae.priors import UniformPrior, is_over_grids
 
@@ -133,6 +133,7 @@ def _discrete(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
     code = {**common, **_code(recipe), **_given(recipe, "embedding_size")}
     if recipe.posterior_blocks is None:
         return DiscreteVAE(**code)
+    require_count("posterior_blocks", recipe.posterior_blocks)
     return BlockwiseVAE(**code, blocks=recipe.posterior_blocks)
 
 

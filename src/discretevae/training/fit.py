@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -172,7 +173,9 @@ class Prepared:
         for number, phase in self.later.items():
             if trainer.is_global_zero:
                 _take_best(module, checkpoints_of(self.folder, module.phase))
+            began = time.perf_counter()
             _begin(module, phase, number, fit=trainer.is_global_zero)
+            module.seconds += time.perf_counter() - began
             module, trainer = self.make(number, module)
             self._train(module, trainer, None)
         if not trainer.is_global_zero:
@@ -432,7 +435,7 @@ def _callbacks(
         yield Stopping(monitor, -(-options.patience // (options.measured_every or 1)))
     if options.progress_bar:
         yield ProgressBar(refresh_rate=50) if is_redrawn() else Lines()
-        yield Estimate()
+        yield Estimate("training" if phase is None else f"phase {phase}")
 
 
 class Stopping(EarlyStopping):

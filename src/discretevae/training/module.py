@@ -77,6 +77,7 @@ class TrainingModule(QuickModule):
     Attributes:
         average: The mean of the weights, where there is one.
         budget: What the options leave open, by the rule.
+        seconds: That the training has taken, measurements and evaluation apart.
         history: One row an epoch that is measured, as `metrics.csv` has it; part of every
             checkpoint.
         terms: Name of the weight → what is added to the ELBO.
@@ -104,7 +105,8 @@ class TrainingModule(QuickModule):
         self.generator: torch.Generator | None = None
         self._objective = torch.tensor(0.0)
         self._sums: dict[str, Tensor] = {}
-        self._seconds, self._started = self._last("seconds"), 0.0
+        self.seconds = 0.0 if before is None else before.seconds
+        self._started = 0.0
         steps = self.budget.epochs * -(-len(data.train) // self.budget.batch_size)
         self.steps, self.config = steps, config
         self.schedules: dict[str, Schedule] = {
@@ -144,9 +146,6 @@ class TrainingModule(QuickModule):
         """Gives what the parts of the training before this one came to: epochs or steps."""
         rows = [row for row in self.history if row.get("phase") != self.phase]
         return rows[-1][name] if rows else 0
-
-    def _last(self, name: str) -> float:
-        return self.history[-1][name] if self.history else 0
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         make = OPTIMIZERS[self.budget.optimizer]
@@ -202,7 +201,7 @@ class TrainingModule(QuickModule):
 
     def on_train_epoch_end(self) -> None:
         self._require_finite(int(self.trainer.num_training_batches) - 1)
-        self._seconds += time.perf_counter() - self._started
+        self.seconds += time.perf_counter() - self._started
         epoch = self.current_epoch + 1
         if epoch % self.budget.measured_every and epoch < self.budget.epochs:
             return
@@ -210,7 +209,7 @@ class TrainingModule(QuickModule):
             **({} if self.phase is None else {"phase": self.phase}),
             "epoch": self.epoch + 1,
             "step": self.global_step + int(self.earlier("step")),
-            "seconds": round(self._seconds, 3),
+            "seconds": round(self.seconds, 3),
             "train_objective": self._mean_objective(int(self.trainer.num_training_batches)),
             **self._mean_terms(),
             **self._true_elbos(),
@@ -234,7 +233,7 @@ class TrainingModule(QuickModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history, self.warned = checkpoint["history"], checkpoint["warned"]
-        self._seconds = self._last("seconds")
+        self.seconds = self.history[-1]["seconds"] if self.history else 0.0
 
     @torch.no_grad()
     def _try_terms(self) -> None:
