@@ -36,6 +36,8 @@ class Seen(Callback):
         self.starts: list[dict[str, Tensor]] = []
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        averaged = [] if pl_module.average is None else pl_module.average.parameters()
+        assert not any(parameter.requires_grad for parameter in averaged)
         self.starts.append({k: v.clone() for k, v in pl_module.state_dict().items()})
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:

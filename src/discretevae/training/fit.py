@@ -211,6 +211,8 @@ def _begin(module: TrainingModule, phase: Phase, number: int, fit: bool) -> None
     seed = module.options.seed
     for model in {module.model, module.kept}:
         enter(model, phase, seed + number)
+    if module.average is not None:
+        module.average.requires_grad_(False)
     if phase.prior is not None and fit:
         fit_new_prior(module.model, module.data, seed + number)
         module.kept.prior.load_state_dict(module.model.prior.state_dict())
