@@ -22,6 +22,7 @@ from discretevae.studies.architectures import run as study_run
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
+RECORDS = CONFIGS / "records"
 MEASURED = ("test", "test_curve", "importance_samples", "seed", "output")
 """Options that say what is measured, under which seed, and where; not what is trained. `test` is a
 fraction of data that bring no test set."""
@@ -91,6 +92,26 @@ def test_every_configuration_trains_and_reports(
     assert sum(p.numel() for p in model.parameters()) > 0
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
     main(["evaluate", str(tmp_path / "run"), "--importance-samples", "0"])
+
+
+@pytest.mark.parametrize("name", ["factorised", pytest.param("local", marks=pytest.mark.audit)])
+def test_a_record_loads_and_trains_in_its_phases(name: str, tmp_path: Path) -> None:
+    """As it stands it is resolved; with an epoch for each of its phases it is run."""
+    options = yaml.safe_load((RECORDS / f"{name}.yaml").read_text(encoding="utf-8"))
+    recipe = resolve_recipe(Recipe(**options))
+    epochs = [part.epochs for part in recipe.training().parts()]
+    assert epochs == [options["epochs"], *(phase["epochs"] for phase in options["phases"])]
+    short = {**options, "data": "digits", "limit": 40, "epochs": 1, "importance_samples": 2}
+    short["phases"] = [{**phase, "epochs": 1} for phase in options["phases"]]
+    config = tmp_path / "short.yaml"
+    config.write_text(yaml.safe_dump(short), encoding="utf-8")
+    main(["train", "--config", str(config), "--output", str(tmp_path / "run")])
+    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
+        assert [row["phase"] for row in csv.DictReader(file)] == ["1", "2", "3"]
+    model = from_pretrained(tmp_path / "run" / "model")
+    assert model.prior.kind == "autoregressive"
+    assert model.architecture()["blocks"] == 4
+    assert "No page of results/ rests on this file." in (RECORDS / f"{name}.yaml").read_text()
 
 
 def test_there_is_one_for_every_model() -> None:

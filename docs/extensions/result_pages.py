@@ -10,7 +10,7 @@ import subprocess
 import sys
 from datetime import date, datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -79,17 +79,20 @@ def made(path: Path) -> str:
     return f"{day}, {'today' if days < 1 else f'{days} days ago' if days > 1 else 'yesterday'}"
 
 
+def known() -> dict[str, dict[str, Any]]:
+    """Reads what `docs/results.toml` says of the pages."""
+    return tomllib.loads((ROOT / "docs" / "results.toml").read_text(encoding="utf-8"))
+
+
 def rows() -> list[Row]:
     """Reads all pages, in the order of `docs/results.toml`, others after."""
-    known = tomllib.loads((ROOT / "docs" / "results.toml").read_text(encoding="utf-8"))
-    names = sorted(path.stem for path in RESULTS.glob("*.md"))
-    names = [name for name in known if name in names] + [
-        name for name in names if name not in known
-    ]
-    return [row_of(name, known.get(name, {})) for name in names]
+    says = known()
+    names = sorted(path.stem for path in RESULTS.glob("*.md") if path.stem != "README")
+    names = [name for name in says if name in names] + [name for name in names if name not in says]
+    return [row_of(name, says.get(name, {})) for name in names]
 
 
-def row_of(name: str, known: dict[str, str]) -> Row:
+def row_of(name: str, known: dict[str, Any]) -> Row:
     """Reads one page.
 
     Raises:
@@ -131,7 +134,8 @@ def write(app: "Sphinx") -> None:
     """Copies the pages and their pictures into the sources, where they differ."""
     folder = Path(app.srcdir) / "results"
     wanted = {"index.md": table().encode()}
-    for path in [*RESULTS.rglob("*.md"), *RESULTS.rglob("*.png"), *RESULTS.rglob("*.svg")]:
+    written = [path for path in RESULTS.rglob("*.md") if path.stem != "README"]
+    for path in [*written, *RESULTS.rglob("*.png"), *RESULTS.rglob("*.svg")]:
         wanted[str(path.relative_to(RESULTS))] = path.read_bytes()
     shutil.rmtree(folder, ignore_errors=True)
     for name, content in wanted.items():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from discretevae.likelihoods import LIKELIHOODS
     from discretevae.models import (
         VAE,
+        BlockwiseVAE,
         DiscreteVAE,
         GaussianVAE,
         HierarchicalVAE,
@@ -52,6 +53,7 @@ __all__ = [
     "PRIORS",
     "ROUTERS",
     "VAE",
+    "BlockwiseVAE",
     "CategoricalPrior",
     "CodeFunction",
     "DiscreteVAE",
@@ -114,6 +116,7 @@ _HOMES = {
     "DiscreteVAE": "models",
     "Estimator": "estimators",
     "GaussianVAE": "models",
+    "BlockwiseVAE": "models",
     "HierarchicalVAE": "models",
     "JointVAE": "models",
     "MLPExperts": "routing",

@@ -217,11 +217,56 @@ def test_every_package_with_public_names_has_a_page() -> None:
 def test_the_table_of_results_has_the_numbers_of_their_pages() -> None:
     pages = extension("result_pages")
     found = pages.rows()
-    assert {row.name for row in found} == {path.stem for path in (ROOT / "results").glob("*.md")}
+    names = {path.stem for path in (ROOT / "results").glob("*.md")}
+    assert {row.name for row in found} == names - {"README"}
     for row in found:
         assert row.measured, row.name
     with pytest.raises(ValueError, match=r"must have the numbers .* none of 1\.00"):
         pages.row_of("tutorial", {"measured": "ends at −1.00 ± 0.42"})
+
+
+@pytest.fixture
+def claims(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(DOCS / "extensions"))
+    return extension("claims")
+
+
+def test_no_page_quotes_a_figure_that_no_json_holds(
+    claims: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [*claims.unheld()] == []
+    assert sum(1 for page in claims.pages() for _ in claims.quoted(page)) > 80
+    for figure, wrong in (("−132.67 ± 0.42", "−987.65 ± 0.42"), ("0.985", "0.955")):
+        page = text_of("measured.md")
+        assert figure in page
+        (tmp_path / "measured.md").write_text(page.replace(figure, wrong), encoding="utf-8")
+        with monkeypatch.context() as changed:
+            changed.setattr(claims, "ROOT", tmp_path)
+            changed.setattr(claims, "pages", lambda: [tmp_path / "measured.md"])
+            changed.setattr(claims, "known", lambda: {"study": {"published": ["96.04", "100.86"]}})
+            assert [quote.figure for quote in claims.unheld()] == [wrong.split()[0]]
+
+
+def test_the_list_of_all_results_is_written_anew(claims: ModuleType) -> None:
+    """Without what the history alone says, the days and commits with which they were put in."""
+    written = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    assert claims.undated(written) == claims.undated(claims.page())
+    assert claims.undated(written) != written
+    for name in re.findall(r"\]\((?:\.\./)?([\w/.-]+)\)", written):
+        assert (ROOT / name).exists() or (ROOT / "results" / name).exists()
+
+
+def test_what_a_json_says_of_its_run(claims: ModuleType) -> None:
+    assert claims.seeds({"seed": 0, "runs": [{"seed": 1}, {"seed": 4}]}) == "0, 1, 4"
+    assert claims.seeds({"options": {"seeds": 3}, "seed": 0}) == "3 of them"
+    assert claims.machine({"versions": {"machine": "Linux-6.1-fc-x86_64-with-glibc2.36"}}) == (
+        "Linux, x86_64"
+    )
+    held = [*claims.numbers({"rows": [{"nmi": 0.9}, {"nmi": 0.94}], "text": "2.50 ± 0.01"})]
+    assert claims.holds(held, "0.92")  # a mean
+    assert claims.holds(held, "94.0")  # a per cent
+    assert claims.holds(held, "−2.5")
+    assert not claims.holds(held, "0.93")
 
 
 # The figures that can be moved.

@@ -47,7 +47,7 @@ EXEMPT = {
             "Stream",
         ),
         *("LogPartition", "Prepared", "OwnNetwork", "PointLayer", "Keys", "Loaded", "Part"),
-        *("SparseResult",),
+        *("SparseResult", "Phase"),
         *("Diagnosis", "QuantileColumn"),
         *("GradientReport", "GradientRow", "Sentences", "TextCounts", "Blocks"),
     ),
@@ -154,7 +154,7 @@ def _by_defaults() -> list[Target]:
         LocalMixtureLikelihood,
         LogisticMixtureLikelihood,
     )
-    from discretevae.networks import CNN, MLP, GroupNormCNN, ResidualNetwork
+    from discretevae.networks import CNN, MLP, GroupNormCNN, ResidualCNN, ResidualNetwork
     from discretevae.training import SparseOptions, TrainingOptions
 
     rooms: Mapping[str, tuple[Any, ...]] = {
@@ -164,7 +164,7 @@ def _by_defaults() -> list[Target]:
             MovingAverageBaseline,
         ),
         "multisample": (IWAE, VIMCO),
-        "networks": (MLP, CNN, GroupNormCNN, ResidualNetwork),
+        "networks": (MLP, CNN, GroupNormCNN, ResidualCNN, ResidualNetwork),
         "likelihoods": (
             BernoulliLikelihood,
             ContinuousBernoulliLikelihood,
@@ -613,6 +613,7 @@ def _models() -> list[Row]:
     grid |= {"quantiser": "vq", "prior": "pixelcnn"}
     kinds: dict[str, dict[str, Any]] = {
         "DiscreteVAE": common | code | more | {"embedding_size": 2},
+        "BlockwiseVAE": common | code | more | {"embedding_size": 2, "blocks": 2},
         "GaussianVAE": common | {"num_latents": 2, "context_shape": (2,)},
         "HierarchicalVAE": common
         | code
@@ -630,6 +631,7 @@ def _models() -> list[Row]:
     small = MLP((4,))
     made = {
         "DiscreteVAE": lambda: models.DiscreteVAE((3,), 2, 3, small),
+        "BlockwiseVAE": lambda: models.BlockwiseVAE((3,), 2, 3, 2, small),
         "GaussianVAE": lambda: models.GaussianVAE((3,), 2, small),
         "HierarchicalVAE": lambda: models.HierarchicalVAE((3,), (3, 2), 2, small),
         "JointVAE": lambda: models.JointVAE((3,), 2, 3, 2, small),

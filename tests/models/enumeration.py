@@ -15,7 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from discretevae.models import DiscreteVAE, GaussianVAE, HierarchicalVAE, JointVAE
+from discretevae.models import (
+    BlockwiseVAE,
+    DiscreteVAE,
+    GaussianVAE,
+    HierarchicalVAE,
+    JointVAE,
+)
 from discretevae.models.semi_supervised import SemiSupervisedVAE
 from discretevae.priors import Prior
 from discretevae.schema.columns import BinaryColumn, NumericColumn
@@ -460,6 +466,38 @@ class Layered(Account):
         return one_hot(values[name], self.sizes[name][1], len(self.x))
 
 
+class Blocks(Flat):
+    """One code, inferred block by block: what a block sees of those before is added to its own."""
+
+    def __init__(self, model: Any, x: Tensor, context: Tensor | None, chains: bool) -> None:
+        super().__init__(model, x, context, chains)
+        d, k = model.num_latents, model.num_categories
+        first, count = -(-d // model.blocks), model.blocks
+        assert count == 2
+        self.sizes = {"z1": (first, k), "z2": (d - first, k)}
+        self.order = ("z1", "z2")
+        self.first, self.own = first, self.features[:, : d * k].unflatten(-1, (d, k))
+
+    def log_q(self, name: str, values: Values) -> Tensor:
+        if name == "z1":
+            return each(self.own[:, : self.first].log_softmax(-1), values["z1"])
+        d, k = self.model.num_latents, self.model.num_categories
+        trunk = self.features[:, d * k :]
+        trunk = trunk.where(trunk > 0, 0.01 * trunk)
+        seen = torch.cat([trunk, one_hot(values["z1"], k, len(self.x))], -1)
+        logits = self.own[:, self.first :] + self.model.posterior_networks[0](seen)
+        return each(logits.log_softmax(-1), values["z2"])
+
+    def log_p(self, name: str, values: Values) -> Tensor:
+        log_p = self.log_p_z[values["z1"] + values["z2"]]
+        if log_p.shape[-1] > 1:
+            return log_p[:, : self.first] if name == "z1" else log_p[:, self.first :]
+        return log_p if name == "z2" else torch.zeros(1, 1, dtype=log_p.dtype)
+
+    def decoded(self, values: Values) -> Tensor:
+        return self.decoder(self.embedded(values["z1"] + values["z2"]))
+
+
 class Labelled(Account):
     """A label and a code; a label that is known leaves no alternative."""
 
@@ -501,6 +539,7 @@ ACCOUNTS: dict[type, type[Account]] = {
     GaussianVAE: Continuous,
     JointVAE: Joint,
     HierarchicalVAE: Layered,
+    BlockwiseVAE: Blocks,
     SemiSupervisedVAE: Labelled,
 }
 

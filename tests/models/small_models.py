@@ -18,7 +18,14 @@ from discretevae.likelihoods import (
     LogisticMixtureLikelihood,
     TokenLikelihood,
 )
-from discretevae.models import VAE, DiscreteVAE, GaussianVAE, HierarchicalVAE, JointVAE
+from discretevae.models import (
+    VAE,
+    BlockwiseVAE,
+    DiscreteVAE,
+    GaussianVAE,
+    HierarchicalVAE,
+    JointVAE,
+)
 from discretevae.models.semi_supervised import SemiSupervisedVAE
 from discretevae.networks import CNN, MLP, ColumnsNetwork, Network, TextNetwork
 from discretevae.priors import (
@@ -255,6 +262,14 @@ def layers(inference: str, *below: tuple[int, int]) -> Callable[..., VAE]:
     return make
 
 
+def blocks(shape: Any, size: Any, prior: Any, **options: Any) -> VAE:
+    return BlockwiseVAE(shape, *size, blocks=2, prior=prior, **options)
+
+
+def conditional_blocks(shape: Any, size: Any, prior: Any, **options: Any) -> VAE:
+    return blocks(shape, size, prior, context_shape=(FEATURES,), embedding_size=2, **options)
+
+
 def labelled(shape: Any, size: Any, prior: Any, **options: Any) -> VAE:
     return SemiSupervisedVAE(shape, CLASSES, *size, prior=prior, alpha=ALPHA, **options)
 
@@ -280,6 +295,10 @@ KINDS = {
     "two layers, bottom-up": hierarchy("bottom-up", *TWO),
     "three layers, top-down": hierarchy("top-down", *THREE),
     "three layers, bottom-up": hierarchy("bottom-up", *THREE),
+    "blocks": Kind(blocks, (3, 2), single=(2, 2)),
+    "blocks, conditional": Kind(
+        conditional_blocks, (2, 2), vectors, single=(2, 2), conditional=True
+    ),
     "semi-supervised, no labels": Kind(labelled, context=no_labels),
     "semi-supervised, labels": Kind(labelled, context=labels),
     "semi-supervised, some labels": Kind(labelled, context=some_labels),

@@ -115,6 +115,35 @@ def test_a_term_that_rows_have_one_by_one_is_the_same_in_two_processes(tmp_path:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-4), name
 
 
+IN_PHASES = """
+data: digits
+estimator: reinmax
+epochs: 2
+weight_average: 0.5
+decay: constant
+phases:
+- {epochs: 2, prior: autoregressive, learning_rate: 0.01}
+- {epochs: 2, estimator: vimco, samples: 3, batch_size: 20}
+"""
+
+
+def test_phases_and_the_mean_of_the_weights_are_the_same_in_two_processes(tmp_path: Path) -> None:
+    """The prior is fitted in the first process alone."""
+    config = tmp_path / "phases.yaml"
+    config.write_text(IN_PHASES)
+    sizes = [*OPTIONS[:16], "--optimizer", "adam", "--learning-rate", "0.05"]
+    words = ["train", "--config", str(config), *sizes]
+    main([*words, "--output", str(tmp_path / "1")])
+    done = start(str(tmp_path / "run.py"), *words, "--devices", "2", "-o", str(tmp_path / "2"))
+    assert done.returncode == 0, done.stderr
+    alone, together = history(tmp_path / "1"), history(tmp_path / "2")
+    assert [row["phase"] for row in together] == [1, 1, 2, 2, 3, 3]
+    for ours, theirs in zip(together, alone, strict=True):
+        assert ours["step"] == theirs["step"]
+        for name in ("train_objective", "train_elbo", "validation_elbo"):
+            assert ours[name] == pytest.approx(theirs[name], abs=5e-3), name
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [

@@ -29,6 +29,7 @@ def saved_model(run: "Run", **trained_with: Any) -> "VAE":
 def as_trained(run: "Run", recipe: "Recipe") -> dict[str, Any]:
     """The estimator and β with which the weights that were kept were trained."""
     from dataclasses import replace
+    from math import isnan, nan
 
     from discretevae.experiments.build_model import build_estimator
     from discretevae.training import best_row
@@ -36,8 +37,8 @@ def as_trained(run: "Run", recipe: "Recipe") -> dict[str, Any]:
     history = run.read_history("epoch") if run.history.exists() else []
     row = best_row(history) if history else {}
     beta = {"beta": row["beta"]} if "beta" in row else {}
-    estimator = build_estimator(recipe)
-    if "temperature" in row:
+    estimator = build_estimator(recipe.at_end())
+    if not isnan(row.get("temperature", nan)):
         estimator = replace(estimator, temperature=row["temperature"])  # type: ignore[type-var]
     return beta if estimator is None else {"estimator": estimator, **beta}
 

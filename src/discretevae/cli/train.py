@@ -99,6 +99,12 @@ def resume(resume: str, **given: Any) -> None:
                 f"`resume` must be a run that was trained, with its checkpoints, got {resume!r}, "
                 "which holds a finished model without: to go on would train it anew."
             )
+        later = any((run.folder / "checkpoints").glob("phase-*"))
+        if later and recipe.epochs != stored.epochs:
+            raise ValueError(
+                f"`epochs` must stay as the resumed run has them ({stored.epochs}), for a later "
+                f"phase has begun, got {recipe.epochs}."
+            )
         prepared = _prepared(run, recipe)
         if recipe != stored:
             run.write_options(recipe.as_dict())

@@ -70,6 +70,12 @@ class BitsBack:
                 f"`model` must have at most {SYMBOLS} levels to compress without loss, "
                 f"got {model.likelihood.symbols}."
             )
+        drawn = [variable.name for variable in model.variables if not variable.point]
+        if len(drawn) > 1:
+            raise CodesError(
+                "`model` must infer all latents at once to compress without loss, "
+                f"got a {model.kind} that infers {', '.join(drawn)} one after the other."
+            )
         if lanes < 1:
             raise CodesError(f"`lanes` must be at least 1, got {lanes}.")
         self.model = deepcopy(model).cpu().double().eval()  # so that rounding forgives the rest

@@ -19,6 +19,7 @@ from discretevae.latents.quantisers import QUANTISERS
 from discretevae.likelihoods import likelihood_from_config
 from discretevae.models import (
     VAE,
+    BlockwiseVAE,
     DiscreteVAE,
     GaussianVAE,
     HierarchicalVAE,
@@ -27,8 +28,9 @@ from discretevae.models import (
     SemiSupervisedVAE,
     TwoLevelVAE,
 )
+from discretevae.models.blockwise import USUAL_ESTIMATOR
 from discretevae.models.coded import KINDS, estimator_kind
-from discretevae.names import resolve
+from discretevae.names import require_count, resolve
 from discretevae.networks import CNN, MLP, NETWORKS, Network, ResidualNetwork
 from discretevae.priors import UniformPrior, is_over_grids
 
@@ -128,7 +130,11 @@ def require_room(recipe: Recipe, data: Splits) -> None:
 
 
 def _discrete(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
-    return DiscreteVAE(**common, **_code(recipe), **_given(recipe, "embedding_size"))
+    code = {**common, **_code(recipe), **_given(recipe, "embedding_size")}
+    if recipe.posterior_blocks is None:
+        return DiscreteVAE(**code)
+    require_count("posterior_blocks", recipe.posterior_blocks)
+    return BlockwiseVAE(**code, blocks=recipe.posterior_blocks)
 
 
 def _gaussian(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
@@ -233,7 +239,7 @@ OF_GRIDS: dict[str, Any] = {
 """What models of a grid have by default; D × K follow from image and codebook. Their weights
 are those of convolutions, which Muon leaves to Adam, at a rate that is high for them."""
 MODELS: dict[str, Kind] = {
-    "discrete": Kind(_discrete, (*CODE, "free_bits", "embedding_size")),
+    "discrete": Kind(_discrete, (*CODE, "free_bits", "embedding_size", "posterior_blocks")),
     "gaussian": Kind(_gaussian),
     "hierarchical": Kind(
         _hierarchical,
@@ -280,8 +286,11 @@ def build_estimator(recipe: Recipe) -> GradientEstimator | None:
         return None
     if kind_of_model.layers and recipe.estimator == "auto" and not given:
         return None
-    sizes = _sizes(recipe)
-    kind = estimator_kind(recipe.estimator, *sizes)
+    sizes, name = _sizes(recipe), recipe.estimator
+    if recipe.posterior_blocks is not None:
+        sizes = -(-sizes[0] // max(1, recipe.posterior_blocks)), sizes[1]
+        name = USUAL_ESTIMATOR if name == "auto" else name
+    kind = estimator_kind(name, *sizes)
     for name in given.keys() - inspect.signature(kind).parameters.keys():
         takers = [n for n, k in KINDS.items() if name in inspect.signature(k).parameters]
         raise ValueError(

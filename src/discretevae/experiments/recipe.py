@@ -3,7 +3,7 @@
 Nothing is loaded here that a command does without which only shows its help.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from discretevae.names import named, one_of
@@ -11,7 +11,10 @@ from discretevae.training.options import Aim, Loop, TrainingOptions
 
 __all__ = ["Data", "Evaluation", "Model", "Objective", "Recipe", "Training"]
 
-NETWORKS = ("tutorial", "report-mlp", "report-cnn", "image", "mlp", "cnn", "residual")
+NETWORKS = (
+    *("tutorial", "report-mlp", "report-cnn", "image", "mlp", "cnn"),
+    *("residual", "residual-image"),
+)
 """Names of the table of the same name, which is not loaded here."""
 
 
@@ -120,7 +123,8 @@ class Model:
             two halves of the latents), or, over the positions of a grid, pixelcnn or transformer
             (each given those before; what auto is for --model vq and its like).
         network: tutorial, report-mlp, report-cnn, image (normalised convolutions),
-            mlp or cnn (of the widths or channels given), residual (between an image and a grid);
+            mlp or cnn (of the widths or channels given), residual (between an image and a grid),
+            residual-image (deeper than image, with residual blocks at every scale);
             gru or transformer for sentences. By default image for images from 16 × 16, else
             tutorial; residual for grids of codes; gru for sentences.
         widths: Units of the hidden layers of --network mlp, or of that of tables, from the data
@@ -130,6 +134,8 @@ class Model:
         embedding_size: Numbers of the learned vector by which each category reaches the decoder;
             by default it is one-hot.
         upper_latents: Latents of the layers above the first, for --model hierarchical.
+        posterior_blocks: Blocks in which the latents of --model discrete are inferred, each given
+            the hard draws of those before; by default all at once.
         inference: Order in which layers are inferred: top-down (the default) or bottom-up.
         continuous: Gaussian latents, for --model joint.
         codebook: K, the codes at each position of a grid, or about as many; by default 512.
@@ -172,6 +178,7 @@ class Model:
     activation: str | None = one_of(None, "relu", "leaky-relu")
     embedding_size: int | None = None
     upper_latents: list[int] | None = None
+    posterior_blocks: int | None = None
     inference: str | None = one_of(None, "top-down", "bottom-up")
     continuous: int | None = None
     codebook: int | None = None
@@ -244,6 +251,24 @@ class Recipe(Evaluation, Training, Objective, Model, Data):
     def as_dict(self) -> dict[str, Any]:
         """Gives plain types, as `config.yaml` has them."""
         return asdict(self)
+
+    def at_end(self) -> "Recipe":
+        """Gives the model's options as the last phase of training has them.
+
+        Example:
+            >>> phases = [{"epochs": 5, "estimator": "vimco"}, {"epochs": 5, "prior": "learned"}]
+            >>> Recipe(estimator="rloo", samples=4, phases=phases).at_end().estimator
+            'vimco'
+        """
+        found = self
+        for phase in self.training().later:
+            if phase.estimator is not None:
+                own: dict[str, Any] = {"estimator": phase.estimator, "samples": phase.samples}
+                found = replace(found, **own, baseline=None, temperature=None)
+            if phase.temperature is not None:
+                found = replace(found, temperature=str(phase.temperature))
+            found = replace(found, **phase.changes("prior", "free_bits"))
+        return found
 
     def training(self, **changes: Any) -> TrainingOptions:
         """Picks the options of the training loop."""

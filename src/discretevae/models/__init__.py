@@ -1,5 +1,6 @@
 """Variational autoencoders behind one interface."""
 
+from discretevae.models.blockwise import BlockwiseVAE
 from discretevae.models.discrete import DiscreteVAE
 from discretevae.models.gaussian import GaussianVAE
 from discretevae.models.hierarchical import HierarchicalVAE
@@ -13,6 +14,7 @@ from discretevae.models.vae import VAE
 
 __all__ = [
     "VAE",
+    "BlockwiseVAE",
     "DiscreteVAE",
     "GaussianVAE",
     "HierarchicalVAE",

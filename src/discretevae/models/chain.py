@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from discretevae.estimators.functions import CodeFunction
+from discretevae.estimators.multisample import MultiSampleEstimator
 from discretevae.latents.codes import EnumerationError, code_chunks_of, counts_at_most
 from discretevae.latents.draws import same_again
 from discretevae.latents.variables import Known, Variable
@@ -57,6 +58,8 @@ class Chain:
         likelihood: p(x | h).
         beta: The weight of the KL in what is trained.
         free_bits: Nats that each latent may cost in what is trained before they count.
+        together: Trains the bound of S draws of all variables, in the place of the expectation
+            over each; of discrete variables.
     """
 
     variables: Sequence[Variable]
@@ -66,6 +69,7 @@ class Chain:
     likelihood: Likelihood
     beta: float = 1.0
     free_bits: float = 0.0
+    together: MultiSampleEstimator | None = None
 
     def named(self, name: str) -> Variable:
         """Finds a variable."""
@@ -95,8 +99,23 @@ class Chain:
         self, x: Tensor, known: Known, generator: torch.Generator | None
     ) -> Float[Tensor, "*B"]:
         """Estimates what is maximised, with one estimator's gradient inside another's."""
+        if self.together is not None:
+            return self.together.bound(*self._drawn(x, known, self.together.samples, generator))
         above = self._above_the_floor(known, self.batch(x), generator) if self.free_bits else {}
         return Expectation(self, x, generator, above).over(known)
+
+    def _drawn(
+        self, x: Tensor, known: Known, samples: int, generator: torch.Generator | None
+    ) -> tuple[Float[Tensor, "S *B"], Float[Tensor, "S *B"]]:
+        """Draws log w and log q(v | x) as training has them."""
+        known, parameters = self.draw(known, self.batch(x), samples, generator)
+        log_p = self.log_likelihood(x, known)
+        log_q = torch.zeros_like(log_p)
+        for variable in self.variables:
+            v = known.values[variable.name]
+            log_p = log_p + variable.trained_log_p(v, known)
+            log_q = log_q + variable.log_q(v, parameters[variable.name])
+        return log_p - log_q, log_q
 
     @torch.no_grad()
     def _above_the_floor(

@@ -18,13 +18,13 @@ from discretevae.latents.quantisers import DistanceLogits
 from discretevae.latents.variables import VARIABLES, Known, PriorAlone, Variable
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
-from discretevae.models.vae import VAE, Context, Data, described_network
+from discretevae.models.vae import VAE, Context, Data, described_network, require_floor
 from discretevae.names import require_count, resolve
 from discretevae.networks import Network
 from discretevae.networks.conditioned import LatentEmbedding, context_network
 from discretevae.priors import Prior, prior_from_config
 
-__all__ = ["KINDS", "CodedVAE", "LogLikelihood", "estimator_kind", "require_floor"]
+__all__ = ["KINDS", "CodedVAE", "LogLikelihood", "estimator_kind"]
 
 KINDS: Mapping[str, type[GradientEstimator]] = ChainMap({}, MULTISAMPLE_ESTIMATORS, ESTIMATORS)  # type: ignore[arg-type]
 """Both families by name: what trains a model."""
@@ -97,13 +97,18 @@ class CodedVAE(VAE, ABC):
                 f"`prior` must fit D × K = {num_latents} × {num_categories}, "
                 f"got {' × '.join(map(str, self.prior.shape))}."
             )
-        if isinstance(estimator, str):
-            estimator = estimator_kind(estimator, num_latents, num_categories)()
-        self.estimator: GradientEstimator = estimator
-        estimator.prepare(num_latents, num_categories)
+        self.with_estimator(estimator)
 
     def with_prior(self, prior: Prior) -> None:
         self.prior = prior
+
+    def with_estimator(self, estimator: str | GradientEstimator) -> None:
+        sizes = self.num_latents, self.num_categories
+        if isinstance(estimator, str):
+            estimator = estimator_kind(estimator, *sizes)()
+        estimator.prepare(*sizes)
+        self._modules.pop("estimator", None)  # one that learns, whose place no other kind may take
+        self.estimator: GradientEstimator = estimator
 
     @property
     def estimators(self) -> tuple[GradientEstimator, ...]:
@@ -225,14 +230,3 @@ def estimator_kind(name: str, num_latents: int, num_categories: int) -> type[Gra
     """
     auto = type(recommended(num_latents, num_categories))
     return resolve("estimator", name, {"auto": auto, **KINDS})
-
-
-def require_floor(free_bits: float) -> float:
-    """Refuses nats that are no floor.
-
-    Raises:
-        ValueError: If `free_bits` is not a finite number of at least 0.
-    """
-    if not (math.isfinite(free_bits) and free_bits >= 0):
-        raise ValueError(f"`free_bits` must be a finite number of at least 0, got {free_bits}.")
-    return free_bits

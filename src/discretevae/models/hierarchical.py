@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from discretevae.estimators import Estimator, recommended
+from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.latents import require_sizes
 from discretevae.latents.variables import Categorical, Known, LogitsGiven, PriorAlone, beside
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
-from discretevae.models.coded import KINDS, require_floor
-from discretevae.models.vae import VAE, Context, Data, Draws, at_least_float32
+from discretevae.models.coded import KINDS
+from discretevae.models.vae import VAE, Context, Data, Draws, at_least_float32, require_floor
 from discretevae.names import resolve
 from discretevae.networks import Network
 from discretevae.networks.conditioned import TRUNK_FEATURES
@@ -137,10 +138,13 @@ class HierarchicalVAE(VAE):
             )
         self.prior = prior
         self.free_bits = require_floor(free_bits)
-        self.estimator = LayerEstimators([_estimator(estimator, *size) for size in sizes])
-        for layer, size in enumerate(sizes):
-            self.estimator[layer].prepare(*size)
+        self.with_estimator(estimator)
         self.require_trainable()
+
+    def with_estimator(self, estimator: str | GradientEstimator) -> None:
+        self.estimator = LayerEstimators([_estimator(estimator, *size) for size in self.sizes])
+        for layer, size in enumerate(self.sizes):
+            self.estimator[layer].prepare(*size)
 
     @property
     def estimators(self) -> tuple[Estimator, ...]:
@@ -259,6 +263,9 @@ class LayerEstimators(nn.Module):
         Exact(budget=65536)
     """
 
+    multi_sample: ClassVar[bool] = False
+    """Bounds of several samples do not nest."""
+
     def __init__(self, estimators: Sequence[Estimator]) -> None:
         super().__init__()
         self.layers = len(estimators)
@@ -297,7 +304,9 @@ def _sizes(
     return sizes
 
 
-def _estimator(estimator: str | Estimator, num_latents: int, num_categories: int) -> Estimator:
+def _estimator(
+    estimator: str | GradientEstimator, num_latents: int, num_categories: int
+) -> Estimator:
     """Gives one layer an estimator of its own.
 
     Raises:

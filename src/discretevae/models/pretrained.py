@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from discretevae.files import atomic_path, open_plain, read_text
+from discretevae.models.blockwise import BlockwiseVAE
 from discretevae.models.discrete import DiscreteVAE
 from discretevae.models.gaussian import GaussianVAE
 from discretevae.models.hierarchical import HierarchicalVAE
@@ -61,6 +62,7 @@ LEARNED = ("columns", "vocabulary")
 MODELS: dict[str, type[VAE]] = {
     kind.kind: kind
     for kind in (
+        BlockwiseVAE,
         DiscreteVAE,
         GaussianVAE,
         HierarchicalVAE,

@@ -180,6 +180,9 @@ class SemiSupervisedVAE(VAE):
     def estimator(self, estimator: GradientEstimator) -> None:
         self.conditional.estimator = estimator
 
+    def with_estimator(self, estimator: str | GradientEstimator) -> None:
+        self.conditional.with_estimator(estimator)
+
     @property
     def estimators(self) -> tuple[GradientEstimator, ...]:
         return (self.estimator,)

@@ -26,7 +26,15 @@ from discretevae.objectives import ELBO, importance_weighted_bound
 from discretevae.priors import Prior
 from discretevae.priors.log_partition import LogPartition
 
-__all__ = ["VAE", "Context", "Data", "Draws", "at_least_float32", "described_network"]
+__all__ = [
+    "VAE",
+    "Context",
+    "Data",
+    "Draws",
+    "at_least_float32",
+    "described_network",
+    "require_floor",
+]
 
 Data = Float[Tensor, "*B_and_shape"]
 """A batch of observations."""
@@ -144,6 +152,28 @@ class VAE(nn.Module, ABC):
             ValueError: If it does not suit the model.
         """
         raise ValueError(f"`model` must have one prior over its codes, got a {self.kind}.")
+
+    def with_estimator(self, estimator: str | GradientEstimator) -> None:
+        """Takes another estimator of its gradient, by name or as it is.
+
+        Raises:
+            ValueError: If it does not suit the model.
+        """
+        raise ValueError(
+            f"`model` must have a code whose gradient is estimated, got a {self.kind}."
+        )
+
+    def with_free_bits(self, free_bits: float) -> None:
+        """Takes another number of nats that each latent may cost in `objective` before they count.
+
+        Raises:
+            ValueError: If it is out of range, or the model has no such floor.
+        """
+        require_floor(free_bits)
+        before, self.free_bits = self.free_bits, free_bits
+        if not self.variables or self.chain.free_bits != free_bits:
+            self.free_bits = before
+            raise ValueError(f"`free_bits` must go with a model that has them, got a {self.kind}.")
 
     @property
     def fitted_afterwards(self) -> Prior | None:
@@ -567,6 +597,17 @@ class VAE(nn.Module, ABC):
         self._require_shape(x)
         if not x.numel():
             raise ValueError(f"`x` must hold an observation, got none: shape {tuple(x.shape)}.")
+
+
+def require_floor(free_bits: float) -> float:
+    """Refuses nats that are no floor.
+
+    Raises:
+        ValueError: If `free_bits` is not a finite number of at least 0.
+    """
+    if not (math.isfinite(free_bits) and free_bits >= 0):
+        raise ValueError(f"`free_bits` must be a finite number of at least 0, got {free_bits}.")
+    return free_bits
 
 
 def require_positive_sizes(name: str, shape: Sequence[int]) -> None:

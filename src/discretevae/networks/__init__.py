@@ -7,6 +7,7 @@ from discretevae.networks.mlp import MLP
 from discretevae.networks.network import ACTIVATIONS, Network
 from discretevae.networks.own import OwnNetwork
 from discretevae.networks.residual import ResidualNetwork
+from discretevae.networks.residual_cnn import ResidualCNN
 from discretevae.networks.text import READERS, TextNetwork
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "GroupNormCNN",
     "Network",
     "OwnNetwork",
+    "ResidualCNN",
     "ResidualNetwork",
     "TextNetwork",
     "network_from_config",
@@ -33,12 +35,13 @@ NETWORKS: dict[str, Network] = {
     "mlp": MLP(),
     "cnn": CNN(),
     "residual": ResidualNetwork(),
+    "residual-image": ResidualCNN(),
 }
 """Name → architecture; `tutorial` and the report's two are fixed by their sources."""
 
 NETWORK_KINDS: dict[str, type[Network]] = {
     kind.kind: kind
-    for kind in (MLP, CNN, GroupNormCNN, ResidualNetwork, ColumnsNetwork, TextNetwork)
+    for kind in (MLP, CNN, GroupNormCNN, ResidualCNN, ResidualNetwork, ColumnsNetwork, TextNetwork)
 }
 """Kind → class, as a saved model names it."""
 

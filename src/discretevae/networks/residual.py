@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from discretevae.networks.images import image_shape
 from discretevae.networks.network import Network, require_widths
 
-__all__ = ["GridDecoder", "GridEncoder", "ResidualBlock", "ResidualNetwork"]
+__all__ = ["GridDecoder", "GridEncoder", "ResidualBlock", "ResidualNetwork", "group_norm"]
 
 FACTORS = (1, 2, 4, 8, 16)
 GROUP = 16
@@ -122,10 +122,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         hidden = max(1, channels // 2)
         self.body = nn.Sequential(
-            _norm(channels),
+            group_norm(channels),
             nn.SiLU(),
             nn.Conv2d(channels, hidden, 3, padding=1),
-            _norm(hidden),
+            group_norm(hidden),
             nn.SiLU(),
             nn.Conv2d(hidden, channels, 1),
         )
@@ -167,9 +167,15 @@ class GridDecoder(nn.Module):
         return images[..., :height, :width].reshape(*features.shape[:-1], *self.shape)
 
 
-def _norm(channels: int) -> nn.GroupNorm:
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Normalises some 16 channels together.
+
+    Example:
+        >>> group_norm(32).num_groups
+        2
+    """
     return nn.GroupNorm(math.gcd(channels, max(1, channels // GROUP)), channels)
 
 
 def _last(channels: int, features: int) -> list[nn.Module]:
-    return [_norm(channels), nn.SiLU(), nn.Conv2d(channels, features, 1)]
+    return [group_norm(channels), nn.SiLU(), nn.Conv2d(channels, features, 1)]

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from discretevae.training.fit import Prepared, TrainingError, prepare, train
     from discretevae.training.history import History, best_row
     from discretevae.training.options import TrainingOptions
+    from discretevae.training.phases import Phase
     from discretevae.training.prior import draw_codes, fit_prior, improve_prior
     from discretevae.training.schedules import Schedule, cosine, linear, parse_schedule
     from discretevae.training.sparse_fit import SparseResult, train_sparse
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "History",
+    "Phase",
     "Prepared",
     "Schedule",
     "SparseOptions",
@@ -38,6 +40,7 @@ _HOMES = {
     "fit": ("Prepared", "TrainingError", "prepare", "train"),
     "history": ("History", "best_row"),
     "options": ("TrainingOptions",),
+    "phases": ("Phase",),
     "prior": ("draw_codes", "fit_prior", "improve_prior"),
     "sparse_fit": ("SparseResult", "train_sparse"),
     "sparse_options": ("SparseOptions",),

@@ -20,7 +20,8 @@ LONG, LARGE = 60.0, 2**30
 class Estimate(Callback):
     """Says after the first steps how long training takes, and how much memory, if it is much."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "training") -> None:
+        self.what = what
         self.began: tuple[int, float] | None = None
         self.said = False
 
@@ -38,11 +39,12 @@ class Estimate(Callback):
         left = int(trainer.max_epochs or 0) * int(trainer.num_training_batches) - now[0]
         memory = peak_memory()
         if LOUDNESS.get() != "quiet" and (left * seconds / steps >= LONG or memory >= LARGE):
-            pl_module.print(in_words(left, seconds / steps, memory), file=sys.stderr)
+            said = in_words(left, seconds / steps, memory, self.what)
+            pl_module.print(said, file=sys.stderr)
 
 
-def in_words(steps: int, each: float, memory: int) -> str:
-    """Says what is left of a run.
+def in_words(steps: int, each: float, memory: int, what: str = "training") -> str:
+    """Says what is left of a run, or of one of its phases.
 
     Example:
         >>> in_words(2_000, 0.12, 310 * 2**20)
@@ -56,7 +58,7 @@ def in_words(steps: int, each: float, memory: int) -> str:
     )
     left = f"{seconds / size:.1f}" if unit == "h" else f"{seconds / size:,.0f}"
     held = f"; {memory >> 20:,} MiB of memory" if memory else ""
-    return f"training takes at most about {left} {unit}: {steps:,} steps of {each:.2g} s{held}"
+    return f"{what} takes at most about {left} {unit}: {steps:,} steps of {each:.2g} s{held}"
 
 
 def peak_memory() -> int:

@@ -6,9 +6,11 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +41,7 @@ from discretevae.training.estimate import Estimate
 from discretevae.training.history import History, best_row
 from discretevae.training.module import TrainingModule
 from discretevae.training.options import TrainingOptions
+from discretevae.training.phases import Phase, enter, fit_new_prior
 from discretevae.training.prior import fit_afterwards, improve_prior
 from discretevae.training.progress import Lines, ProgressBar, is_redrawn
 from discretevae.training.terms import WeightedTerm
@@ -67,6 +70,9 @@ def train(
     logger: Logger | Sequence[Logger] | None = None,
 ) -> History:
     """Trains a model in place and leaves it with the weights of the best validation ELBO.
+
+    Where the options have a `weight_average`, these are their mean; where they have `phases`, the
+    best of the last.
 
     The numbers of a table are then correlated given the code, where that raises the bound.
 
@@ -117,6 +123,10 @@ def train(
     return prepared.fit()
 
 
+Make = Callable[[int, TrainingModule | None], tuple[TrainingModule, Trainer]]
+"""What makes a part of a training, by its number and the part before it."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A training that has been found right and has not begun; nothing is written yet.
@@ -131,6 +141,8 @@ class Prepared:
         begun: Whether a step has been made.
         kept: Whether the folder stays.
         fit_prior: Whether the model of a table or of a grid gets a better prior afterwards.
+        make: Makes the parts that follow.
+        later: What they change, by their number.
     """
 
     model: VAE
@@ -141,7 +153,9 @@ class Prepared:
     start: Path | None
     begun: "Stepped"
     kept: bool
-    fit_prior: bool = False
+    fit_prior: bool
+    make: Make
+    later: Mapping[int, Phase]
 
     def fit(self) -> History:
         """Trains; gives one row an epoch that is measured."""
@@ -152,18 +166,25 @@ class Prepared:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
     def _fit(self) -> list[dict[str, float]]:
-        module, model = self.module, self.model
+        model, module, trainer = self.model, self.module, self.trainer
         if self.start is None:
             _start(model, self.data)
-        with quiet(), interruptible(), restoring(self.start, self.begun):
-            self.trainer.fit(module, ckpt_path=self.start, weights_only=True)
-        if not self.trainer.is_global_zero:
+        self._train(module, trainer, self.start)
+        for number, phase in self.later.items():
+            if trainer.is_global_zero:
+                _take_best(module, checkpoints_of(self.folder, module.phase))
+            began = time.perf_counter()
+            _begin(module, phase, number, fit=trainer.is_global_zero)
+            module.seconds += time.perf_counter() - began
+            module, trainer = self.make(number, module)
+            self._train(module, trainer, None)
+        if not trainer.is_global_zero:
             return module.history
         write_history(self.folder / "metrics.csv", module.history)  # nothing left to train
-        best = self.folder / "checkpoints" / "best.ckpt"
-        if best.exists():
-            load_weights(model, read_checkpoint(best))
-        module.set_scheduled(int(best_row(module.history)["step"]))
+        _take_best(module, checkpoints_of(self.folder, module.phase))
+        if module.average is not None:
+            model.load_state_dict(module.kept.state_dict())
+        module.set_scheduled(int(best_row(module.history)["step"] - module.earlier("step")))
         model.to("cpu").eval()
         table = model.likelihood.table is not None
         if table:
@@ -172,6 +193,29 @@ class Prepared:
             improve_prior(model, self.data, module.options.seed)
         fit_afterwards(model, self.data, module.options.seed)
         return module.history
+
+    def _train(self, module: TrainingModule, trainer: Trainer, start: Path | None) -> None:
+        with quiet(), interruptible(), restoring(start, self.begun):
+            trainer.fit(module, ckpt_path=start, weights_only=True)
+
+
+def _take_best(module: TrainingModule, folder: Path) -> None:
+    """Goes back to the weights that were best, and to their mean as it was then."""
+    best = folder / "best.ckpt"
+    if best.exists():
+        module.load_state_dict(read_checkpoint(best)["state_dict"])
+
+
+def _begin(module: TrainingModule, phase: Phase, number: int, fit: bool) -> None:
+    """Changes what a phase changes; the other processes get the weights of the first."""
+    seed = module.options.seed
+    for model in {module.model, module.kept}:
+        enter(model, phase, seed + number)
+    if module.average is not None:
+        module.average.requires_grad_(False)
+    if phase.prior is not None and fit:
+        fit_new_prior(module.model, module.data, seed + number)
+        module.kept.prior.load_state_dict(module.model.prior.state_dict())
 
 
 def prepare(
@@ -211,13 +255,65 @@ def prepare(
         place, log = Path(folder), logger or _tensorboard(Path(folder))
     begun = Stepped()
     options = by_rule(options, len(data.train))
-    trainer = _trainer(data, options, place, log, [begun, *callbacks])
-    module = TrainingModule(model, data, options, terms, config)
+    parts, later = options.parts(), dict(enumerate(options.later, 2))
+
+    def make(
+        number: int, before: TrainingModule | None = None, model: VAE = model
+    ) -> tuple[TrainingModule, Trainer]:
+        part, phase = parts[number - 1], number if later else None
+        trainer = _trainer(data, part, place, phase, log, [begun, *callbacks])
+        return TrainingModule(model, data, part, terms, config, phase, before), trainer
+
+    reached = _reached(place, later) if resume else 1
+    for number, phase in later.items():
+        if number <= reached:
+            enter(model, phase, options.seed + number)
+    module, trainer = make(reached)
+    _require_phases(model, later, reached, options, make)
     if options.processes > 1:
         _require_terms_apart(module, options)
     start = _checked_start(module, place) if resume else None
+    left = {number: phase for number, phase in later.items() if number > reached}
     kept = folder is not None
-    return Prepared(model, data, module, trainer, place, start, begun, kept, fit_prior)
+    return Prepared(model, data, module, trainer, place, start, begun, kept, fit_prior, make, left)
+
+
+def checkpoints_of(folder: Path, phase: int | None) -> Path:
+    """Finds the checkpoints of one part of a training in the folder of its run.
+
+    Example:
+        >>> checkpoints_of(Path("runs/demo"), 2).as_posix()
+        'runs/demo/checkpoints/phase-2'
+    """
+    place = folder / "checkpoints"
+    return place if phase in (None, 1) else place / f"phase-{phase}"
+
+
+def _reached(folder: Path, later: Iterable[int]) -> int:
+    """Finds the last part of a training that has a checkpoint."""
+    begun = (n for n in later if (checkpoints_of(folder, n) / "last.ckpt").exists())
+    return max(begun, default=1)
+
+
+def _require_phases(
+    model: VAE, later: Mapping[int, Phase], reached: int, options: TrainingOptions, make: Any
+) -> None:
+    """Tries on a copy of the model what the phases that are left change of it."""
+    tried = deepcopy(model)
+    for number, phase in later.items():
+        if number <= reached:
+            continue
+        try:
+            enter(tried, phase, options.seed + number)
+            module, _ = make(number, model=tried)
+            module.set_scheduled(0)
+            tried.require_trainable()
+            if options.processes > 1:
+                _require_rows_apart(tried, options)
+        except ValueError as error:
+            raise TrainingError(
+                f"`phases` must all suit the model, got phase {number}: {error}"
+            ) from None
 
 
 def _start(model: VAE, data: Splits) -> None:
@@ -252,16 +348,18 @@ def restoring(start: Path | None, begun: Stepped) -> Iterator[None]:
 
 def _checked_start(module: TrainingModule, folder: Path) -> Path | None:
     """Finds the checkpoint to go on from, if the run has come to one, and checks that it fits."""
-    path = folder / "checkpoints" / "last.ckpt"
+    path = checkpoints_of(folder, module.phase) / "last.ckpt"
     if not path.exists():
         return None
     checkpoint = read_checkpoint(path)
-    _require_fits(checkpoint, module.model, path)
+    _require_fits(checkpoint, module, path)
     best = path.with_name("best.ckpt")
     if best.exists():  # needed at the end, and refused now
-        _require_fits(read_checkpoint(best), module.model, best)
+        _require_fits(read_checkpoint(best), module, best)
     history, epochs = checkpoint["history"], module.budget.epochs
-    done = int(history[-1]["epoch"]) if history else 0
+    of_part = [row["epoch"] for row in history if row.get("phase") == module.phase]
+    before = [row["epoch"] for row in history if row.get("phase") != module.phase]
+    done = int(max(of_part, default=0) - max(before, default=0))
     if _epochs_completed(checkpoint) not in (done - 1, done):  # saved before the last is counted
         raise CheckpointError(f"`{path}` must be of the {done} epochs that its history has.")
     if done > epochs:
@@ -295,6 +393,7 @@ def _trainer(
     data: Splits,
     options: TrainingOptions,
     folder: Path,
+    phase: int | None,
     logger: Logger | Sequence[Logger] | bool,
     callbacks: Sequence[Callback],
 ) -> Trainer:
@@ -313,8 +412,8 @@ def _trainer(
                 use_distributed_sampler=False,  # each process takes its rows of every batch
                 precision=options.precision,  # type: ignore[arg-type]
                 logger=logger,
-                callbacks=[*_callbacks(data, options, folder), *callbacks],
-                plugins=[AtomicCheckpointIO(folder / "checkpoints")],
+                callbacks=[*_callbacks(data, options, folder, phase), *callbacks],
+                plugins=[AtomicCheckpointIO(checkpoints_of(folder, phase))],
                 enable_progress_bar=options.progress_bar and is_redrawn(),
                 enable_model_summary=False,
                 reload_dataloaders_every_n_epochs=1,
@@ -328,15 +427,17 @@ def _trainer(
         ) from None
 
 
-def _callbacks(data: Splits, options: TrainingOptions, folder: Path) -> Iterator[Callback]:
+def _callbacks(
+    data: Splits, options: TrainingOptions, folder: Path, phase: int | None
+) -> Iterator[Callback]:
     monitor = "validation_elbo" if len(data.validation) else None
     yield MetricsCSV(folder / "metrics.csv")
-    yield BestAndLast(folder / "checkpoints", monitor)
+    yield BestAndLast(checkpoints_of(folder, phase), monitor)
     if monitor and options.patience:
         yield Stopping(monitor, -(-options.patience // (options.measured_every or 1)))
     if options.progress_bar:
         yield ProgressBar(refresh_rate=50) if is_redrawn() else Lines()
-        yield Estimate()
+        yield Estimate("training" if phase is None else f"phase {phase}")
 
 
 class Stopping(EarlyStopping):
@@ -375,19 +476,13 @@ class MetricsCSV(Callback):
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:
-    """Writes one row an epoch; nothing before the first."""
+    """Writes one row an epoch; nothing before the first. What a row has not is NaN."""
     if history:
+        names = dict.fromkeys(name for row in history for name in row)
         with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(history[-1]))
+            writer = csv.DictWriter(file, fieldnames=list(names), restval="nan")
             writer.writeheader()
             writer.writerows(history)
-
-
-def load_weights(model: VAE, checkpoint: dict[str, Any]) -> None:
-    """Puts a checkpoint's weights into a model."""
-    prefix = "model."
-    state = checkpoint["state_dict"]
-    model.load_state_dict({name.removeprefix(prefix): value for name, value in state.items()})
 
 
 def _tensorboard(folder: Path) -> Logger | bool:
@@ -434,8 +529,8 @@ def _require_terms_apart(module: TrainingModule, options: TrainingOptions) -> No
             )
 
 
-def _require_fits(checkpoint: dict[str, Any], model: VAE, path: Path) -> None:
-    expected = {f"model.{name}": value.shape for name, value in model.state_dict().items()}
+def _require_fits(checkpoint: dict[str, Any], module: TrainingModule, path: Path) -> None:
+    expected = {name: value.shape for name, value in module.state_dict().items()}
     found = {name: value.shape for name, value in checkpoint["state_dict"].items()}
     if expected != found:
         raise CheckpointError(f"`{path}` must hold weights that fit this model, got others.")

@@ -12,8 +12,16 @@ __all__ = ["History", "best_row"]
 
 
 def best_row(history: list[dict[str, float]]) -> dict[str, float]:
-    """Finds the epoch whose weights are kept: the best validation ELBO, or the last."""
-    return max(history, key=lambda row: row.get("validation_elbo", row["epoch"]))
+    """Finds the epoch whose weights are kept: the best validation ELBO, or the last.
+
+    Of a training in phases, within the last.
+    """
+    last = history[-1].get("phase")
+    return max((row for row in history if row.get("phase") == last), key=_worth)
+
+
+def _worth(row: dict[str, float]) -> float:
+    return row.get("validation_elbo", row["epoch"])
 
 
 class History(list[dict[str, float]]):

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from discretevae.data import Batch, Batches, Examples, Splits, Stream, as_batch, share_of
 from discretevae.data.seeding import generator
@@ -26,6 +27,7 @@ from discretevae.training.optimizers import OPTIMIZERS
 from discretevae.training.options import TrainingOptions
 from discretevae.training.schedules import DECAYS, Schedule, parse_schedule
 from discretevae.training.terms import WeightedTerm, weighted_terms
+from discretevae.training.weight_average import averaged
 
 __all__ = ["NonFiniteError", "QuickModule", "TrainingModule", "require_unweighted"]
 
@@ -69,9 +71,13 @@ class TrainingModule(QuickModule):
         options: How to train.
         terms: What is added to the ELBO.
         config: Of the run, from which a command that repeats it can start.
+        phase: Which part of a training in several this is, from 1; none where there is but one.
+        before: The part before this one, from which it goes on.
 
     Attributes:
+        average: The mean of the weights, where there is one.
         budget: What the options leave open, by the rule.
+        seconds: That the training has taken, measurements and evaluation apart.
         history: One row an epoch that is measured, as `metrics.csv` has it; part of every
             checkpoint.
         terms: Name of the weight → what is added to the ELBO.
@@ -84,16 +90,23 @@ class TrainingModule(QuickModule):
         options: TrainingOptions,
         terms: Mapping[str, WeightedTerm] | None = None,
         config: Path | None = None,
+        phase: int | None = None,
+        before: "TrainingModule | None" = None,
     ) -> None:
         super().__init__()
         self.model, self.data, self.options = model, data, options
         self.budget = budget(options, len(data.train))
-        self.history: list[dict[str, float]] = []
-        self.warned: list[str] = []
+        self.phase = phase
+        self.history: list[dict[str, float]] = [] if before is None else before.history
+        self.warned: list[str] = [] if before is None else before.warned
+        self.average: AveragedModel | None = None if before is None else before.average
+        if options.weight_average and before is None:
+            self.average = averaged(model, options.weight_average)
         self.generator: torch.Generator | None = None
         self._objective = torch.tensor(0.0)
         self._sums: dict[str, Tensor] = {}
-        self._seconds, self._started = 0.0, 0.0
+        self.seconds = 0.0 if before is None else before.seconds
+        self._started = 0.0
         steps = self.budget.epochs * -(-len(data.train) // self.budget.batch_size)
         self.steps, self.config = steps, config
         self.schedules: dict[str, Schedule] = {
@@ -115,7 +128,24 @@ class TrainingModule(QuickModule):
     @property
     def measured(self) -> bool:
         """Whether the ELBO after the epoch that has just ended is in the history."""
-        return bool(self.history) and self.history[-1]["epoch"] == self.current_epoch + 1
+        return bool(self.history) and self.history[-1]["epoch"] == self.epoch + 1
+
+    @property
+    def kept(self) -> VAE:
+        """The model that is measured and kept: of the mean of the weights, where there is one."""
+        average: Any = self.average
+        kept: VAE = self.model if average is None else average.module
+        return kept
+
+    @property
+    def epoch(self) -> int:
+        """Epochs of the whole training before the one that is running, or has just ended."""
+        return self.current_epoch + int(self.earlier("epoch"))
+
+    def earlier(self, name: str) -> float:
+        """Gives what the parts of the training before this one came to: epochs or steps."""
+        rows = [row for row in self.history if row.get("phase") != self.phase]
+        return rows[-1][name] if rows else 0
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         make = OPTIMIZERS[self.budget.optimizer]
@@ -124,10 +154,10 @@ class TrainingModule(QuickModule):
 
     def train_dataloader(self) -> Batches:
         """Makes this epoch's batches; called anew each epoch."""
-        return self._batches(self.data.train, self.budget.batch_size, self.current_epoch, True)
+        return self._batches(self.data.train, self.budget.batch_size, self.epoch, True)
 
     def on_train_epoch_start(self) -> None:
-        self.generator = self._stream("estimator", self.current_epoch)
+        self.generator = self._stream("estimator", self.epoch)
         if any(variable.point for variable in self.model.variables):
             # A codebook starts, and is revived, by draws of torch's own stream.
             torch.manual_seed(self.generator.initial_seed())
@@ -140,8 +170,12 @@ class TrainingModule(QuickModule):
             group["lr"] = self.schedules["learning_rate"](self.global_step)
         self.set_scheduled(self.global_step)
 
+    def on_train_batch_end(self, outputs: Any, batch: Tensor | Batch, batch_idx: int) -> None:
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
     def set_scheduled(self, step: int) -> None:
-        """Gives the model the β and the temperature of a step."""
+        """Gives the model the β and the temperature of a step of this part of the training."""
         self.model.beta = self.schedules["beta"](step)
         if "temperature" in self.schedules:
             self.model.set_temperature(self.schedules["temperature"](step))
@@ -167,14 +201,15 @@ class TrainingModule(QuickModule):
 
     def on_train_epoch_end(self) -> None:
         self._require_finite(int(self.trainer.num_training_batches) - 1)
-        self._seconds += time.perf_counter() - self._started
+        self.seconds += time.perf_counter() - self._started
         epoch = self.current_epoch + 1
         if epoch % self.budget.measured_every and epoch < self.budget.epochs:
             return
         row = {
-            "epoch": self.current_epoch + 1,
-            "step": self.global_step,
-            "seconds": round(self._seconds, 3),
+            **({} if self.phase is None else {"phase": self.phase}),
+            "epoch": self.epoch + 1,
+            "step": self.global_step + int(self.earlier("step")),
+            "seconds": round(self.seconds, 3),
             "train_objective": self._mean_objective(int(self.trainer.num_training_batches)),
             **self._mean_terms(),
             **self._true_elbos(),
@@ -185,8 +220,12 @@ class TrainingModule(QuickModule):
         self._warn_of_collapse()
         for name, value in row.items():
             bar = name in ("train_elbo", "validation_elbo")
-            if name not in ("epoch", "step"):
+            if name not in ("phase", "epoch", "step") or self._counts(name):
                 self.log(name, float(value), prog_bar=bar, on_step=False, on_epoch=True)
+
+    def _counts(self, name: str) -> bool:
+        """Whether a logger is told a number that it would count itself, anew in each phase."""
+        return name == "step" and self.phase is not None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["history"] = self.history
@@ -194,7 +233,7 @@ class TrainingModule(QuickModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history, self.warned = checkpoint["history"], checkpoint["warned"]
-        self._seconds = self.history[-1]["seconds"] if self.history else 0.0
+        self.seconds = self.history[-1]["seconds"] if self.history else 0.0
 
     @torch.no_grad()
     def _try_terms(self) -> None:
@@ -218,7 +257,7 @@ class TrainingModule(QuickModule):
         sets = {"train": first, "validation": self.data.validation}
         if self.options.test_curve:
             sets["test"] = self.data.test
-        self.model.eval()
+        self.kept.eval()
         elbos = {
             f"{name}_elbo": self._mean_elbo(examples)
             for name, examples in sets.items()
@@ -234,7 +273,7 @@ class TrainingModule(QuickModule):
         for i, batch in enumerate(self._batches(examples, size, 0, False)):
             x, context = as_batch(batch)
             counted, mine = self._mine(draws, min(size, len(examples) - i * size))
-            sum_ += self.model.elbo_terms(x, 1, mine, context).elbo[:counted].sum()
+            sum_ += self.kept.elbo_terms(x, 1, mine, context).elbo[:counted].sum()
         return self._summed(sum_) / len(examples)
 
     def _mean_objective(self, batches: int) -> float:
@@ -294,7 +333,7 @@ class TrainingModule(QuickModule):
             device=self.device,
         )
         found = diagnose(
-            code_health(self.model, batches),
+            code_health(self.kept, batches),
             beta=self.schedules["beta"](self.steps),
             epochs=self.budget.epochs,
             steps=self.steps,
@@ -302,7 +341,7 @@ class TrainingModule(QuickModule):
         if found is None or not (found.total or self.global_step >= SETTLED * self.steps):
             return
         self.warned.append(found.says)
-        text = f"Warning, after epoch {self.current_epoch + 1}: {found.says}"
+        text = f"Warning, after epoch {self.epoch + 1}: {found.says}"
         if LOUDNESS.get() != "quiet":
             self.print(f"{text} {found.advice(self.config)}", file=sys.stderr)
 
@@ -310,12 +349,12 @@ class TrainingModule(QuickModule):
         objective = self._summed(self._objective)
         if not math.isfinite(objective):
             step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx + 1
-            self._refuse("the objective", objective, step)
+            self._refuse("the objective", objective, step + int(self.earlier("step")))
 
     def _require_finite_elbos(self, row: dict[str, float]) -> None:
         for name, value in row.items():
             if name.endswith("_elbo") and not math.isfinite(value):
-                self._refuse(f"`{name}`", value, int(self.global_step))
+                self._refuse(f"`{name}`", value, int(row["step"]))
 
     def _refuse(self, what: str, value: float, step: int) -> NoReturn:
         where = next(_not_finite(self.model), "the objective alone")

@@ -1,9 +1,11 @@
 """How to train, apart from the model and the data."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from discretevae.names import named, require_names, require_seed
+from discretevae.names import named, require_names, require_seed, shorten
+from discretevae.training.phases import Phase, phase_from
 from discretevae.training.processes import require_processes
 from discretevae.training.schedules import require_range
 
@@ -28,6 +30,13 @@ class Loop:
             default a quarter of all, 10 at least.
         measured_every: Epochs between two measurements of the ELBO, of which the best keeps its
             weights; by default those of some 50 steps, but 20 measurements at least.
+        weight_average: Share of the old in a running mean of the weights, .999 say, at least 0 and
+            below 1; 0 is without. What is measured, kept and reported then has the mean of the
+            weights, training goes on with the weights themselves.
+        phases: What follows these epochs, in a configuration file: a list of parts of the training,
+            each with its `epochs` and what changes in it of `estimator`, `samples`, `temperature`,
+            `beta`, `free_bits`, `batch_size`, `learning_rate`, `decay` and `prior` (fitted to codes
+            drawn from the posterior, then trained along). Each starts from the best weights so far.
         test_curve: Also record the test ELBO of every epoch; nothing is decided by it.
         seed: Of everything random.
         accelerator: auto, cpu, gpu, …, as Lightning has it.
@@ -48,6 +57,8 @@ class Loop:
     )
     patience: int | None = None
     measured_every: int | None = None
+    weight_average: float = 0.0
+    phases: list[dict[str, Any]] | None = None
     test_curve: bool = False
     seed: int = 0
     accelerator: str = "auto"
@@ -106,6 +117,18 @@ class TrainingOptions(Aim, Loop):
 
     progress_bar: bool = True
 
+    @property
+    def later(self) -> tuple[Phase, ...]:
+        """The parts of the training after the first.
+
+        Raises:
+            ValueError: If one is none.
+        """
+        if not isinstance(self.phases, list | tuple | None):
+            got = shorten(repr(self.phases))
+            raise ValueError(f"`phases` must be a list of parts that have `epochs`, got {got}.")
+        return tuple(phase_from(one) for one in self.phases or ())
+
     def __post_init__(self) -> None:
         least = {"epochs": 1, "batch_size": 1, "patience": 0, "measured_every": 1}
         for name, lowest in least.items():
@@ -128,3 +151,29 @@ class TrainingOptions(Aim, Loop):
             require_range(name, getattr(self, name), positive=False)
         if self.temperature is not None:
             require_range("temperature", self.temperature, positive=True)
+        if not 0 <= self.weight_average < 1:
+            raise ValueError(
+                f"`weight_average` must be at least 0 and below 1, got {self.weight_average}."
+            )
+        self.parts()
+
+    def parts(self) -> list["TrainingOptions"]:
+        """Gives the options of each part of the training; of one without phases, its own.
+
+        Raises:
+            ValueError: If a phase has none.
+
+        Example:
+            >>> options = TrainingOptions(20, beta="0:1", phases=[{"epochs": 5, "decay": "linear"}])
+            >>> [(part.epochs, part.beta, part.decay) for part in options.parts()]
+            [(20, '0:1', 'cosine'), (5, 1.0, 'linear')]
+        """
+        found = [replace(self, phases=None) if self.phases else self]
+        for number, phase in enumerate(self.later, 2):
+            try:
+                found.append(phase.after(found[-1]))
+            except ValueError as error:
+                raise ValueError(
+                    f"`phases` must all be right, got phase {number}: {error}"
+                ) from None
+        return found

@@ -36,10 +36,11 @@ def as_line(row: dict[str, float], epochs: int, every_figure: bool = False) -> s
     elbos = ", ".join(
         f"{row[f'{part}_elbo']:.2f} {part}" for part in ELBOS if f"{part}_elbo" in row
     )
-    line = f"epoch {row['epoch']:.0f}/{epochs}: ELBO {elbos}; {row['seconds']:.0f} s"
+    phase = f"phase {row['phase']:.0f}, " if "phase" in row else ""
+    line = f"{phase}epoch {row['epoch']:.0f}/{epochs}: ELBO {elbos}; {row['seconds']:.0f} s"
     if not every_figure:
         return line
-    said = ("epoch", "seconds", *(f"{part}_elbo" for part in ELBOS))
+    said = ("phase", "epoch", "seconds", *(f"{part}_elbo" for part in ELBOS))
     rest = (f"{name} {value:.6g}" for name, value in row.items() if name not in said)
     return "; ".join([line, *rest])
 
@@ -55,8 +56,9 @@ class Lines(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
         if trainer.is_global_zero:
+            epochs = int(pl_module.earlier("epoch")) + (trainer.max_epochs or 0)
             for row in pl_module.history[self.said :]:
-                note(as_line(row, trainer.max_epochs or 0, LOUDNESS.get() == "verbose"))
+                note(as_line(row, epochs, LOUDNESS.get() == "verbose"))
         self.said = len(pl_module.history)
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:

@@ -50,6 +50,21 @@ class MultiSampleEstimator(GradientEstimator):
     ) -> Float[Tensor, "*B"]:
         """Estimates the bound with a gradient."""
 
+    def bound(
+        self, log_w: Float[Tensor, "S *B"], log_q: Float[Tensor, "S *B"]
+    ) -> Float[Tensor, "*B"]:
+        """Gives the same of log-weights and log q(z|x) of S draws, of whatever q they are drawn.
+
+        Both have the graph of log q to its parameters; q may infer one variable after the other.
+
+        Raises:
+            ValueError: If the estimator is for a product of categoricals alone.
+        """
+        raise ValueError(
+            "`estimator` must be one for variables that are inferred one after the other, as VIMCO "
+            f"is, got {type(self).__name__}."
+        )
+
 
 def log_weights_at(
     log_weight: Callable[[Tensor], Tensor], z: Float[Tensor, "S *B D K"]

@@ -64,7 +64,11 @@ class IWAE(nn.Module, MultiSampleEstimator):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "*B"]:
         z = categorical.sample(logits, self.samples, generator)
-        log_w, log_q = log_weights_at(log_weight, z), categorical.log_prob(z, logits)
+        return self.bound(log_weights_at(log_weight, z), categorical.log_prob(z, logits))
+
+    def bound(
+        self, log_w: Float[Tensor, "S *B"], log_q: Float[Tensor, "S *B"]
+    ) -> Float[Tensor, "*B"]:
         bound = importance_weighted_bound(log_w)
         score = (bound - self.baseline(bound[None])).detach() * log_q.sum(0)
         return bound + (score - score.detach())

@@ -9,7 +9,9 @@ from discretevae.latents.variables.prior import (
     LogitsGiven,
     PriorAlone,
     PriorGiven,
+    PriorOfBlock,
     PriorOfLevel,
+    joined,
 )
 from discretevae.latents.variables.quantised import Quantised
 from discretevae.latents.variables.variable import Variable
@@ -22,10 +24,12 @@ __all__ = [
     "LogitsGiven",
     "PriorAlone",
     "PriorGiven",
+    "PriorOfBlock",
     "PriorOfLevel",
     "Quantised",
     "Variable",
     "beside",
+    "joined",
 ]
 
 VARIABLES: dict[str, Callable[..., Variable]] = {"categorical": Categorical}

@@ -12,7 +12,7 @@ from torch import Tensor
 from discretevae.latents import categorical
 from discretevae.latents.variables.known import Known
 
-__all__ = ["LogitsGiven", "PriorAlone", "PriorGiven", "PriorOfLevel"]
+__all__ = ["LogitsGiven", "PriorAlone", "PriorGiven", "PriorOfBlock", "PriorOfLevel", "joined"]
 
 
 class PriorGiven(ABC):
@@ -167,3 +167,65 @@ class PriorOfLevel(PriorGiven):
     ) -> Int[Tensor, "count D"]:
         none = torch.empty(count, 0, dtype=torch.int64, device=next(self.prior.parameters()).device)
         return self.prior.sample_level(self.level, self._codes_before(known, none), generator)
+
+
+@dataclass(frozen=True)
+class PriorOfBlock(PriorGiven):
+    """One block of latents under a prior over all of them.
+
+    Where the KL is in closed form it is that of the block's own latents. log p is that of the whole
+    code, with the block that is inferred last, and 0 with those before: only their sum is log p(z).
+
+    Arguments:
+        prior: Of all latents.
+        start: How many stand before the block.
+        before: The variables of the blocks before it.
+        last: Whether none is after it.
+    """
+
+    prior: Any
+    start: int
+    before: Sequence[str]
+    last: bool
+
+    @property
+    def closed(self) -> bool:  # type: ignore[override]
+        """Whether its KL has a closed form."""
+        return self.prior.closed
+
+    def kl(self, q: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "*SB D"]:
+        end = self.start + q.shape[-2]
+        whole = torch.nn.functional.pad(q, (0, 0, self.start, self.prior.shape[0] - end))
+        return self.prior.kl(whole, known.context)[..., self.start : end]
+
+    def log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "..."]:
+        return self._of_last(self.prior.log_prob, z, known)
+
+    def trained_log_p(self, z: Float[Tensor, "*SB D K"], known: Known) -> Float[Tensor, "..."]:
+        return self._of_last(self.prior.trained_log_prob, z, known)
+
+    def _of_last(
+        self, log_prob: Callable[..., Tensor], z: Tensor, known: Known
+    ) -> Float[Tensor, "..."]:
+        if not self.last:
+            return z.new_zeros(())
+        return log_prob(joined([*(known.values[name] for name in self.before), z]), known.context)
+
+    def sample(
+        self, count: int, known: Known, generator: torch.Generator | None
+    ) -> Int[Tensor, "count D"]:
+        raise NotImplementedError("A prior over all latents draws them together.")
+
+    def log_partition(self) -> Any:
+        return self.prior.log_partition_estimate()
+
+
+def joined(blocks: Sequence[Float[Tensor, "..."]]) -> Float[Tensor, "*SB D K"]:
+    """Puts blocks of one-hot codes side by side, each repeated for the samples that it lacks.
+
+    Example:
+        >>> joined([torch.zeros(5, 2, 3), torch.zeros(4, 1, 1, 3)]).shape
+        torch.Size([4, 5, 3, 3])
+    """
+    rows = torch.broadcast_shapes(*(block.shape[:-2] for block in blocks))
+    return torch.cat([block.expand(*rows, *block.shape[-2:]) for block in blocks], -2)
