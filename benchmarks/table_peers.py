@@ -418,6 +418,7 @@ def seconds_of(runs: list[dict[str, dict[str, Any]]]) -> dict[str, float]:
 
 
 def page(record: dict[str, Any]) -> str:
+    """The page of results; the means over tables are added to the record."""
     tables = {n: t for n, t in record["tables"].items() if t["filling"] and t["drawing"]}
     filled = {name: list(t["filling"].values()) for name, t in tables.items()}
     both = {name: list(t["drawing"].values()) for name, t in tables.items()}
@@ -431,6 +432,7 @@ def page(record: dict[str, Any]) -> str:
         ("Anomalies", odd, partial(_figure, "auc"), max),
     ):
         means = {name: mean_of([figure(run) for run in some]) for name, some in runs.items()}
+        record["means"] = record.get("means", {}) | {what: mean_of(list(means.values()))}
         every = [run for some in runs.values() for run in some]
         texts[what], behind = table_of(means, best, seconds_of(every))
         short.append(
@@ -534,6 +536,7 @@ def main() -> None:
     text = page(record)
     print(text)
     if not args.quick:
+        path.write_text(json.dumps(record, indent=1, default=float) + "\n", "utf-8")
         (RESULTS / "table_peers.md").write_text(text + "\n", encoding="utf-8")
 
 
