@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -18,12 +18,16 @@ from discretevae.schema.columns import (
     as_columns,
 )
 
-from .dates import EPOCH, ISO, PARTS, DateStyle
+from .clocks import ClockStyle
+from .dates import ISO, PARTS, DateStyle, moment_of
 from .formats.raw import RawColumn
 from .missing import Marks
 from .numbers import POINT, NumberStyle
 
-__all__ = ["CategoryField", "DateField", "Field", "NumberField", "ReadCells", "category_text"]
+__all__ = [
+    *("CategoryField", "ClockField", "DateField", "Field", "NumberField", "ReadCells"),
+    "category_text",
+]
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -250,7 +254,7 @@ class DateField(Field):
         return self.style.text(self.natural(value))
 
     def typed(self, value: float) -> datetime:
-        return EPOCH + np.timedelta64(round(self.natural(value) * 86400), "s").item()
+        return moment_of(self.natural(value))
 
     def natural(self, value: float) -> float:
         """Gives the days since 1970: whole ones where all are."""
@@ -266,6 +270,45 @@ class DateField(Field):
             "origin": self.origin,
             "parts": list(self.parts),
             "whole": self.whole,
+        }
+
+
+@dataclass(frozen=True)
+class ClockField(Field):
+    """Times of day or spans of time, as hours.
+
+    Arguments:
+        name: Of the column.
+        column: Of the hours, as the model has it.
+        style: How times are written.
+    """
+
+    column: NumericColumn
+    style: ClockStyle
+
+    kind: ClassVar[str] = "time"
+    wanted: ClassVar[str] = "a time"
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (self.column,)
+
+    def value(self, cell: Any) -> Sequence[float] | None:
+        hours = self.style.number(cell)
+        return None if hours is None else (hours,)
+
+    def text(self, value: float) -> Any:
+        return self.style.text(float(value))
+
+    def typed(self, value: float) -> timedelta:
+        return timedelta(seconds=round(float(value) * 3600))
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "column": self.column.config(),
+            "style": self.style.config(),
         }
 
 
@@ -308,10 +351,15 @@ def _date(config: Mapping[str, Any], column: Any) -> Field:
     )
 
 
+def _clock(config: Mapping[str, Any], column: Any) -> Field:
+    return ClockField(config["name"], column, ClockStyle(**config["style"]))
+
+
 _KINDS: dict[str, Callable[[Mapping[str, Any], Any], Field]] = {
     NumberField.kind: _number,
     CategoryField.kind: _category,
     DateField.kind: _date,
+    ClockField.kind: _clock,
 }
 
 

@@ -1,12 +1,14 @@
 """The gaps of a table filled, and nothing else of it touched."""
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from .fields import CategoryField, DateField, Field, NumberField, category_text
+from .dates import EPOCH
+from .fields import CategoryField, ClockField, DateField, Field, NumberField, category_text
 from .formats.raw import RawColumn, RawTable
 from .missing import Marks
 from .table_schema import TableSchema
@@ -59,10 +61,18 @@ def _cell(field: Field, column: RawColumn, value: float, typed: bool) -> Any:
     if isinstance(field, CategoryField):
         text = field.text(value)
         return next((cell for cell in column.values if category_text(cell) == text), text)
+    known = next(cell for cell in column.values if cell is not None)
+    if isinstance(known, str):
+        return field.text(value)
     if isinstance(field, DateField):
-        known = next(cell for cell in column.values if cell is not None)
-        if isinstance(known, str):
-            return field.text(value)
         moment = field.typed(value)
-        return moment if hasattr(known, "hour") else moment.date()
+        if isinstance(known, (int, float)):  # a day such as 20240131
+            return type(known)(field.text(value))
+        if not isinstance(known, datetime):
+            return moment.date()
+        zone = known.tzinfo
+        return moment if zone is None else moment.replace(tzinfo=timezone.utc).astimezone(zone)
+    if isinstance(field, ClockField):
+        span = field.typed(value)
+        return span if isinstance(known, timedelta) else (EPOCH + span).time()
     return field.text(value)

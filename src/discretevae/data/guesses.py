@@ -9,9 +9,10 @@ from jaxtyping import Int
 
 from discretevae.schema.columns import BinaryColumn, CategoricalColumn
 
-from .dates import calendar_parts, find_date_style
+from .clocks import ClockStyle, find_clock_style
+from .dates import DateStyle, calendar_parts, find_compact_style, find_date_style
 from .errors import DataError
-from .fields import CategoryField, DateField, Field, NumberField, category_text
+from .fields import CategoryField, ClockField, DateField, Field, NumberField, category_text
 from .formats.raw import RawColumn, RawTable
 from .missing import Marks
 from .numbers import POINT, NumberStyle, find_style
@@ -89,11 +90,17 @@ def field_of(
         return _dates(table, column, cells, often, marks, asked=True)
     if said is None and (found := _id(table, column, cells, often)):
         return found
+    if said is None and (compact := find_compact_style(cells)) is not None:
+        return _dates(table, column, cells, often, marks, asked=False, style=compact)
     coded = said is None and any(isinstance(c, str) and CODE.fullmatch(c.strip()) for c in cells)
     style = None if coded else _number_style(table, cells, marks, reading)
+    known = [cell for cell in cells if not marks.missing(cell, in_numbers=True)]
+    clock = None if style is not None else find_clock_style(known)
+    if clock is not None:
+        return _clocks(column, cells, often, clock, asked=said == "numeric")
     if style is not None or said == "numeric":
         return _numbers(table, column, cells, often, style or POINT, marks, said == "numeric")
-    if find_date_style([c for c in cells if not marks.missing(c, in_numbers=True)]) is not None:
+    if find_date_style(known) is not None:
         return _dates(table, column, cells, often, marks, asked=False)
     return _texts(table, column, cells, often)
 
@@ -144,7 +151,7 @@ def _styled(cells: Sequence[Any]) -> NumberStyle | None:
     if len(texts) < len(cells):
         return None
     style = find_style(texts)
-    return style if style and (style.thousands or style.before or style.after) else None
+    return style if style and style.config() else None
 
 
 def _numbers(
@@ -190,10 +197,14 @@ def _dates(
     often: np.ndarray,
     marks: Marks,
     asked: bool,
+    style: DateStyle | None = None,
 ) -> Field | LeftOut:
     name = column.name
     kept = [i for i, cell in enumerate(cells) if not marks.missing(cell, in_numbers=True)]
-    style = find_date_style([cells[i] for i in kept], share=0.5 if asked else 0.9)
+    known_cells = [cells[i] for i in kept]
+    style = style or find_date_style(known_cells, share=0.5 if asked else 0.9)
+    if style is None and asked:
+        style = find_compact_style(known_cells, least=1)
     if style is None:
         place = f"{table.where}, column '{name}'"
         raise DataError(f"{place}: must hold dates for `date`, got {cells[0]!r}.")
@@ -206,6 +217,17 @@ def _dates(
     parts = calendar_parts(np.repeat(days, weights.astype(int)))
     column_of, whole = numeric_column(name, days - origin, weights), bool((days % 1 == 0).all())
     return DateField(name, column_of, style, origin, parts, whole)
+
+
+def _clocks(
+    column: RawColumn, cells: Sequence[Any], often: np.ndarray, style: ClockStyle, asked: bool
+) -> Field | LeftOut:
+    name, found = column.name, [style.number(cell) for cell in cells]
+    known = [(hours, int(n)) for hours, n in zip(found, often, strict=True) if hours is not None]
+    hours, weights = (np.array(part, np.float64) for part in zip(*known, strict=True))
+    if len(np.unique(hours)) == 1 and not asked:
+        return LeftOut(name, f"{_short(cells[0])} in every row", f"--numeric {name}")
+    return ClockField(name, numeric_column(name, hours, weights), style)
 
 
 def _texts(

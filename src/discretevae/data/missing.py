@@ -8,12 +8,16 @@ from .numbers import POINT
 
 __all__ = ["MISSING", "MISSING_NUMBERS", "Marks"]
 
-MISSING = ("", "?", "na", "n/a", "nan", "null", "<na>", "#n/a", "nat")
+MISSING = (
+    *("", "?", "na", "n/a", "nan", "null", "<na>", "#n/a", "nat", "#na", "#n/a n/a", "\\n"),
+    *("(null)", "<null>", "[null]"),  # as databases write them
+)
 """What a cell without a value may say, in small or capital letters."""
 MISSING_NUMBERS = (
     *("-", "--", "–", "—", ".", "..", "*"),
     *("none", "missing", "unknown", "nil", "n.a.", "not available"),
-    *("#div/0!", "#value!", "#num!", "#ref!", "#name?"),
+    *("n.d.", "nd", "n/d", "k.a.", "s/d", "tbd", "not applicable", "not recorded"),
+    *("#div/0!", "#value!", "#num!", "#ref!", "#name?", "#null!", "-nan", "1.#ind", "-1.#ind"),
 )  # fmt: skip
 """What it may say besides in a column of numbers or dates."""
 

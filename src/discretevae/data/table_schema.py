@@ -14,7 +14,7 @@ from discretevae.schema.columns import BinaryColumn, Column, DiscreteColumn
 
 from .errors import DataError, nearest, unknown_name
 from .examples import Examples
-from .fields import DateField, Field, NumberField, field_from_config
+from .fields import ClockField, DateField, Field, NumberField, field_from_config
 from .formats.raw import SPLIT, Note, RawColumn, RawTable
 from .formats.raw_array import RawArray
 from .guesses import LeftOut, field_of
@@ -288,6 +288,9 @@ class TableSchema(Schema):
             ]
             notes.append(Note(f"left out: {listed(parts, 5)}", "" if len(parts) < 2 else "--drop"))
         notes += [_of_date(field) for field in self.fields if isinstance(field, DateField)]
+        clocks = [field.name for field in self.fields if isinstance(field, ClockField)]
+        if clocks:
+            notes.append(Note(f"{listed(clocks)}: hours", f"--categorical {clocks[0]}"))
         return notes
 
     def _of_stray(self, name: str, count: int) -> Note:
@@ -352,6 +355,8 @@ def _what(field: Field) -> str:
     column = field.columns[0]
     if isinstance(field, DateField):
         return "date"
+    if isinstance(field, ClockField):
+        return "time"
     if isinstance(column, BinaryColumn):
         return "yes/no"
     if isinstance(column, DiscreteColumn):
