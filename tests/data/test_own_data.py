@@ -252,7 +252,7 @@ class TestImages:
         (tmp_path / "notes.txt").write_text("not an image")
         schema = meaning(tmp_path)
         assert schema.rows == 15
-        assert "files that are no images passed over: .txt 1" in str(schema)
+        assert "files that are not read as images passed over: .txt 1" in str(schema)
         assert schema.likelihood == "continuous-bernoulli"
 
     def test_one_broken_image_and_one_of_another_size_are_counted(self, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 __all__ = ["ClockStyle", "find_clock_style"]
 
 CLOCK = re.compile(
-    r"(?P<sign>-?)(?:(?P<days>\d+) days?,?\s+)?\+?(?P<hours>\d{1,4})(?P<mark>[:.h])(?P<minutes>[0-5]\d)"
+    r"(?P<sign>-?)(?:(?P<days>\d+) days?,?\s+)?"
+    r"\+?(?P<hours>\d{1,4})(?P<mark>[:.h])(?P<minutes>[0-5]\d)"
     r"(?:(?P=mark)(?P<seconds>[0-5]\d(?:[.,]\d+)?))?\s?(?P<half>[AaPp]\.?[Mm]\.?)?"
 )
 BARE_DAYS = re.compile(r"(-?\d+) days?")

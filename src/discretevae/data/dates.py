@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,13 @@ STAMPS = (
 COMPACT = "%Y%m%d"
 SURE = 10
 """Different whole numbers that must all be days, such as 20240131, to be taken for such."""
+LOOKS = {
+    "%Y": r"\d{4}",
+    "%q": "[1-4]",
+    "%z": r"(?:[+-]\d\d:?\d\d|Z)",
+    **dict.fromkeys(("%m", "%d", "%H", "%I", "%M", "%S", "%y"), r"\d\d?"),
+    **dict.fromkeys(("%a", "%b", "%B", "%p"), r"[^\W\d_]+"),
+}
 FRACTION = re.compile(r"(:\d\d)[.,]\d+")
 QUARTER = re.compile(r"Q([1-4])")
 EVEN = 1e-3
@@ -97,6 +105,8 @@ class DateStyle:
             if self.is_iso:
                 whole = text[:-1] + "+00:00" if text.endswith("Z") else text
                 return datetime.fromisoformat(whole) if len(text) > 7 else None
+            if not _looks(self.pattern).fullmatch(text):  # strptime is slow to say no
+                return None
             if "%q" in self.pattern:
                 pattern, text = self.pattern.replace("Q%q", "%m"), QUARTER.sub(_first_month, text)
                 return datetime.strptime(text, pattern)
@@ -121,6 +131,14 @@ def moment_of(days: float) -> datetime:
         (datetime.datetime(1970, 1, 1, 12, 0), 9999)
     """
     return EPOCH + timedelta(seconds=round(min(max(days, EARLIEST), LATEST) * 86400))
+
+
+@cache
+def _looks(pattern: str) -> re.Pattern[str]:
+    """About what a text in a pattern of `strptime` looks like."""
+    parts = re.split(r"(%.)", pattern)
+    found = "".join(LOOKS.get(part, re.escape(part)) for part in parts)
+    return re.compile(rf"{found}(?:(?<=:\d\d)[.,]\d+)?", re.IGNORECASE)
 
 
 def _first_month(quarter: re.Match[str]) -> str:

@@ -23,6 +23,8 @@ __all__ = ["FEW", "LeftOut", "field_of"]
 
 FEW = 20
 """Rows below which nothing is concluded from all of them being different."""
+WORDS = 4
+"""Words that a cell has on average in a column of sentences."""
 LARGEST = float(np.finfo(np.float32).max)
 MOST_CATEGORIES = 1000
 UNIQUE = 0.5
@@ -111,7 +113,8 @@ def _id(
     """Whether a column names the rows: all cells differ, and count up or are called so."""
     name, whole = column.name, len(column.values) == table.rows
     if name == "" or (name.lower().startswith("unnamed: ") and whole):
-        return LeftOut(name, "numbers or names of the rows", "--numeric ''", is_id=True)
+        kind = "numeric" if find_date_style(list(cells)) is None else "date"
+        return LeftOut(name, "numbers or names of the rows", f"--{kind} ''", is_id=True)
     if not whole or table.rows < FEW:
         return None
     called = bool(ID_NAMES.search(name) or CAMEL.search(name))
@@ -175,7 +178,9 @@ def _numbers(
     values, weights = (np.array(part, np.float64) for part in zip(*known, strict=True))
     different = np.unique(values).tolist()
     if len(different) == 1 and not asked:
-        return LeftOut(name, f"{_short(cells[0])} in every row", f"--numeric {name}")
+        exact = all(isinstance(cell, int) for cell in cells) and len(set(cells)) > 1
+        why = "whole numbers too close to tell apart" if exact else _alone(cells, column)
+        return LeftOut(name, why, f"--numeric {name}")
     if len(different) == 2 and not asked:
         texts = category_text(different[0]), category_text(different[1])
         return CategoryField(name, BinaryColumn(name, texts), style)
@@ -212,7 +217,7 @@ def _dates(
     known = [(days, count) for days, count in found if days is not None]
     days, weights = (np.array(part, np.float64) for part in zip(*known, strict=True))
     if len(np.unique(days)) == 1 and not asked:
-        return LeftOut(name, f"{_short(cells[0])} in every row", f"--date {name}")
+        return LeftOut(name, _alone(cells, column), f"--date {name}")
     origin = float(np.floor(days.min()))
     parts = calendar_parts(np.repeat(days, weights.astype(int)))
     column_of, whole = numeric_column(name, days - origin, weights), bool((days % 1 == 0).all())
@@ -226,7 +231,7 @@ def _clocks(
     known = [(hours, int(n)) for hours, n in zip(found, often, strict=True) if hours is not None]
     hours, weights = (np.array(part, np.float64) for part in zip(*known, strict=True))
     if len(np.unique(hours)) == 1 and not asked:
-        return LeftOut(name, f"{_short(cells[0])} in every row", f"--numeric {name}")
+        return LeftOut(name, f"{_short(cells[0])} alone", f"--numeric {name}")
     return ClockField(name, numeric_column(name, hours, weights), style)
 
 
@@ -235,12 +240,24 @@ def _texts(
 ) -> Field | LeftOut:
     name, different, total = column.name, len(set(map(category_text, cells))), int(often.sum())
     if different == 1:
-        return LeftOut(name, f"{_short(cells[0])} in every row", f"--categorical {name}")
+        return LeftOut(name, _alone(cells, column), f"--categorical {name}")
     if different > FEW and (different > UNIQUE * total or different > MOST_CATEGORIES):
         every = len(column.values) == table.rows
         why = "as many texts as rows" if every else f"{different:,} texts in {total:,} rows"
-        return LeftOut(name, why, f"--categorical {name}", is_id=every and _single_words(cells))
+        option = f"--{'column' if _is_prose(cells) else 'categorical'} {name}"
+        return LeftOut(name, why, option, is_id=every and _single_words(cells))
     return _categories(name, cells)
+
+
+def _alone(cells: Sequence[Any], column: RawColumn) -> str:
+    """Says of a column with one value whether it is in every row."""
+    where = "in every row" if len(column.values) == 1 else "or nothing in every row"
+    return f"{_short(cells[0])} {where}"
+
+
+def _is_prose(cells: Sequence[Any]) -> bool:
+    texts = [str(cell) for cell in cells[:100]]
+    return sum(len(text.split()) for text in texts) >= WORDS * len(texts)
 
 
 def _single_words(cells: Sequence[Any]) -> bool:

@@ -22,12 +22,15 @@ UNIT = 12
 FIRST = 50
 """Texts by which a style is dismissed."""
 MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
-GROUPS = {
-    sign: re.compile(
-        rf"[+-]?\d{{1,3}}(?:{re.escape(sign)}\d{{{least},3}})*{re.escape(sign)}\d{{3}}(?!\d)"
-    )
-    for sign, least in ((",", 2), (".", 3), *((sign, 3) for sign in " '\u2019\u00a0\u202f\u2009"))
-}
+SEPARATORS = " '\u2019\u00a0\u202f\u2009"
+
+
+def _grouped(sign: str, least: int) -> re.Pattern[str]:
+    mark = re.escape(sign)
+    return re.compile(rf"[+-]?\d{{1,3}}(?:{mark}\d{{{least},3}})*{mark}\d{{3}}(?!\d)")
+
+
+GROUPS = {",": _grouped(",", 2), **{sign: _grouped(sign, 3) for sign in f".{SEPARATORS}"}}
 """Sign between groups of digits → a whole number with it; with commas also as India counts."""
 AROUND = re.compile(
     r"[(+-]*(?P<before>[^\d+(-]*?)[+-]?[.,]?\d(?:.*\d)?[.,]?(?P<after>\D*)", re.DOTALL
@@ -138,6 +141,8 @@ NumberStyle(decimal=',', thousands='', before='', after='', negative=''))
         return None
     best, found = share, None
     for style in _styles(decimal, *_around(texts), _negative(texts)):
+        if found is not None and best == 1:
+            break
         if _share(style, texts[:FIRST]) < share / 2:
             continue
         read = _share(style, texts)
@@ -151,8 +156,8 @@ def _share(style: NumberStyle, texts: Sequence[str]) -> float:
 
 
 def _styles(decimal: str | None, before: str, after: str, negative: str) -> Iterable[NumberStyle]:
-    point = [(".", sign) for sign in ("", ",", " ", "'", "\u2019", "\u00a0", "\u202f", "\u2009")]
-    comma = [(",", sign) for sign in ("", ".", " ", "'", "\u2019", "\u00a0", "\u202f", "\u2009")]
+    point = [(".", sign) for sign in ("", ",", *SEPARATORS)]
+    comma = [(",", sign) for sign in ("", ".", *SEPARATORS)]
     around = [("", ""), (before, after)] if before or after else [("", "")]
     for below in ("", negative) if negative else ("",):
         for signs in around:

@@ -21,6 +21,7 @@ from .guesses import LeftOut, field_of
 from .keys import Keys
 from .labels import LabelRule
 from .missing import Marks
+from .numbers import POINT
 from .reading import GUESS, ReadingOptions
 from .schema import Loaded, Rows, Schema, common_from_config, listed, register
 
@@ -101,8 +102,7 @@ class TableSchema(Schema):
         fields = [f for f in found.values() if isinstance(f, Field)]
         left_out = [f for f in found.values() if isinstance(f, LeftOut)]
         if len(fields) < least:
-            why = "; ".join(f"{f.name}: {f.why}" for f in left_out) or "only labels"
-            raise DataError(f"{table.where} must have a column to learn from, got none ({why}).")
+            raise _nothing_left(table, left_out)
         rule = None if label is None else LabelRule.of(table.columns[label], marks, table.where)
         schema = cls(
             table.name, table.rows, tuple(fields), tuple(left_out),
@@ -323,6 +323,17 @@ class TableSchema(Schema):
         )
 
 
+def _nothing_left(table: RawTable, left_out: list[LeftOut]) -> DataError:
+    why = [f"{column.name}: {column.why}" for column in left_out]
+    why += [note.text for note in table.notes if note.text.startswith("left out: ")]
+    sentences = [column.option for column in left_out if column.option.startswith("--column ")]
+    remedy = f"; {sentences[0]} takes it for sentences" if sentences else ""
+    return DataError(
+        f"{table.where} must have a column to learn from, got none "
+        f"({'; '.join(why) or 'only labels'}){remedy}."
+    )
+
+
 def _require_columns(table: RawTable, reading: ReadingOptions) -> None:
     for name, argument in reading.named.items():
         if name not in table.columns:
@@ -334,13 +345,22 @@ def _label_column(table: RawTable, reading: ReadingOptions) -> str | None:
         if reading.label not in table.columns:
             raise unknown_name("label", reading.label, table.columns)
         return reading.label
-    found = [n for n in table.columns if n.lower() in LABELS and n not in reading.named]
+    found = [
+        n for n in table.columns
+        if n.lower() in LABELS and n not in reading.named and not _has_fractions(table.columns[n])
+    ]  # fmt: skip
     if len(found) > 1:
         raise DataError(
             f"{table.where} must have at most one column of labels, got {len(found)}; "
             f"say which by --label."
         )
     return found[0] if found else None
+
+
+def _has_fractions(column: RawColumn) -> bool:
+    """Whether a column is called as labels are, and holds numbers that are measured."""
+    numbers = [POINT.number(cell) for cell in column.values if not Marks().missing(cell)]
+    return None not in numbers and any(not float(n or 0).is_integer() for n in numbers)
 
 
 def _stray(source: RawTable, field: Field, column: RawColumn, row: int) -> DataError:

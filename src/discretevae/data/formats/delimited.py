@@ -161,6 +161,7 @@ def _cells_by(path: Path, dialect: Dialect, reading: ReadingOptions, quotes: str
         for cell, different, places in zip(row, found, index, strict=True):
             places.append(different.setdefault(cell, len(different)))
     if not lines:
+        _require_few([(line, len(row)) for line, row in odd[:1]], 0, width, path, reading)
         raise DataError(f"{path} must hold at least one row of cells, got none.")
     after = [row for line, row in odd if line > lines[-1] and len(row) < width][:FOOTNOTES]
     odd = odd[: len(odd) - len(after)]
@@ -514,6 +515,8 @@ def _is_prose(cell: Sequence[str], below: Sequence[str]) -> bool:
 def _require_few(
     odd: list[tuple[int, int]], rows: int, width: int, path: Path, reading: ReadingOptions
 ) -> None:
+    if not odd:
+        return
     line, found = odd[0]
     if reading.strict or len(odd) > ODD * (rows + len(odd)):
         raise DataError(f"{path}, line {line}: must have {width} cells, got {found}.")

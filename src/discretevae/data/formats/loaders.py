@@ -123,7 +123,7 @@ def _batches(loader: Iterable[Any]) -> Iterator[Any]:
     except Exception as error:  # a dataset raises whatever it met
         said = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{WHERE} must give examples of one shape, got {type(error).__name__}: {said}"
+            f"{WHERE} must give batches of one shape each, got {type(error).__name__}: {said}"
         ) from error
 
 

@@ -54,7 +54,8 @@ got int.
         return _pair(*data)
     if isinstance(data, (torch.utils.data.DataLoader, torch.utils.data.Dataset)):
         return read_loader(data)
-    if isinstance(data, (list, tuple)) and data:
+    texts = isinstance(data, tuple) and data and all(isinstance(text, str) for text in data)
+    if (isinstance(data, list) and data) or texts:
         return _list(list(data))
     if isinstance(data, torch.Tensor) or hasattr(data, "toarray"):
         return _array(data)

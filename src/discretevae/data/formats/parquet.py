@@ -41,7 +41,9 @@ def table_of_arrow(table: "pyarrow.Table", where: str, name: str) -> RawTable:
             continue
         if pyarrow.types.is_dictionary(column.type):
             categories.append(title)
-        kept.append(RawColumn.of(title, map(_cell, column.to_pylist())))
+        index = title.startswith(INDEX)
+        found = RawColumn.of("" if index else title, map(_cell, column.to_pylist()))
+        kept.insert(0 if index else len(kept), found)
     if not kept:
         raise DataError(f"{where} must hold columns of single values, got lists and bytes alone.")
     columns, notes = with_names_of_their_own(kept)

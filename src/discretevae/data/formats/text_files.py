@@ -41,12 +41,15 @@ STRAY = 0.2
 """The share of bytes up to which they are stray signs in a text."""
 
 
-def encoding_of(path: Path, remedy: str = "; take some of its lines") -> tuple[str, list[Note]]:
+def encoding_of(
+    path: Path, remedy: str = "; take some of its lines", *, json: bool = False
+) -> tuple[str, list[Note]]:
     """Finds the encoding of a file: UTF-8, UTF-16 with its mark, else Windows-1252.
 
     Arguments:
         path: The file.
         remedy: What to do where it is too large.
+        json: Whether it may be JSON.
 
     Raises:
         DataError: If it is no text, or does not fit into memory.
@@ -54,7 +57,7 @@ def encoding_of(path: Path, remedy: str = "; take some of its lines") -> tuple[s
     require_memory(TEXT * path.stat().st_size, str(path), remedy)
     with _open(path) as file:
         start = file.read(512)
-    _require_text(path, start)
+    _require_text(path, start, json)
     if start[:2] in MARKS:
         return MARKS[start[:2]], [Note("read as UTF-16")]
     if (half := _half_of_utf16(start)) is not None:
@@ -87,7 +90,7 @@ def encoding_of(path: Path, remedy: str = "; take some of its lines") -> tuple[s
     return "cp1252", [Note("not in UTF-8: read as Windows-1252")]
 
 
-def _require_text(path: Path, start: bytes) -> None:
+def _require_text(path: Path, start: bytes, json: bool) -> None:
     """Refuses a file that only is called as one of text is.
 
     Raises:
@@ -97,7 +100,7 @@ def _require_text(path: Path, start: bytes) -> None:
     for mark, what in OTHERS.items():
         if head.startswith(mark.lower()):
             raise DataError(f"{path} must be text, got {what}.")
-    if JSON.match(head):
+    if not json and JSON.match(head):
         raise DataError(f"{path} must be text, got JSON: call it .json, or .jsonl if each line is.")
 
 
