@@ -50,7 +50,8 @@ def impute(run: str, data: str, *, seed: int = 0, output: str | None = None) -> 
         return
     columns, count = filled(opened.table, opened.schema, whole)
     dialect = {} if opened.table.dialect is None else {"dialect": opened.table.dialect}
-    write_rows(path, columns, {}, **dialect)
+    titles = {name: c.title for name, c in opened.table.columns.items() if c.title is not None}
+    write_rows(path, columns, {}, **dialect, titles=titles)
     cells = opened.table.rows * len(opened.schema.fields)
     say(f"{path}: {count:,} of {cells:,} cells filled")
 

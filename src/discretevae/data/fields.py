@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Float64
 
 from discretevae.names import resolve
 from discretevae.schema.columns import (
@@ -133,6 +133,11 @@ class NumberField(Field):
         if number is None or not abs(number - self.origin) <= LARGEST:
             return None
         return (number - self.origin,)
+
+    def read_numbers(self, column: RawColumn) -> Float64[np.ndarray, " n"]:
+        """Gives the numbers of a column as the source has them; NaN where there is none."""
+        found = [self.style.number(cell) for cell in column.values]
+        return column.spread(np.array([np.nan if n is None else n for n in found], np.float64))
 
     def written_in(self, decimal: str) -> Field:
         return replace(self, style=_with_decimal(self.style, decimal))

@@ -81,6 +81,12 @@ class NumberStyle:
             return text
         return {"()": f"({text})", "-": f"{text}-"}.get(self.negative, f"-{text}")
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers are written as programs write them."""
+        signs = self.thousands or self.before or self.after or self.negative
+        return self.decimal == "." and not signs
+
     def config(self) -> dict[str, str]:
         """Describes what differs from plain numbers.
 
@@ -91,6 +97,8 @@ class NumberStyle:
         return {k: v for k, v in vars(self).items() if v != vars(POINT)[k]}
 
     def _parsed(self, text: str) -> float | None:
+        if self.is_plain and (number := _plain(text)) is not None:
+            return number
         text, sign = text.translate(MINUS), 1.0
         if self.negative == "()" and text.startswith("(") and text.endswith(")"):
             text, sign = text[1:-1], -1.0
@@ -109,10 +117,15 @@ class NumberStyle:
             if "." in text:
                 return None
             text = text.replace(self.decimal, ".", 1)
-        try:
-            return None if "_" in text else sign * float(text)
-        except ValueError:
-            return None
+        number = _plain(text)
+        return None if number is None else sign * number
+
+
+def _plain(text: str) -> float | None:
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
 
 
 POINT = NumberStyle()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +20,7 @@ from .formats.raw_array import RawArray
 from .guesses import LeftOut, field_of
 from .keys import Keys
 from .labels import LabelRule
-from .missing import Marks
+from .missing import Marks, suspected_gaps
 from .numbers import POINT
 from .reading import GUESS, ReadingOptions
 from .schema import Loaded, Rows, Schema, common_from_config, listed, register
@@ -109,7 +109,7 @@ class TableSchema(Schema):
             decimal=None if table.dialect is None else table.dialect.decimal,
             notes=table.notes, reading=reading, labels=rule,
         )  # fmt: skip
-        return schema._counted(table)
+        return schema._counted(table)._suspecting(table)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -251,19 +251,36 @@ class TableSchema(Schema):
     def _counted(self, table: RawTable) -> "TableSchema":
         if not self.fields:
             return self
-        loaded, stray = self.read(table), {}
-        marks = Marks(self.reading.na_values)
+        marks, stray, gaps = Marks(self.reading.na_values), {}, 0
         for field in self.fields:
-            found = field.read(table.columns[field.name], marks).stray
-            if found.any():
-                stray[field.name] = int(found.sum())
-        firsts = np.cumsum([0] + [len(field.columns) for field in self.fields[:-1]])
-        gaps = int(loaded.examples.x[:, firsts].isnan().sum()) - sum(stray.values())
+            column = table.columns[field.name]
+            found = field.read(column, marks)
+            odd = int(found.stray.sum())
+            if odd:
+                stray[field.name] = odd
+            if odd and self.reading.strict:
+                raise _stray(table, field, column, int(found.stray.argmax()))
+            gaps += int(np.isnan(found.values[:, 0]).sum()) - odd
         return TableSchema(
             self.name, self.rows, self.fields, self.left_out, gaps, tuple(stray.items()),
             self.decimal,
             notes=self.notes, reading=self.reading, labels=self.labels,
         )  # fmt: skip
+
+    def _suspecting(self, table: RawTable) -> "TableSchema":
+        """Names the numbers that may stand for missing cells, as in surveys."""
+        found = [
+            (mark, field.name)
+            for field in self.fields
+            if isinstance(field, NumberField) and field.style.is_plain
+            for mark in suspected_gaps(field.read_numbers(table.columns[field.name]))
+        ]
+        if not found:
+            return self
+        said = listed([f"{mark} in {name}" for mark, name in found], 4)
+        marks = ",".join(dict.fromkeys(mark for mark, _ in found))
+        note = Note(f"far from all others, perhaps missing: {said}", f"--na-values={marks}")
+        return replace(self, notes=(*self.notes, note))
 
     def described(self) -> list[Note]:
         total = len(self.fields) + len(self.left_out) + (self.labels is not None)
