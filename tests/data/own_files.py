@@ -1322,6 +1322,25 @@ def _(folder: Path) -> Path:
     return folder / "t.parquet"
 
 
+@file(
+    "an embedder",
+    "ids and vectors in Parquet",
+    says=("120 rows of 8 numbers", "rows of numbers: emb"),
+    shape=(8,),
+)
+def _(folder: Path) -> Path:
+    vectors = list(np.random.default_rng(0).normal(size=(ROWS, 8)))
+    pd.DataFrame({"id": np.arange(ROWS), "emb": vectors}).to_parquet(folder / "t.parquet")
+    return folder / "t.parquet"
+
+
+@file("Hugging Face", "images as bytes in Parquet", refused="image: lists or objects")
+def _(folder: Path) -> Path:
+    images = [{"bytes": b"x", "path": "a.png"}] * ROWS
+    pd.DataFrame({"image": images, "label": np.arange(ROWS) % 2}).to_parquet(folder / "t.parquet")
+    return folder / "t.parquet"
+
+
 @file("PyTorch", "a folder of train alone, a folder a class in it", says=("2 classes: cats, dogs",))
 def _(folder: Path) -> Path:
     return folder_of(SOME, lambda i: f"train/{('cats', 'dogs')[i % 2]}/{i}.png")(folder)
@@ -1457,7 +1476,7 @@ FILES += [
         "pandas",
         "columns of two levels",
         given(lambda: people().groupby("age").agg({"pay": ["mean", "min"]})),
-        ("2 numbers", "2 columns|3 columns"),
+        ("3 numbers",),
     ),
     File(
         "pandas",

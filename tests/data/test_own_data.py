@@ -25,6 +25,8 @@ from discretevae.data import (
     read_by,
     schema_from_config,
 )
+from discretevae.data.formats.raw import RawTable
+from discretevae.data.table_schema import TableSchema
 from discretevae.schema.columns import BinaryColumn, CategoricalColumn, NumericColumn
 
 ROWS = 400
@@ -232,8 +234,101 @@ class TestTables:
             pooled = load(path, reading=ReadingOptions(splits="pool"))
             assert len(pooled.test) == 40
 
+    @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    def test_cells_of_several_lines_are_those_of_pandas(self, tmp_path: Path, quoting: int) -> None:
+        frame = people().assign(note='12 High Street\nTown, 5\n"x",y,z')
+        frame.to_csv(tmp_path / "t.csv", index=False, quoting=quoting)
+        source = open_source(tmp_path / "t.csv")
+        assert isinstance(source, RawTable)
+        again = pandas.read_csv(tmp_path / "t.csv", dtype=str)
+        assert {n: c.cells() for n, c in source.columns.items()} == again.to_dict("list")
+
+    @pytest.mark.parametrize("sign", [",", "\t"])
+    def test_a_quote_that_is_never_closed_swallows_no_row(self, tmp_path: Path, sign: str) -> None:
+        rows = [[f"{i % 9}", f"{chr(34) * (i % 20 == 3)}word {i % 5}"] for i in range(ROWS)]
+        lines = [sign.join(row) for row in [["n", "said"], *rows]]
+        (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+        source = open_source(tmp_path / "t.csv")
+        assert isinstance(source, RawTable)
+        columns = [column.cells() for column in source.columns.values()]
+        assert [list(row) for row in zip(*columns, strict=True)] == rows
+
+    def test_names_above_rows_that_end_with_a_comma_stay_above_their_cells(
+        self, tmp_path: Path
+    ) -> None:
+        lines = [f"P{i:03},{20 + i % 50},{'mf'[i % 2]}," for i in range(ROWS)]
+        (tmp_path / "t.csv").write_text("\n".join(["id,age,sex", *lines]))
+        schema = meaning(tmp_path / "t.csv")
+        assert isinstance(schema, TableSchema)
+        assert [field.name for field in schema.fields] == ["age", "sex"]
+        assert schema.ids == ("id",)
+
+    def test_what_a_mark_says_counts_with_a_decimal_comma(self, tmp_path: Path) -> None:
+        cells = [f"{-200 if i % 8 == 0 else i % 30},0;{i % 7}" for i in range(ROWS)]
+        (tmp_path / "t.csv").write_text("\n".join(["a;b", *cells]))
+        assert "perhaps missing: -200 in a (--na-values=-200)" in str(meaning(tmp_path / "t.csv"))
+        schema = meaning(tmp_path / "t.csv", na_values=("-200",))
+        assert "50 of 800 cells missing" in str(schema)
+        assert int(read_by(schema, tmp_path / "t.csv").examples.x.isnan().sum()) == 50
+
+    def test_lists_and_objects_are_left_out_and_carried_along(self, tmp_path: Path) -> None:
+        frame = people().assign(tags=[[i] for i in range(ROWS)])
+        frame.to_parquet(tmp_path / "t.parquet")
+        for data in (frame, tmp_path / "t.parquet", frame.to_dict("records")):
+            schema = meaning(data)
+            assert "left out: tags (lists or objects, not single values)" in str(schema)
+            assert read_by(schema, data).keys.columns["tags"] == frame.tags.tolist()
+
+    def test_a_column_of_vectors_is_an_array(self, tmp_path: Path) -> None:
+        vectors = np.random.default_rng(0).normal(size=(ROWS, 5))
+        frame = pandas.DataFrame({"id": [f"k{i}" for i in range(ROWS)], "v": list(vectors)})
+        frame.to_parquet(tmp_path / "t.parquet")
+        for data in (frame, tmp_path / "t.parquet"):
+            schema = meaning(data)
+            assert schema.shape == (5,)
+            found = read_by(schema, data)
+            assert torch.allclose(found.examples.x, torch.from_numpy(vectors).float())
+            assert found.keys.columns["id"] == frame.id.tolist()
+
+    def test_a_target_called_label_is_a_number_unless_it_is_asked_for(self) -> None:
+        frame = people().rename(columns={"income": "label"})
+        assert "2 numbers" in str(meaning(frame))
+        with pytest.raises(DataError, match="got fractions"):
+            meaning(frame, label="label")
+
+    def test_a_folder_of_shards_holds_all_their_rows(self, tmp_path: Path) -> None:
+        frame = people()
+        for number in range(4):
+            part = "train" if number < 3 else "test"
+            rows = frame[100 * number : 100 * number + 100]
+            rows.to_csv(tmp_path / f"{part}-{number:05}-of-00004.csv", index=False)
+        found = load(tmp_path)
+        assert (len(found.train) + len(found.validation), len(found.test)) == (300, 100)
+        assert "train 300, test 100" in str(found.schema)
+
 
 class TestImages:
+    def test_eight_bits_among_sixteen_are_as_bright(self, tmp_path: Path) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)
+        for row in range(12):
+            deep = pixels.astype(np.uint16) * 257 if row % 3 else pixels
+            Image.fromarray(deep).save(tmp_path / f"{row}.png")
+        x = read_by(meaning(tmp_path), tmp_path).examples.values()
+        assert torch.allclose(x, torch.from_numpy(pixels / 255).float().expand_as(x), atol=1e-6)
+
+    def test_a_folder_around_all_others_is_no_class(self, tmp_path: Path) -> None:
+        for row in range(8):
+            picture(tmp_path / "archive" / "train" / "cd"[row % 2] / f"{row}.png", row)
+        schema = meaning(tmp_path)
+        assert schema.labels is not None
+        assert schema.labels.classes == ("c", "d")
+
+    def test_a_link_that_leads_nowhere_is_counted(self, tmp_path: Path) -> None:
+        for row in range(8):
+            picture(tmp_path / f"{row}.png", row)
+        (tmp_path / "9.png").symlink_to(tmp_path / "nowhere")
+        assert "left out: 9.png that cannot be read" in str(meaning(tmp_path))
+
     def test_linked_folders_count(self, tmp_path: Path) -> None:
         for i in range(20):
             picture(tmp_path / f"images/cat/{i}.png", i)

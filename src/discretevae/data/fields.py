@@ -134,6 +134,9 @@ class NumberField(Field):
             return None
         return (number - self.origin,)
 
+    def missing(self, cell: Any, marks: Marks) -> bool:
+        return super().missing(cell, marks) or marks.is_mark(self.style.number(cell))
+
     def read_numbers(self, column: RawColumn) -> Float64[np.ndarray, " n"]:
         """Gives the numbers of a column as the source has them; NaN where there is none."""
         found = [self.style.number(cell) for cell in column.values]

@@ -78,6 +78,8 @@ def field_of(
         return LeftOut(name, "as asked")
     if said == "id":
         return LeftOut(name, "names the rows", is_id=True)
+    if name in table.nested:
+        return LeftOut(name, "lists or objects, not single values")
     counts = column.counts(rows)
     there = [i for i in counts.nonzero()[0] if not marks.missing(column.values[i])]
     cells, often = [column.values[place] for place in there], counts[there]
@@ -170,7 +172,7 @@ def _numbers(
     read = [style.number(cell) for cell in cells]
     known = [
         (number, int(count)) for number, count in zip(read, often, strict=True)
-        if number is not None and abs(number) <= LARGEST
+        if number is not None and abs(number) <= LARGEST and not marks.is_mark(number)
     ]  # fmt: skip
     if not known:
         place = f"{table.where}, column '{name}'"

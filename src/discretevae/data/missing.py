@@ -88,4 +88,8 @@ class Marks:
                 return True
             numbers: set[float] = self._numbers  # type: ignore[attr-defined]
             return bool(numbers) and POINT.number(text) in numbers
-        return not isinstance(cell, bool) and cell in self._numbers  # type: ignore[attr-defined]
+        return not isinstance(cell, bool) and self.is_mark(cell)
+
+    def is_mark(self, number: Any) -> bool:
+        """Tells whether the user says that a number stands for none."""
+        return number in self._numbers  # type: ignore[attr-defined]

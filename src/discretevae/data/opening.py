@@ -13,6 +13,7 @@ import numpy as np
 from discretevae.schema.columns import DiscreteColumn
 
 from .array_schema import ArraySchema
+from .budget import of_values, require_memory
 from .errors import DataError, nearest, unknown_name
 from .fields import Field
 from .formats.delimited import looks_like_table, read_delimited
@@ -137,6 +138,8 @@ def open_source(
     if isinstance(source, RawTable) and _is_of_sentences(source, reading, likelihood, schema):
         text = _sentences_in(source, reading)
         source = text_of_table(source, text, _label_beside(source, text, reading, schema))
+    if isinstance(source, RawTable) and source.nested:
+        source = _of_vectors(source, reading, schema)
     if schema is not None and not isinstance(source, READ_BY[schema.kind]):
         kinds = {RawTable: "a table", RawArray: "an array or images", RawText: "sentences"}
         raise DataError(
@@ -359,6 +362,38 @@ def _only_text(table: RawTable, reading: ReadingOptions) -> str | None:
     alone = len(others) == len(schema.fields)  # as texts that hardly recur: no categories
     one_class = alone and label is None and len(others) == 1 and _is_class(others[0])
     return texts[0] if not others or one_class else None
+
+
+def _of_vectors(table: RawTable, reading: ReadingOptions, schema: Schema | None) -> Source:
+    """An array, where the only thing to learn from in a table is a column of vectors."""
+    if schema is not None and schema.kind != ArraySchema.kind:
+        return table
+    (name, *others) = sorted(table.nested)
+    label = _label_in(table, reading)
+    if others or name in reading.named or _is_vector(table.columns[name].values[0]) is None:
+        return table
+    rest = [column for column in table.columns if column not in (name, label)]
+    if schema is None and rest and TableSchema.learn(table, None, reading, least=0).fields:
+        return table
+    cells = table.columns[name].cells()
+    if len({_is_vector(cell) for cell in cells}) > 1:
+        return table
+    require_memory(of_values(len(cells) * len(cells[0]), 8), table.where, "; give fewer rows")
+    return RawArray(
+        table.where, table.name, np.array(cells),
+        None if label is None else table.columns[label],
+        beside={column or "index": table.columns[column] for column in rest},
+        notes=(*table.notes, Note(f"rows of numbers: {name}", f"--drop {name}")),
+    )  # fmt: skip
+
+
+def _is_vector(cell: Any) -> int | None:
+    """How many numbers a cell holds, if it is a list of them."""
+    if isinstance(cell, np.ndarray):
+        return len(cell) if cell.ndim == 1 and cell.dtype.kind in "biuf" else None
+    if not isinstance(cell, list) or not cell:
+        return None
+    return len(cell) if all(isinstance(number, (int, float)) for number in cell) else None
 
 
 def _is_class(field: Field) -> bool:

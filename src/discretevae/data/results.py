@@ -130,7 +130,9 @@ def _marked(cell: Any) -> Any:
 
 
 def _plain(cell: Any) -> Any:
-    return "" if cell is None or cell != cell else cell
+    if cell is None or (isinstance(cell, float) and cell != cell):
+        return ""
+    return cell.tolist() if isinstance(cell, np.ndarray) else cell
 
 
 WRITERS = {".parquet": _parquet, ".npz": _npz}

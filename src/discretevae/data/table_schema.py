@@ -272,7 +272,7 @@ class TableSchema(Schema):
         found = [
             (mark, field.name)
             for field in self.fields
-            if isinstance(field, NumberField) and field.style.is_plain
+            if isinstance(field, NumberField) and not field.style.before
             for mark in suspected_gaps(field.read_numbers(table.columns[field.name]))
         ]
         if not found:
@@ -342,7 +342,6 @@ class TableSchema(Schema):
 
 def _nothing_left(table: RawTable, left_out: list[LeftOut]) -> DataError:
     why = [f"{column.name}: {column.why}" for column in left_out]
-    why += [note.text for note in table.notes if note.text.startswith("left out: ")]
     sentences = [column.option for column in left_out if column.option.startswith("--column ")]
     remedy = f"; {sentences[0]} takes it for sentences" if sentences else ""
     return DataError(

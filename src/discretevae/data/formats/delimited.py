@@ -190,6 +190,8 @@ def _form(
     first = skipped + above
     notes = [Note(f"{_lines(first)} before the table left out")] if first else []
     table = sample[first:]
+    if table and table[0][1][0] in COMMENTS:  # names after a mark and a blank
+        table = [(table[0][0], table[0][1][1:]), *table[1:]]
     width = len(table[0][1]) if table else 0
     table = table[:1] + [
         (line, row) for line, row in table[1:]
@@ -218,7 +220,8 @@ def _comments(rows: Sequence[Sequence[str]], reading: ReadingOptions) -> tuple[s
         return "", 0
     width, _ = Counter(map(len, rows[above:])).most_common(1)[0]
     below = [cell.strip() for cell in rows[above]]
-    names = len(rows[above - 1]) == width and not _is_header(
+    last = len(rows[above - 1]) - (rows[above - 1][0] == mark)
+    names = last == width and not _is_header(
         below, [list(row) for row in rows[above + 1 :]], reading
     )
     return mark if above > names else "", above - names
@@ -243,7 +246,7 @@ def looks_like_table(path: Path) -> bool:
     """Tells whether lines of text are rows of cells: all have as many, and they are no prose."""
     encoding, _ = encoding_of(path)
     with open_text(path, encoding) as file:
-        lines = list(islice(file, SAMPLE))
+        lines = _without_comments(list(islice(file, SAMPLE)))
     if len(lines) < 3:
         return False
     if any(_fit(lines, sign) == 2 for sign in "\t|"):
@@ -264,6 +267,7 @@ def find_dialect(lines: Sequence[str], path: Path, reading: ReadingOptions) -> D
         >>> find_dialect(["a;b\\n", "1,5;2\\n"], Path("t.csv"), ReadingOptions())
         Dialect(delimiter=';', decimal=',', header=True, encoding='utf-8', quote_all=False)
     """
+    lines = _without_comments(lines)
     said = lines[0].strip().strip('"') if lines else ""
     if said.lower().startswith("sep=") and len(said) == 5:  # Excel's own first line
         delimiter = said[-1]
@@ -274,6 +278,12 @@ def find_dialect(lines: Sequence[str], path: Path, reading: ReadingOptions) -> D
     quoted = [line.strip() for line in lines if line.strip()]
     quote_all = bool(quoted) and all(line[0] == line[-1] == '"' for line in quoted)
     return Dialect(delimiter, decimal, quote_all=quote_all)
+
+
+def _without_comments(lines: Sequence[str]) -> Sequence[str]:
+    """The lines below those of comments that stand first."""
+    above = next((i for i, line in enumerate(lines) if not line.startswith(COMMENTS)), 0)
+    return lines[above:]
 
 
 def _delimiter(lines: Sequence[str], path: Path) -> str:

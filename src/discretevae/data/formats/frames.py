@@ -7,7 +7,7 @@ import numpy as np
 
 from ..budget import require_memory
 from ..errors import DataError
-from .raw import Note, RawColumn, RawTable, with_names_of_their_own
+from .raw import RawColumn, RawTable, with_names_of_their_own
 from .records import is_single
 
 __all__ = ["is_frame", "is_mixed", "read_frame"]
@@ -79,21 +79,20 @@ def _read_pandas(frame: Any) -> RawTable:
         names = [str(n) if n is not None else "" for n in frame.index.names] + names
         series = [index.iloc[:, i] for i in range(index.shape[1])] + series
     nested = [n for n, s in zip(names, series, strict=True) if _is_nested(s)]
-    kept = [(n, s) for n, s in zip(names, series, strict=True) if n not in nested]
-    if not kept:
-        raise DataError("`data` must have columns of single values, got objects alone.")
-    names, series = [list(part) for part in zip(*kept, strict=True)]
     categories = [n for n, s in zip(names, series, strict=True) if str(s.dtype) == "category"]
-    raw = [RawColumn.of(name, _cells(column)) for name, column in zip(names, series, strict=True)]
+    raw = [
+        RawColumn.nested(name, column.tolist()) if name in nested
+        else RawColumn.of(name, _cells(column))
+        for name, column in zip(names, series, strict=True)
+    ]  # fmt: skip
     columns, notes = with_names_of_their_own(raw)
-    if nested:
-        notes.append(Note(f"left out: {', '.join(nested)} (objects, not single values)"))
     return RawTable(
         "`data`",
         "data",
         columns,
         typed=True,
         categories=frozenset(categories),
+        nested=frozenset(new for new, old in zip(columns, names, strict=True) if old in nested),
         notes=tuple(notes),
         native=frame,
     )

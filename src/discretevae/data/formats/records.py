@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .raw import Note, RawColumn, RawTable, with_names_of_their_own
+from .raw import RawColumn, RawTable, with_names_of_their_own
 
 __all__ = [
     "is_single",
@@ -39,24 +39,24 @@ def table_of_columns(
     """Returns the table of columns by name, each cell in its type.
 
     Raises:
-        DataError: If the columns differ in length, or none has single values.
+        DataError: If the columns differ in length, or there is no row.
 
     Example:
         >>> table = table_of_columns({"a": [1, 2], "b": ["x", [3]]}, "`data`", "data")
-        >>> list(table.columns), str(table.notes[0])
-        (['a'], 'left out: b (lists or objects, not single values)')
+        >>> list(table.columns), table.nested
+        (['a', 'b'], frozenset({'b'}))
     """
     cells = {str(title): [_plain(cell) for cell in column] for title, column in columns.items()}
     lengths = {title: len(column) for title, column in cells.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"{where} must have columns of one length, got {lengths}.")
-    kept = {title: column for title, column in cells.items() if all(map(is_single, column))}
-    if not kept or not next(iter(kept.values())):
-        raise DataError(f"{where} must hold at least one row of single values, got none.")
-    found, notes = with_names_of_their_own([RawColumn.of(*pair) for pair in kept.items()])
-    if left := [title for title in cells if title not in kept]:
-        notes.append(Note(f"left out: {', '.join(left)} (lists or objects, not single values)"))
-    return RawTable(where, name, found, typed=typed, notes=tuple(notes))
+    if not cells or not next(iter(cells.values())):
+        raise DataError(f"{where} must hold at least one row of cells, got none.")
+    nested = [title for title, column in cells.items() if not all(map(is_single, column))]
+    found, notes = with_names_of_their_own(
+        [RawColumn.nested(t, c) if t in nested else RawColumn.of(t, c) for t, c in cells.items()]
+    )
+    return RawTable(where, name, found, typed=typed, nested=frozenset(nested), notes=tuple(notes))
 
 
 def table_of_records(records: Sequence[Mapping[str, Any]], where: str, name: str) -> RawTable:
