@@ -192,9 +192,12 @@ def _numbers(
 
 
 def _origin(values: np.ndarray) -> float:
-    """What to take from numbers that float32 would not tell apart: their middle."""
+    """What to take from numbers that float32 would not tell apart: their middle, about."""
     rounding = np.abs(values - values.astype(np.float32)).max()
-    return float(np.round(np.median(values))) if rounding > 1e-3 * values.std() else 0.0
+    if rounding <= 1e-3 * values.std():
+        return 0.0
+    unit = 10.0 ** max(0, np.floor(np.log10(values.std())))  # not the number of one row
+    return float(np.round(np.median(values) / unit) * unit)
 
 
 def _dates(

@@ -61,7 +61,7 @@ def _read(path: Path, reading: ReadingOptions, encoding: str, notes: list[Note])
     dialect = replace(dialect, header=bool(cells.form.header))
     columns = [
         RawColumn(name, list(different), np.array(places, np.int32))
-        for name, different, places in zip(cells.form.names, cells.found, cells.index, strict=True)
+        for name, different, places in zip(cells.form.names, cells.found, cells.places, strict=True)
     ]
     named, renamed = with_names_of_their_own(columns)
     notes = [
@@ -111,7 +111,7 @@ class _Cells(NamedTuple):
 
     form: _Form
     found: list[dict[str, int]]
-    index: list[list[int]]
+    places: list[list[int]]
     lines: list[int]
     notes: list[Note]
 
@@ -144,7 +144,7 @@ def _cells_by(path: Path, dialect: Dialect, reading: ReadingOptions, quotes: str
     form = _form(list(islice(_rows(path, dialect, quotes), SAMPLE)), reading, path, dialect)
     width = len(form.names)
     found: list[dict[str, int]] = [{} for _ in form.names]
-    index: list[list[int]] = [[] for _ in form.names]
+    places: list[list[int]] = [[] for _ in form.names]
     lines: list[int] = []
     odd: list[tuple[int, list[str]]] = []
     comments = filled = 0
@@ -158,8 +158,8 @@ def _cells_by(path: Path, dialect: Dialect, reading: ReadingOptions, quotes: str
             continue
         filled += len(cells) < width
         lines.append(line)
-        for cell, different, places in zip(row, found, index, strict=True):
-            places.append(different.setdefault(cell, len(different)))
+        for cell, different, where in zip(row, found, places, strict=True):
+            where.append(different.setdefault(cell, len(different)))
     if not lines:
         _require_few([(line, len(row)) for line, row in odd[:1]], 0, width, path, reading)
         raise DataError(f"{path} must hold at least one row of cells, got none.")
@@ -178,7 +178,7 @@ def _cells_by(path: Path, dialect: Dialect, reading: ReadingOptions, quotes: str
             Note(f"{_lines(len(odd))} with another number of cells left out: line {odd[0][0]}"
                  + " …" * (len(odd) > 1), "--strict refuses")
         )  # fmt: skip
-    return _Cells(form, found, index, lines, notes)
+    return _Cells(form, found, places, lines, notes)
 
 
 def _form(

@@ -136,9 +136,9 @@ def _parts(batch: Any) -> tuple[Any, Any, list[str]]:
                 f"{WHERE} must give batches with one of {', '.join(OBSERVATIONS)}, "
                 f"got {', '.join(map(str, batch))}."
             )
-        label = next((n for n in LABELS if n in batch), None)
-        others = [str(n) for n in batch if n not in (name, label)]
-        return batch[name], None if label is None else batch[label], others
+        called = next((n for n in LABELS if n in batch), None)
+        others = [str(n) for n in batch if n not in (name, called)]
+        return batch[name], None if called is None else batch[called], others
     if not isinstance(batch, (list, tuple)):
         return batch, None, []
     if batch and all(isinstance(text, str) for text in batch):

@@ -88,7 +88,7 @@ def numbers_of(x: Any, where: str) -> np.ndarray:
         return np.asarray(x.toarray())
     if isinstance(x, np.ma.MaskedArray):
         masked = np.ma.getmaskarray(x).any()
-        return x.astype(np.float64).filled(np.nan) if masked else np.asarray(x.data)
+        return np.ma.filled(x.astype(np.float64), np.nan) if masked else np.asarray(x.data)
     try:
         return np.asarray(x)
     except (ValueError, TypeError):
