@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+import scipy.sparse
 import torch
 from PIL import Image
 
@@ -17,6 +18,7 @@ from discretevae.data import (
     DataError,
     ReadingOptions,
     Schema,
+    budget,
     learn_schema,
     load,
     num_classes,
@@ -490,6 +492,24 @@ class TestSentences:
         found = read_by(schema := meaning(tmp_path / "t.csv"), tmp_path / "t.csv")
         assert schema.kind == "sentences"
         assert found.examples.labels.tolist() == [-1, 0] * 15
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        people(),
+        torch.utils.data.TensorDataset(torch.zeros(10**4, 3)),
+        scipy.sparse.csr_matrix((10**6, 10**6)),
+        torch.sparse_coo_tensor(size=(10**6, 10**6)),
+    ],
+    ids=["a data frame", "a dataset", "a sparse matrix", "a sparse tensor"],
+)
+def test_objects_that_do_not_fit_into_memory_are_refused(
+    data: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "free_memory", lambda: 10**5)
+    with pytest.raises(DataError, match=r"^`data` must fit into memory, got [^\n]*; give "):
+        open_source(data)
 
 
 def test_a_local_folder_wins_over_a_name_and_says_so(

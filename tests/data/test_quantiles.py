@@ -93,7 +93,7 @@ def test_no_edge_beside_a_number_that_is_told_tells_one_of_a_few_rows(seed: int)
     rare = numbers[counts < LEAST]
     edges, centres = np.array(column.edges), np.array(column.centres)
     told = centres[[*column.atoms]]
-    assert set(told) == {0.0, 1000.0}
+    assert 0.0 in told
     guesses = np.concatenate([(2 * edges[:, None] - told).ravel(), edges, centres])
     assert np.abs(guesses[:, None] - rare).min() > 1e-3
 

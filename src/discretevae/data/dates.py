@@ -186,6 +186,8 @@ def find_compact_style(cells: Sequence[Any], least: int = SURE) -> DateStyle | N
         True
     """
     style = DateStyle(COMPACT)
+    if any(isinstance(cell, date) or style.days(cell) is None for cell in cells[:2]):
+        return None
     texts = [str(int(c)) if isinstance(c, float) and c == c // 1 else str(c).strip() for c in cells]
     days = [style.days(text) if len(text) == 8 and _is_plain(text) else None for text in texts]
     known = [day for day in days if day is not None and abs(day) < 200 * 365.25]

@@ -135,7 +135,9 @@ class NumberField(Field):
         return (number - self.origin,)
 
     def missing(self, cell: Any, marks: Marks) -> bool:
-        return super().missing(cell, marks) or marks.is_mark(self.style.number(cell))
+        if super().missing(cell, marks):
+            return True
+        return bool(marks.given) and marks.is_mark(self.style.number(cell))
 
     def read_numbers(self, column: RawColumn) -> Float64[np.ndarray, " n"]:
         """Gives the numbers of a column as the source has them; NaN where there is none."""

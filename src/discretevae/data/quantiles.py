@@ -55,16 +55,16 @@ def numeric_column(
 def _bins(different: np.ndarray, often: np.ndarray, scale: float, digits: int | None) -> Bins:
     """Bins of about as many rows each, and one for each number that as many rows share."""
     starts, atoms = _parted(often)
-    between = [_edge(different, often, place) for place in range(len(different) - 1)]
-    edges = [between[start - 1] for start in starts[1:]]
+    edges = [_edge(different, often, start - 1) for start in starts[1:]]
+    first, last = (_edge(different, often, place) for place in (0, len(different) - 2))
     if atoms[0]:
-        edges.insert(0, float(2 * different[0] - between[0]))
+        edges.insert(0, float(2 * different[0] - first))
         starts, atoms = [0, *starts], [False, *atoms]
     if atoms[-1]:
-        edges.append(float(2 * different[-1] - between[-1]))
+        edges.append(float(2 * different[-1] - last))
         starts, atoms = [*starts, len(different)], [*atoms, False]
     if not edges:  # few different numbers, all rare
-        edges, starts, atoms = [between[0]], [0, 1], [False, False]
+        edges, starts, atoms = [first], [0, 1], [False, False]
     inside = np.searchsorted(edges, different)
     rows = np.maximum(np.bincount(inside, often, len(edges) + 1), 0.5)
     centres = [

@@ -12,7 +12,7 @@ from .records import is_single
 
 __all__ = ["is_frame", "is_mixed", "read_frame"]
 
-FRAME = 48
+FRAME = 100
 """Bytes at most, as measured, that a cell of a data frame takes while it is read."""
 
 

@@ -101,13 +101,14 @@ def _mapping(data: Mapping[Any, Any]) -> RawArray | RawTable | RawText:
             str(n): cells for n, cells in data.items()
             if n not in (name, label) and _dimensions(cells) and len(cells) == found.rows
         }  # fmt: skip
-        if isinstance(found, RawTable) or not others:
-            return found
-        columns = {n: RawColumn.of(n, numbers_of(c, WHERE).tolist())
-                   for n, c in others.items() if _dimensions(c) == 1}  # fmt: skip
-        left = [n for n in others if n not in columns]
-        notes = (Note(f"left out: {', '.join(left)} (not an entry a row)"),) if left else ()
-        return replace(found, beside=columns, notes=(*found.notes, *notes))
+        beside: dict[str, RawColumn] = {}
+        if isinstance(found, RawArray):
+            beside = {n: RawColumn.of(n, numbers_of(c, WHERE).tolist())
+                      for n, c in others.items() if _dimensions(c) == 1}  # fmt: skip
+            found = replace(found, beside=beside)
+        left = [n for n in others if n not in beside and not is_frame(others[n])]
+        notes = (Note(f"left out: {', '.join(left)}"),) if left else ()
+        return replace(found, notes=(*found.notes, *notes))
     columns = {n: c for n, c in data.items() if _dimensions(c) == 1}
     if not columns or len(columns) < len(data):
         raise _other(data)

@@ -35,7 +35,9 @@ def table_of_arrow(table: "pyarrow.Table", where: str, name: str) -> RawTable:
 
     if not table.num_rows or not table.num_columns:
         raise DataError(f"{where} must hold at least one row of cells, got none.")
-    kept, nested, categories = [], [], []
+    kept: list[RawColumn] = []
+    nested: list[RawColumn] = []
+    categories: list[str] = []
     for title, column in zip(table.column_names, table.columns, strict=True):
         if pyarrow.types.is_nested(column.type) or pyarrow.types.is_binary(column.type):
             nested.append(RawColumn.nested(title, _Cells(column)))
