@@ -1268,6 +1268,35 @@ FILES += [
 ]
 
 
+FILES += [
+    File(
+        "a mainframe",
+        "cells separated by ^, as --delimiter says",
+        table("sum^job\n", lambda i: f"{MONEY[i]}^{KINDS[i]}"),
+        ("1 number, 1 category of 3",),
+        reading={"delimiter": "^"},
+    ),
+    File(
+        "cat",
+        "two files one after the other, each with its names",
+        table("sum,job\n", lambda i: "sum,job\n" * (i == 60) + f"{MONEY[i]},{KINDS[i]}"),
+        ("120 rows, 2 columns", "1 line with the names of the columns again"),
+    ),
+    File(
+        "Excel",
+        "a second table below the first",
+        table("a,b,c\n", lambda i: f"{i % 7},{i},{KINDS[i]}" if i < 60 else f"{i},{i % 5}"),
+        refused="line 62: must have 3 cells, got 2",
+    ),
+    File(
+        "LendingClub",
+        "1 year, 2 years, …",
+        table("work,sum\n", lambda i: f"{1 + i % 10} year{'s' * (i % 10 > 0)},{MONEY[i]}"),
+        ("2 numbers",),
+    ),
+]
+
+
 def files_in(folder: Path, made: dict[str, str | bytes | Callable[[Path], Any]]) -> Path:
     """A folder with files."""
     for name, content in made.items():

@@ -45,6 +45,12 @@ def test_digits_are_grouped_as_in_india() -> None:
     ]
 
 
+def test_one_year_is_as_much_a_number_as_two_years() -> None:
+    style = find_style(["1 year", *(f"{n} years" for n in range(2, 11))])
+    assert style == NumberStyle(after=" years")
+    assert [style.number(text) for text in ("1 year", "2 years", "3 m", "4")] == [1, 2, None, 4]
+
+
 OTHERS = (
     *("P0001;P0002", "1st;2nd", "12:30;14:00", "ABC 123;ABC 124", "(12);(13)", "5a;6b;7c"),
     *("2024-01-01", "10-20;20-30", "192.168.1.1;10.0.0.1", "$5-10"),

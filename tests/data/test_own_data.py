@@ -265,6 +265,33 @@ class TestTables:
         assert [field.name for field in schema.fields] == ["age", "sex"]
         assert schema.ids == ("id",)
 
+    def test_what_the_user_said_of_a_file_holds_for_the_next_one(self, tmp_path: Path) -> None:
+        rows = [f"{i % 17}^{'ab'[i % 2]}" for i in range(ROWS)]
+        (tmp_path / "t.csv").write_text("\n".join(["x^y", *rows]))
+        schema = meaning(tmp_path / "t.csv", delimiter="^")
+        read_by(schema, tmp_path / "t.csv")
+        (tmp_path / "other.csv").write_text("x,y\n3,a\n4,b\n")
+        assert read_by(schema, tmp_path / "other.csv").examples.x.tolist() == [[3, 0], [4, 1]]
+
+    def test_names_that_come_again_are_no_row_and_a_second_table_is_refused(
+        self, tmp_path: Path
+    ) -> None:
+        rows = [f"{i % 17},{i % 5},{'ab'[i % 2]}" for i in range(ROWS)]
+        (tmp_path / "t.csv").write_text("\n".join(["x,y,z", *rows, "x,y,z", *rows]))
+        assert "1 line with the names of the columns again" in str(meaning(tmp_path / "t.csv"))
+        lines = ["x,y,z", *rows[:90], "a,b", *(f"{i},{i % 7}" for i in range(90))]
+        (tmp_path / "t.csv").write_text("\n".join(lines))
+        with pytest.raises(DataError, match=r"line 92: must have 3 cells, got 2"):
+            open_source(tmp_path / "t.csv")
+
+    def test_two_numbers_and_times_are_written_in_their_style(self, tmp_path: Path) -> None:
+        rows = [f"{(0, 50)[i % 2]},5 %;{i * 7 % 24}:{i % 60:02}" for i in range(ROWS)]
+        (tmp_path / "t.csv").write_text("\n".join(["share;at", *rows]))
+        schema = meaning(tmp_path / "t.csv")
+        assert "2 columns: 1 yes/no, 1 time" in str(schema)
+        _, written = schema.written(torch.tensor([[0.0, 25.5], [1.0, -2.0]]))
+        assert written == [["0,5 %", "23:59"], ["50,5 %", "00:00"]]
+
     def test_what_a_mark_says_counts_with_a_decimal_comma(self, tmp_path: Path) -> None:
         cells = [f"{-200 if i % 8 == 0 else i % 30},0;{i % 7}" for i in range(ROWS)]
         (tmp_path / "t.csv").write_text("\n".join(["a;b", *cells]))
@@ -500,7 +527,9 @@ class TestSentences:
         people(),
         torch.utils.data.TensorDataset(torch.zeros(10**4, 3)),
         scipy.sparse.csr_matrix((10**6, 10**6)),
-        torch.sparse_coo_tensor(size=(10**6, 10**6)),
+        torch.sparse_coo_tensor(
+            torch.zeros(2, 1), torch.ones(1), (10**6, 10**6), check_invariants=True
+        ),
     ],
     ids=["a data frame", "a dataset", "a sparse matrix", "a sparse tensor"],
 )

@@ -192,7 +192,7 @@ class CategoryField(Field):
 
     @property
     def of_numbers(self) -> bool:
-        return all(self.style.number(name) is not None for name in self.column.categories)
+        return all(POINT.number(name) is not None for name in self.column.categories)
 
     def missing(self, cell: Any, marks: Marks) -> bool:
         return category_text(cell) not in self.column.categories and marks.missing(cell)
@@ -208,13 +208,15 @@ class CategoryField(Field):
         return replace(self, style=_with_decimal(self.style, decimal))
 
     def text(self, value: float) -> Any:
-        return self.column.categories[int(value)]
+        name = self.column.categories[int(value)]
+        number = None if self.style.is_plain else POINT.number(name)
+        return name if number is None else self.style.text(number)
 
     def typed(self, value: float) -> Any:
-        name = self.text(value)
+        name = self.column.categories[int(value)]
         if set(self.column.categories) <= {"True", "False"}:
             return name == "True"
-        return self.style.number(name) if self.of_numbers else name
+        return POINT.number(name) if self.of_numbers else name
 
     def config(self) -> dict[str, Any]:
         return {
@@ -291,10 +293,12 @@ class ClockField(Field):
         name: Of the column.
         column: Of the hours, as the model has it.
         style: How times are written.
+        of_day: Whether all are times of a day.
     """
 
     column: NumericColumn
     style: ClockStyle
+    of_day: bool = False
 
     kind: ClassVar[str] = "time"
     wanted: ClassVar[str] = "a time"
@@ -308,10 +312,14 @@ class ClockField(Field):
         return None if hours is None else (hours,)
 
     def text(self, value: float) -> Any:
-        return self.style.text(float(value))
+        return self.style.text(self.natural(value))
 
     def typed(self, value: float) -> timedelta:
-        return timedelta(seconds=round(float(value) * 3600))
+        return timedelta(seconds=round(self.natural(value) * 3600))
+
+    def natural(self, value: float) -> float:
+        """Gives the hours: from 0:00 to 23:59 where all are of a day."""
+        return min(max(float(value), 0.0), 24 - 1 / 60) if self.of_day else float(value)
 
     def config(self) -> dict[str, Any]:
         return {
@@ -319,6 +327,7 @@ class ClockField(Field):
             "name": self.name,
             "column": self.column.config(),
             "style": self.style.config(),
+            "of_day": self.of_day,
         }
 
 
@@ -362,7 +371,8 @@ def _date(config: Mapping[str, Any], column: Any) -> Field:
 
 
 def _clock(config: Mapping[str, Any], column: Any) -> Field:
-    return ClockField(config["name"], column, ClockStyle(**config["style"]))
+    style = ClockStyle(**config["style"])
+    return ClockField(config["name"], column, style, config["of_day"])
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any], Any], Field]] = {

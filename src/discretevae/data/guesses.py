@@ -116,7 +116,8 @@ def _id(
     name, whole = column.name, len(column.values) == table.rows
     if name == "" or (name.lower().startswith("unnamed: ") and whole):
         kind = "numeric" if find_date_style(list(cells)) is None else "date"
-        return LeftOut(name, "numbers or names of the rows", f"--{kind} ''", is_id=True)
+        shown = f"'{name}'" if not name or " " in name else name
+        return LeftOut(name, "numbers or names of the rows", f"--{kind} {shown}", is_id=True)
     if not whole or table.rows < FEW:
         return None
     called = bool(ID_NAMES.search(name) or CAMEL.search(name))
@@ -237,7 +238,8 @@ def _clocks(
     hours, weights = (np.array(part, np.float64) for part in zip(*known, strict=True))
     if len(np.unique(hours)) == 1 and not asked:
         return LeftOut(name, f"{_short(cells[0])} alone", f"--numeric {name}")
-    return ClockField(name, numeric_column(name, hours, weights), style)
+    of_day = bool(((hours >= 0) & (hours < 24)).all()) and not style.days
+    return ClockField(name, numeric_column(name, hours, weights), style, of_day)
 
 
 def _texts(

@@ -32,6 +32,7 @@ def _grouped(sign: str, least: int) -> re.Pattern[str]:
 
 GROUPS = {",": _grouped(",", 2), **{sign: _grouped(sign, 3) for sign in f".{SEPARATORS}"}}
 """Sign between groups of digits → a whole number with it; with commas also as India counts."""
+WORD = re.compile(r"[^\W\d_]{3,}$")
 AROUND = re.compile(
     r"[(+-]*(?P<before>[^\d+(-]*?)[+-]?[.,]?\d(?:.*\d)?[.,]?(?P<after>\D*)", re.DOTALL
 )
@@ -107,7 +108,7 @@ class NumberStyle:
         if self.before:
             text = text.replace(self.before.strip(), "", 1)
         if self.after:
-            text = text.removesuffix(self.after.strip())
+            text = _without(text, self.after.strip())
         text = text.strip()
         if text[:1] in ("+", "-"):
             text = text[:1] + text[1:].lstrip()
@@ -119,6 +120,15 @@ class NumberStyle:
             text = text.replace(self.decimal, ".", 1)
         number = _plain(text)
         return None if number is None else sign * number
+
+
+def _without(text: str, unit: str) -> str:
+    """A text without the unit after it: of years also year, and of Jahr also Jahre."""
+    if (found := WORD.search(text)) and unit.isalpha() and found[0] != unit:
+        short, long = sorted((found[0], unit), key=len)
+        if long.startswith(short) and len(long) <= len(short) + 2:
+            return text[: found.start()]
+    return text.removesuffix(unit)
 
 
 def _plain(text: str) -> float | None:

@@ -125,12 +125,15 @@ def open_source(
     Raises:
         DataError: If it is missing, empty, damaged, or of a kind that is not read.
     """
+    said = reading
     if schema is not None:
-        reading = replace(schema.reading, header=reading.header, delimiter=reading.delimiter)
+        reading = replace(schema.reading, header=said.header, delimiter=said.delimiter)
     if isinstance(data, (str, os.PathLike)):
         path = Path(os.path.expanduser(data))
         try:
             source = _opened(path, reading, likelihood, schema)
+            if schema is not None and said == GUESS and _lacks(source, schema):
+                source = _opened(path, schema.reading, likelihood, schema)  # as the run's own file
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     else:
@@ -220,6 +223,17 @@ def _opened(
         table = looks_like_table(path) if asked is None else asked != "tokens"
         return read_delimited(path, reading) if table else read_text_lines(path)
     return _of_images(ImageFolder(path.parent, (Path(path.name),), None, None), reading, schema)
+
+
+def _lacks(source: Source, schema: Schema) -> bool:
+    """Whether a table has not the columns of a run whose own file was read as the user said."""
+    if not isinstance(source, RawTable):
+        return False
+    table = schema.table if isinstance(schema, ArraySchema) else schema
+    names = [field.name for field in table.fields] if isinstance(table, TableSchema) else []
+    if isinstance(table, SentenceSchema) and table.column is not None:
+        names = [table.column]
+    return any(name not in source.columns for name in names)
 
 
 def _of_folder(path: Path, reading: ReadingOptions, schema: Schema | None) -> Source:

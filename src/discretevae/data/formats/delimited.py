@@ -147,16 +147,22 @@ def _cells_by(path: Path, dialect: Dialect, reading: ReadingOptions, quotes: str
     places: list[list[int]] = [[] for _ in form.names]
     lines: list[int] = []
     odd: list[tuple[int, list[str]]] = []
-    comments = filled = 0
+    comments = filled = again = whole = 0
     for line, cells in islice(_rows(path, dialect, quotes), form.first, None):
         row = form.row(cells)
         if _is_beside(cells, form.comments, width, dialect.delimiter):
             comments += 1
             continue
+        if form.header and width > 1 and [cell.strip() for cell in row] == form.names:
+            again += 1
+            continue
         if len(row) != width:
             odd.append((line, row))
             continue
-        filled += len(cells) < width
+        if len(cells) < width:
+            filled += 1
+        else:
+            whole = line
         lines.append(line)
         for cell, different, where in zip(row, found, places, strict=True):
             where.append(different.setdefault(cell, len(different)))
@@ -166,6 +172,10 @@ def _cells_by(path: Path, dialect: Dialect, reading: ReadingOptions, quotes: str
     after = [row for line, row in odd if line > lines[-1] and len(row) < width][:FOOTNOTES]
     odd = odd[: len(odd) - len(after)]
     notes = []
+    if filled > FOOTNOTES and lines[-filled] > whole:  # another table below
+        _require_few([(lines[-filled], width - 1)], 0, width, path, reading)
+    if again:
+        notes.append(Note(f"{_lines(again)} with the names of the columns again left out"))
     if comments:
         notes.append(Note(f"{_lines(comments)} of comments or rules left out"))
     if filled:
