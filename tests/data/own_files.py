@@ -1719,7 +1719,7 @@ def _write(folder: Path, found: list[dict[str, Any]], wrong: int) -> None:
         "",
         f"{len(found)} files as pandas, Excel, R, cameras, scanners and data hubs leave them, and "
         "objects of Python, "
-        f"each read with no option: {len(found) - wrong} as a user would want, {wrong} not. "
+        f"each read with no option but where the table names one: {len(found) - wrong} as a user would want, {wrong} not. "
         f"{refused} of them cannot be read and must be refused in one line that says what to do. "
         "Of each that is read, its rows are read again by what was learned, two of them alone: "
         "to the bit the same.",
