@@ -173,6 +173,25 @@ class TestTables:
             for style, given, cell in zip(styles, before, after, strict=True):
                 assert cell == given if given else re.fullmatch(style, cell)
 
+    def test_numbers_of_an_array_come_back_as_they_were(self, tmp_path: Path) -> None:
+        draws = np.random.default_rng(0)
+        x = np.where(draws.random((ROWS, 3)) < 0.1, np.nan, draws.normal(1000, 3, (ROWS, 3)))
+        np.savez(tmp_path / "x.npz", x=x, ids=np.array([f"k{i}" for i in range(ROWS)]))
+        run = train(tmp_path / "x.npz")
+        for ending in (".csv", ".parquet", ".npz"):
+            main(["impute", run, str(tmp_path / "x.npz"), "-o", str(tmp_path / f"out{ending}")])
+        archive = np.load(tmp_path / "out.npz")
+        frames = [
+            pandas.read_csv(tmp_path / "out.csv", float_precision="round_trip"),
+            pandas.read_parquet(tmp_path / "out.parquet"),
+            pandas.DataFrame({name: archive[name] for name in archive}),
+        ]
+        for frame in frames:
+            assert list(frame.columns) == ["ids", "0", "1", "2"]
+            found = frame[["0", "1", "2"]].to_numpy()
+            assert np.array_equal(found[~np.isnan(x)], x[~np.isnan(x)])
+            assert np.isfinite(found).all()
+
     def test_columns_of_lists_come_back(self, tmp_path: Path) -> None:
         frame = people().assign(tags=[[i] for i in range(ROWS)])
         frame.loc[::9, "income"] = np.nan

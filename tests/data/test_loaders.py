@@ -61,7 +61,7 @@ def test_what_is_left_out_is_said() -> None:
 
 def test_texts_have_their_labels_and_empty_ones_none() -> None:
     pairs = [("to be", 1), (" ", 0), ("or not", 2)]
-    found = read_loader(pairs)  # type: ignore[arg-type]
+    found = read_loader(pairs)
     assert isinstance(found, RawText)
     assert found.texts == ("to be", "or not")
     assert found.lines.tolist() == [1, 3]

@@ -10,10 +10,11 @@ from torch import Tensor
 from .dates import EPOCH
 from .fields import CategoryField, ClockField, DateField, Field, NumberField, category_text
 from .formats.raw import RawColumn, RawTable
+from .formats.raw_array import RawArray
 from .missing import Marks
 from .table_schema import TableSchema
 
-__all__ = ["filled"]
+__all__ = ["filled", "filled_array"]
 
 
 def filled(
@@ -48,6 +49,29 @@ def filled(
         place += len(field.columns)
         count += len(rows)
     return columns, count
+
+
+def filled_array(array: RawArray, x: Float[Tensor, "n F"]) -> tuple[dict[str, list[Any]], int]:
+    """Gives the columns of an array of numbers with its gaps filled, and how many they were.
+
+    Every number that is there comes as it came; those that are filled have the digits of float32.
+
+    Example:
+        >>> import torch
+        >>> array = RawArray("`x`", "x", np.array([[0.1, np.nan], [0.2, 5.0]]))
+        >>> filled_array(array, torch.tensor([[9.0, 4.25], [9.0, 9.0]]))
+        ({'0': [0.1, 0.2], '1': [4.25, 5.0]}, 1)
+    """
+    gaps = np.isnan(array.x) if array.x.dtype.kind == "f" else np.zeros(array.x.shape, bool)
+    made = x.float().numpy()
+    columns = {
+        str(i): [
+            float(str(new)) if gap else old
+            for old, new, gap in zip(array.x[:, i].tolist(), made[:, i], gaps[:, i], strict=True)
+        ]
+        for i in range(array.x.shape[1])
+    }
+    return columns, int(gaps.sum())
 
 
 def _cell(field: Field, column: RawColumn, value: float, typed: bool) -> Any:

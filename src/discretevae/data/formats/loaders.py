@@ -1,6 +1,6 @@
 """DataLoaders and Datasets of PyTorch."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,8 @@ OBSERVATIONS = (
 """What a batch by names calls its observations."""
 
 
-def read_loader(data: DataLoader[Any] | Dataset[Any]) -> RawArray | RawText:
-    """Returns all examples of a loader or dataset, in the order of the dataset.
+def read_loader(data: DataLoader[Any] | Dataset[Any] | Sequence[Any]) -> RawArray | RawText:
+    """Returns all examples of a loader, a dataset or a list of examples, in their order.
 
     Raises:
         DataError: If its batches hold neither arrays nor texts, or cannot be had.
@@ -53,45 +53,52 @@ def read_loader(data: DataLoader[Any] | Dataset[Any]) -> RawArray | RawText:
     for batch in _batches(loader):
         x, label, others = _parts(batch)
         left |= dict.fromkeys(others)
-        if isinstance(x, (list, tuple)) and all(isinstance(text, str) for text in x):
-            xs += x
-        elif isinstance(x, (torch.Tensor, np.ndarray)):
-            xs.append(numbers_of(x, WHERE))
-        else:
-            raise DataError(
-                f"{WHERE} must give batches of tensors, or of tensors and labels, "
-                f"got {type(x).__name__}."
-            )
+        xs += _observations(x)
         if len(xs) == 1:
             _require_memory(loader, xs[0])
         if label is not None:
             labels.append(numbers_of(label, WHERE))
     if not xs:
         raise DataError(f"{WHERE} must hold at least one batch, got none.")
-    texts = isinstance(xs[0], str)
-    rows = len(xs) if texts else sum(map(len, xs))
-    whole = None
-    if labels and sum(map(len, labels)) == rows and len({a.shape[1:] for a in labels}) == 1:
-        whole = labels_of(np.concatenate(labels), rows)
-    if labels and whole is None:
+    column = _labels(labels, sum(1 if isinstance(x, str) else len(x) for x in xs))
+    if labels and column is None:
         left["what stands beside the observations and is no label a row"] = None
     if left:
         notes.append(Note(f"left out: {', '.join(left)}"))
-    column = None if whole is None else RawColumn.of("label", whole.tolist())
-    if texts:
-        found = [(i, text.strip()) for i, text in enumerate(xs) if text.strip()]
-        if not found:
-            raise DataError(f"{WHERE} must hold at least one sentence, got none.")
-        places, kept = zip(*found, strict=True)
-        if column is not None:
-            column = RawColumn.of("label", column.cells(places))
-        lines = np.array(places) + 1
-        return RawText(WHERE, "data", kept, lines, labels=column, notes=tuple(notes))
+    if isinstance(xs[0], str):
+        return _sentences(xs, column, notes)
     if len({x.shape[1:] for x in xs}) > 1:
-        raise DataError(
-            f"{WHERE} must give examples of one shape, got {xs[0].shape[1:]} and others."
-        )
+        shapes = f"{xs[0].shape[1:]} and others"
+        raise DataError(f"{WHERE} must give examples of one shape, got {shapes}.")
     return RawArray(WHERE, "data", np.concatenate(xs), column, notes=tuple(notes))
+
+
+def _observations(x: Any) -> list[Any]:
+    """The texts of a batch, or its array alone."""
+    if isinstance(x, (list, tuple)) and all(isinstance(text, str) for text in x):
+        return list(x)
+    if isinstance(x, (torch.Tensor, np.ndarray)):
+        return [numbers_of(x, WHERE)]
+    raise DataError(
+        f"{WHERE} must give batches of tensors, or of tensors and labels, got {type(x).__name__}."
+    )
+
+
+def _labels(labels: list[np.ndarray], rows: int) -> RawColumn | None:
+    """One label a row, if each batch has them."""
+    if sum(map(len, labels)) != rows or len({array.shape[1:] for array in labels}) != 1:
+        return None
+    found = labels_of(np.concatenate(labels), rows)
+    return None if found is None else RawColumn.of("label", found.tolist())
+
+
+def _sentences(texts: list[str], labels: RawColumn | None, notes: list[Note]) -> RawText:
+    found = [(row, text.strip()) for row, text in enumerate(texts) if text.strip()]
+    if not found:
+        raise DataError(f"{WHERE} must hold at least one sentence, got none.")
+    rows, kept = zip(*found, strict=True)
+    column = None if labels is None else RawColumn.of("label", labels.cells(rows))
+    return RawText(WHERE, "data", kept, np.array(rows) + 1, labels=column, notes=tuple(notes))
 
 
 def _in_order(data: Any) -> tuple[Iterable[Any], list[Note]]:

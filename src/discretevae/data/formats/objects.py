@@ -81,7 +81,7 @@ def _list(items: list[Any]) -> RawArray | RawTable | RawText:
             return table_of_records(items, WHERE, "data")
     first = items[0]
     if isinstance(first, Mapping) or (isinstance(first, tuple) and hasattr(first[0], "shape")):
-        return read_loader(items)  # type: ignore[arg-type]  # a list has rows as a dataset has
+        return read_loader(items)
     try:
         return _array(np.array(items))
     except (ValueError, TypeError) as error:  # lists of several lengths are no array
