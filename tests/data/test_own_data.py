@@ -245,6 +245,18 @@ class TestTables:
         again = pandas.read_csv(tmp_path / "t.csv", dtype=str)
         assert {n: c.cells() for n, c in source.columns.items()} == again.to_dict("list")
 
+    def test_reviews_of_several_lines_are_one_column_of_a_table(self, tmp_path: Path) -> None:
+        text = "Well, it is {}.\nFirst, I came, saw,\nand then, alas, left, as you do."
+        said = [text.format(i) for i in range(99)]
+        frame = pandas.DataFrame({"review": said, "stars": np.arange(99) % 5})
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        source = open_source(tmp_path / "t.csv", ReadingOptions(header="yes"), "columns")
+        assert isinstance(source, RawTable)
+        assert {n: c.cells() for n, c in source.columns.items()} == {
+            "review": said,
+            "stars": [str(i % 5) for i in range(99)],
+        }
+
     @pytest.mark.parametrize("sign", [",", "\t"])
     def test_a_quote_that_is_never_closed_swallows_no_row(self, tmp_path: Path, sign: str) -> None:
         rows = [[f"{i % 9}", f"{chr(34) * (i % 20 == 3)}word {i % 5}"] for i in range(ROWS)]

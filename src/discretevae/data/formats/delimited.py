@@ -316,7 +316,8 @@ def _of_one_column(lines: Sequence[str]) -> str | None:
     They are decimal signs below a name without one, or of sentences: followed by a blank, and
     not as many in each line.
     """
-    plain = [QUOTED.sub("", line).strip() for line in lines if line.strip()]
+    unquoted, _, _ = QUOTED.sub("", "".join(lines)).partition('"')  # the last may be cut
+    plain = [line.strip() for line in unquoted.splitlines() if line.strip()]
     if len(plain) < 3 or any(sign in line for line in plain for sign in ";\t|"):
         return None
     first, *rest = plain

@@ -44,7 +44,7 @@ def read_object(data: Any) -> RawArray | RawTable | RawText:
 a pair of observations and labels, a data frame, a DataLoader or Dataset, or a list of sentences, \
 got int.
     """
-    if hasattr(data, "to_frame") and not is_table(data):
+    if hasattr(data, "to_frame") and not _is_table(data):
         data = data.to_frame()  # a Series
     if is_frame(data):
         return read_frame(data)
@@ -64,7 +64,7 @@ got int.
     raise _other(data)
 
 
-def is_table(data: Any) -> bool:
+def _is_table(data: Any) -> bool:
     """Tells whether what has `to_frame` has several columns already."""
     return getattr(data, "ndim", 1) > 1
 
@@ -139,7 +139,7 @@ def _array(data: Any, labels: Any = None) -> RawArray | RawTable:
     x = numbers_of(data, WHERE)
     if x.dtype.names is not None and labels is None:
         return table_of_structure(x, WHERE, "data")
-    if x.dtype.kind == "O" and all(cell is None or is_number(cell) for cell in x.flat):
+    if x.dtype.kind == "O" and all(cell is None or _is_number(cell) for cell in x.flat):
         x = x.astype(np.float64)
     if x.dtype.kind in "OUS":
         if labels is None:
@@ -150,7 +150,7 @@ def _array(data: Any, labels: Any = None) -> RawArray | RawTable:
     return RawArray(WHERE, "data", x, RawColumn.of("label", _labels(labels, len(x)).tolist()))
 
 
-def is_number(cell: Any) -> bool:
+def _is_number(cell: Any) -> bool:
     """Tells whether an object is a number, and not yes or no."""
     return isinstance(cell, numbers.Real) and not isinstance(cell, bool)
 
