@@ -1,6 +1,7 @@
 """The commands on what people bring: results come back with their keys, data as they were."""
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,68 @@ class TestTables:
         run = train(tmp_path / "t.csv", "--likelihood", "columns")
         assert (Path(run) / "schema.json").exists()
         main(["evaluate", run])
+
+    def test_cells_of_all_kinds_come_back_as_they_were_and_gaps_in_their_style(
+        self, tmp_path: Path
+    ) -> None:
+        draws = np.random.default_rng(2)
+        sums = draws.normal(0, 2000, ROWS).round(2)
+        frame = pandas.DataFrame(
+            {
+                "sum": [f"({-v:,.2f})" if v < 0 else f"{v:,.2f}" for v in sums],
+                "price": [f"${abs(v):,.2f}" for v in sums],
+                "mass": [f"{abs(v):.1f} kg" for v in sums],
+                "at": [f"{i % 24:02}:{i * 7 % 60:02}" for i in range(ROWS)],
+                "when": [f"2024-03-{1 + i % 28:02} {i % 24:02}:30:00+01:00" for i in range(ROWS)],
+                "note": draws.choice(["a", "b"], ROWS),
+            }
+        )
+        for place, name in enumerate(frame.columns):
+            frame.loc[place :: 7 + place, name] = ""
+        # Two columns have one name, and one has none.
+        frame.columns = [*frame.columns[:4], "at", ""]
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        run = train(tmp_path / "t.csv")
+        main(["impute", run, str(tmp_path / "t.csv"), "-o", str(tmp_path / "out.csv")])
+        with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+            header, *found = csv.reader(file)
+        assert header == list(frame.columns)
+        styles = (r"\([\d.]+\)|[\d.]+", r"\$[\d.]+", r"[\d.]+ kg", r"\d\d:\d\d")
+        styles += (r"2024-\d\d-\d\d \d\d:\d\d:\d\d\+00:00", "a|b")
+        for before, after in zip(frame.to_numpy().tolist(), found, strict=True):
+            for style, given, cell in zip(styles, before, after, strict=True):
+                assert cell == given if given else re.fullmatch(style, cell)
+
+    def test_numbers_of_an_array_come_back_as_they_were(self, tmp_path: Path) -> None:
+        draws = np.random.default_rng(0)
+        x = np.where(draws.random((ROWS, 3)) < 0.1, np.nan, draws.normal(1000, 3, (ROWS, 3)))
+        np.savez(tmp_path / "x.npz", x=x, ids=np.array([f"k{i}" for i in range(ROWS)]))
+        run = train(tmp_path / "x.npz")
+        for ending in (".csv", ".parquet", ".npz"):
+            main(["impute", run, str(tmp_path / "x.npz"), "-o", str(tmp_path / f"out{ending}")])
+        archive = np.load(tmp_path / "out.npz")
+        frames = [
+            pandas.read_csv(tmp_path / "out.csv", float_precision="round_trip"),
+            pandas.read_parquet(tmp_path / "out.parquet"),
+            pandas.DataFrame({name: archive[name] for name in archive}),
+        ]
+        for frame in frames:
+            assert list(frame.columns) == ["ids", "0", "1", "2"]
+            found = frame[["0", "1", "2"]].to_numpy()
+            assert np.array_equal(found[~np.isnan(x)], x[~np.isnan(x)])
+            assert np.isfinite(found).all()
+
+    def test_columns_of_lists_come_back(self, tmp_path: Path) -> None:
+        frame = people().assign(tags=[[i] for i in range(ROWS)])
+        frame.loc[::9, "income"] = np.nan
+        frame.to_parquet(tmp_path / "t.parquet")
+        run = train(tmp_path / "t.parquet")
+        for ending in (".parquet", ".csv"):
+            output = str(tmp_path / f"out{ending}")
+            main(["impute", run, str(tmp_path / "t.parquet"), "-o", output])
+        found = pandas.read_parquet(tmp_path / "out.parquet")
+        assert [list(cell) for cell in found.tags] == frame.tags.tolist()
+        assert [row["tags"] for row in cells(tmp_path / "out.csv")][:2] == ["[0]", "[1]"]
 
     @pytest.mark.parametrize("likelihood", ["columns", "gaussian"])
     def test_an_index_is_no_number(self, tmp_path: Path, likelihood: str) -> None:

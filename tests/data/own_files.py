@@ -1,5 +1,7 @@
 # ruff: noqa: E501
-"""Files as pandas, Excel, R, cameras, scanners and data hubs leave them, and what must be said.
+"""Files as pandas, Excel, R, cameras, scanners and data hubs leave them, objects of Python too.
+
+Each with what must be said of it.
 
 `python tests/data/own_files.py --output results` writes the page of what was tried.
 """
@@ -16,15 +18,21 @@ import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
+import torch
 from PIL import Image
+from sklearn.datasets import load_iris
 
 ROWS = 120
-Make = Callable[[Path], Path]
+Make = Callable[[Path], Any]
+"""Writes a file into a folder and gives its path, or gives an object of Python."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +159,7 @@ def _(folder: Path) -> Path:
     return folder / "t.csv"
 
 
-@file("pandas", "spans of time, 1 days 02:00:00", says=("left out: span",))
+@file("pandas", "spans of time, 1 days 02:00:00", says=("1 time", "span: hours"))
 def _(folder: Path) -> Path:
     span = pd.to_timedelta(np.random.default_rng(0).integers(0, 10**6, ROWS), "s")
     people().assign(span=span).to_csv(folder / "t.csv", index=False)
@@ -204,7 +212,7 @@ def _(folder: Path) -> Path:
     return folder / "t.pkl"
 
 
-@file("pandas", "to_json(lines=True)", refused="to_csv")
+@file("pandas", "to_json(lines=True)", says=("2 numbers, 1 category of 3, 1 yes/no",))
 def _(folder: Path) -> Path:
     people().to_json(folder / "t.jsonl", orient="records", lines=True)
     return folder / "t.jsonl"
@@ -860,6 +868,768 @@ FILES += [
 ]
 
 
+# Written by programs and by hand
+
+
+def table(
+    header: str, row: Callable[[int], str], name: str = "t.csv", after: str = "", **how: Any
+) -> Make:
+    """A table in text, line by line."""
+    return text(name, "".join([header, *(row(i) + "\n" for i in range(ROWS)), after]), **how)
+
+
+MONEY = np.random.default_rng(11).normal(0, 2000, ROWS).round(2).tolist()
+KINDS = np.random.default_rng(12).choice(["cook", "nurse", "pilot"], ROWS).tolist()
+
+
+def line(i: int) -> str:
+    """A sentence."""
+    return f"the cat {i} sat on the mat with {('me', 'you', 'them')[i % 3]}"
+
+
+FILES += [
+    File(
+        "Excel",
+        "bookkeeping: (1,234.50) is below zero",
+        table(
+            "sum,job\n",
+            lambda i: (
+                f'"{f"({-MONEY[i]:,.2f})" if MONEY[i] < 0 else f"{MONEY[i]:,.2f}"}",{KINDS[i]}'
+            ),
+        ),
+        ("1 number, 1 category of 3",),
+    ),
+    File(
+        "Excel",
+        "-$5.00 and $5.00",
+        table("sum,job\n", lambda i: f'"{"-" * (MONEY[i] < 0)}${abs(MONEY[i]):,.2f}",{KINDS[i]}'),
+        ("1 number, 1 category of 3",),
+    ),
+    File(
+        "Excel",
+        "three decimals beside thousands: 1,234.567",
+        table("sum,job\n", lambda i: f'"{1000 * MONEY[i] / 7:,.3f}",{KINDS[i]}'),
+        ("1 number, 1 category of 3",),
+    ),
+    File(
+        "SAP",
+        "1.234,50- is below zero",
+        table(
+            "sum;job\n",
+            lambda i: (
+                f"{abs(MONEY[i]):,.2f}".translate(str.maketrans(",.", ".,"))
+                + f"{'-' * (MONEY[i] < 0)};{KINDS[i]}"
+            ),
+        ),
+        ("1 number, 1 category of 3",),
+    ),
+    File(
+        "India",
+        "₹12,34,567",
+        table(
+            "sum,job\n",
+            lambda i: f'"₹{1 + i % 30},{10 + i * 7 % 90},{100 + i * 13 % 900}",{KINDS[i]}',
+        ),
+        ("1 number, 1 category of 3",),
+    ),
+    File(
+        "Switzerland",
+        "1’234.50, and CHF before it",
+        table(
+            "sum;fee\n",
+            lambda i: f"{abs(MONEY[i]) + 10**4:,.2f};CHF {abs(MONEY[i]):,.2f}".replace(",", "’"),
+        ),
+        ("2 numbers",),
+    ),
+    File(
+        "Poland",
+        "1 234,50 zł",
+        table(
+            "sum;job\n",
+            lambda i: f"{abs(MONEY[i]) + 10**4:,.2f} zł;{KINDS[i]}".replace(",", " ").replace(
+                ".", ","
+            ),
+        ),
+        ("1 number, 1 category of 3",),
+    ),
+    File(
+        "a kitchen",
+        "12.5 kg, 20 °C: a unit after each number",
+        table("mass,heat\n", lambda i: f"{abs(MONEY[i]) / 100:.1f} kg,{i * 7 % 31 - 9} °C"),
+        ("2 numbers",),
+    ),
+    File(
+        "Wikipedia",
+        "−5.2 with a true minus",
+        table("a\tjob\n", lambda i: f"{MONEY[i]}\t{KINDS[i]}".replace("-", "−"), "t.tsv"),
+        ("1 number, 1 category of 3",),
+    ),
+    File(
+        "MySQL and IMDb",
+        "\\\\N where there is nothing",
+        table(
+            "a\tjob\tyear\n",
+            lambda i: (
+                f"{MONEY[i] if i % 9 else chr(92) + 'N'}\t{KINDS[i] if i % 7 else chr(92) + 'N'}\t{1990 + i % 30}"
+            ),
+            "t.tsv",
+        ),
+        ("2 numbers, 1 category of 3", "32 of 360 cells missing"),
+    ),
+    File(
+        "MySQL",
+        "quotes within cells escaped by a backslash",
+        table("n,said\n", lambda i: f'{i % 9},"say \\"hi\\", {KINDS[i]}"'),
+        ("1 number, 1 category of 3",),
+    ),
+    File(
+        "psql",
+        "columns with |, a rule below the names, (120 rows) at the end",
+        table(
+            "  sum  |  job  \n-------+-------\n",
+            lambda i: f" {MONEY[i]} | {KINDS[i]}",
+            after="(120 rows)\n\n",
+        ),
+        ("1 number, 1 category of 3", "1 line of comments or rules", "1 line after the table"),
+    ),
+    File(
+        "SQL Developer",
+        "(null)",
+        table("a,job\n", lambda i: f"{MONEY[i] if i % 9 else '(null)'},{KINDS[i]}"),
+        ("14 of 240 cells missing",),
+    ),
+    File(
+        "a data logger",
+        "a comma at the end of each line, none below the names",
+        table("id,age,sex\n", lambda i: f"P{i:03},{20 + i % 50},{'mf'[i % 2]},"),
+        ("120 rows, 3 columns", "1 number, 1 yes/no", "left out: id", "the , at the end"),
+    ),
+    File(
+        "a weather station",
+        "# lines above, between and below, with commas in them",
+        table(
+            "# station, 7\n# mm, words\nrain,job\n",
+            lambda i: f"{MONEY[i]},{KINDS[i]}" + "\n# a gap" * (i % 50 == 7),
+            after="# the end\n",
+        ),
+        ("120 rows, 2 columns", "1 number, 1 category of 3", "4 lines of comments"),
+    ),
+    File(
+        "NumPy",
+        "savetxt(header=…): the names after #",
+        table("# rain job\n", lambda i: f"{MONEY[i]:.4e} {i % 7:.4e}", "t.txt"),
+        ("120 rows, 2 columns", "2 numbers"),
+    ),
+    File(
+        "an office",
+        "footnotes below the table",
+        table(
+            "sum,job,n\n",
+            lambda i: f"{MONEY[i]},{KINDS[i]},{i % 9}",
+            after="\nSource: the office, 2024\nNote 1: rounded\n",
+        ),
+        ("120 rows, 3 columns", "2 lines after the table"),
+    ),
+    File(
+        "a script",
+        "last empty cells left away",
+        table("a,b,c\n", lambda i: f"{i % 17},{i % 3}" + f",{i % 5}" * (i % 3 > 0)),
+        ("120 rows, 3 columns", "40 of 360 cells missing", "40 lines with fewer cells"),
+    ),
+    File(
+        "a typist",
+        "one quote that is opened and never closed",
+        table("n,job\n", lambda i: f"{i % 9},{chr(34) * (i == 50)}{KINDS[i]}"),
+        ("120 rows, 2 columns", "quotes that are not closed"),
+    ),
+    File(
+        "Germany",
+        "one column, decimal commas",
+        table("x\n", lambda i: f"{MONEY[i]}".replace(".", ",")),
+        ("120 rows, 1 column", "1 number", "comma"),
+    ),
+    File(
+        "a survey",
+        "one column of answers with commas and no quotes",
+        table("text\n", lambda i: f"{line(i)}, and then" + ", home" * (i % 3)),
+        ("120 sentences", "sentences: text"),
+    ),
+    File(
+        "a survey",
+        "1 … 5, and 99 or -9 for no answer",
+        table(
+            "q1,q2\n", lambda i: f"{(1, 2, 3, 4, 5, 99)[i * 7 % 6]},{(1, 2, 4, 5, -9)[i * 3 % 5]}"
+        ),
+        ("2 numbers", "perhaps missing: 99 in q1, -9 in q2 \\(--na-values=99,-9\\)"),
+    ),
+    File(
+        "a laboratory",
+        "<0.1 below what can be seen",
+        table(
+            "pb,job\n", lambda i: f"{'<0.1' if i % 4 == 0 else round(abs(MONEY[i]), 1)},{KINDS[i]}"
+        ),
+        ("1 number", "30 cells of pb: not a finite number, as missing"),
+    ),
+    File(
+        "a form",
+        "x where a box is ticked",
+        table("a,ok\n", lambda i: f"{i % 17},{'x' if i % 3 else ''}"),
+        ("left out: ok \\('x' or nothing in every row",),
+    ),
+    File(
+        "a clock",
+        "14:30",
+        table("at,job\n", lambda i: f"{i * 7 % 24:02}:{i * 13 % 60:02},{KINDS[i]}"),
+        ("1 time", "at: hours"),
+    ),
+    File(
+        "a clock",
+        "2:30 PM",
+        table("at,job\n", lambda i: f"{1 + i * 7 % 12}:{i * 13 % 60:02} {'AP'[i % 2]}M,{KINDS[i]}"),
+        ("1 time",),
+    ),
+    File(
+        "UCI",
+        "air quality: 10/03/2004;18.00.00;2,6;; and -200 for gaps",
+        table(
+            "Date;Time;CO;T;;\n",
+            lambda i: (
+                f"{1 + i % 28:02}/03/2004;{i % 24:02}.00.00;{-200 if i % 9 == 0 else i % 7},0;{i % 30},6;;"
+            ),
+            after=";;;;;\n",
+        ),
+        ("1 date, 1 time, 2 numbers", "column 5 \\(no cell\\)", "-200 in CO"),
+    ),
+    File(
+        "a bank",
+        "20240131",
+        table("day,job\n", lambda i: f"2024{1 + i % 12:02}{1 + i % 28:02},{KINDS[i]}"),
+        ("1 date",),
+    ),
+    File(
+        "statistics",
+        "2024Q1",
+        table("q,x\n", lambda i: f"{1990 + i // 4}Q{1 + i % 4},{MONEY[i]}"),
+        ("1 date",),
+    ),
+    File(
+        "Excel",
+        "Jan-24",
+        table(
+            "m,x\n",
+            lambda i: f"{('Jan', 'Feb', 'Mar', 'Apr')[i % 4]}-{10 + i // 4 % 15},{MONEY[i]}",
+        ),
+        ("1 date",),
+    ),
+    File(
+        "Twitter",
+        "Wed Oct 10 20:19:24 +0000 2018",
+        table(
+            "t,x\n", lambda i: f"Wed Oct {1 + i % 28:02} 20:{i % 60:02}:24 +0000 2018,{MONEY[i]}"
+        ),
+        ("1 date",),
+    ),
+    File(
+        "a server",
+        "12/31/2024 23:59:59.123",
+        table(
+            "t,x\n",
+            lambda i: f"{1 + i % 12:02}/{1 + i % 28:02}/2024 {i % 24:02}:00:00.{i:03},{MONEY[i]}",
+        ),
+        ("1 date",),
+    ),
+    File(
+        "a ministry",
+        "years name all columns",
+        table("2019,2020,2021\n", lambda i: f"{i % 17},{i % 3},{i % 5}"),
+        ("120 rows, 3 columns", "2019 … 2021"),
+    ),
+    File(
+        "a regression",
+        "a target called label, with fractions",
+        table("a,label\n", lambda i: f"{i % 17},{MONEY[i]}"),
+        ("2 numbers",),
+    ),
+    File(
+        "a Mac of long ago",
+        "lines that end with CR",
+        text("t.csv", "a,job\r" + "".join(f"{i % 17},{KINDS[i]}\r" for i in range(ROWS))),
+        ("1 number, 1 category of 3",),
+    ),
+    File(
+        "Windows",
+        "UTF-16 without its mark",
+        table("a,job\n", lambda i: f"{i % 17},{KINDS[i]}", encoding="utf-16-le"),
+        ("1 number, 1 category of 3", "UTF-16"),
+    ),
+    File(
+        "Japan",
+        "Shift-JIS",
+        table(
+            "名前,値\n",
+            lambda i: f"{('東京', '大阪', '表示')[i % 3]},{i % 7}",
+            encoding="shift_jis",
+        ),
+        refused="save it with that encoding",
+    ),
+    File(
+        "git",
+        "a pointer of LFS in place of the file",
+        text("t.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"),
+        refused="git lfs pull",
+    ),
+    File(
+        "a browser",
+        "a page that says 404",
+        text("t.csv", "<!DOCTYPE html>\n<html><body>Not found, sorry</body></html>\n"),
+        refused="web page",
+    ),
+    File(
+        "Excel",
+        "a workbook that is called .csv",
+        lambda folder: Path(
+            shutil.copy(text("a", "PK\x03\x04 and more")(folder), folder / "t.csv")
+        ),
+        refused="workbook",
+    ),
+    File(
+        "a download",
+        "JSON that is called .csv",
+        text("t.csv", '[\n {"a": 1},\n {"a": 2}\n]\n'),
+        refused="call it .json",
+    ),
+    File("Weka", ".arff", text("t.arff", "@relation t\n"), refused="loadarff"),
+    File("Stata and SPSS", ".dta, .sav", text("t.sav", "x"), refused="read_spss"),
+    File(
+        "LJ Speech",
+        "id|sentence, no header",
+        table("", lambda i: f"LJ{i:03}|{line(i)}", "t.txt"),
+        ("120 sentences",),
+    ),
+    File(
+        "Tatoeba",
+        "two languages with a tab",
+        table("", lambda i: f"{line(i)}\tle chat {i} est assis là", "t.txt"),
+        refused="--column 1",
+    ),
+    File(
+        "a novel",
+        "each line with one semicolon",
+        table("", lambda i: f"{line(i)}; and then {line(i + 1)}", "t.txt"),
+        ("120 sentences",),
+    ),
+    File(
+        "a chat",
+        "emoji, Hebrew, Arabic",
+        table("", lambda i: f"שלום {i} مرحبا 👩‍👩‍👧 🇩🇪", "t.txt"),
+        ("120 sentences",),
+    ),
+    File(
+        "Hugging Face",
+        "JSON lines of text and label",
+        table("", lambda i: json.dumps({"text": line(i), "label": i % 2}), "t.jsonl"),
+        ("120 sentences", "2 classes: 0, 1"),
+    ),
+    File(
+        "a service",
+        "JSON: records in records beside a count",
+        text(
+            "t.json",
+            json.dumps(
+                {
+                    "count": ROWS,
+                    "results": [
+                        {"v": i % 7, "tags": [1], "user": {"sex": "mf"[i % 2]}} for i in range(ROWS)
+                    ],
+                }
+            ),
+        ),
+        ("1 number, 1 yes/no", "left out: tags"),
+    ),
+    File(
+        "pandas",
+        "to_json()",
+        text("t.json", people().to_json()),
+        ("2 numbers, 1 category of 3, 1 yes/no",),
+    ),
+    File("a program", "JSON cut off", text("t.json", '{"a": [1, 2,'), refused="must be JSON"),
+    File(
+        "a program",
+        "a damaged line among 200 of JSON",
+        text(
+            "t.jsonl",
+            "".join(
+                '{"a": 1,\n' if i == 5 else json.dumps({"a": i % 7, "b": "xy"[i % 2]}) + "\n"
+                for i in range(200)
+            ),
+        ),
+        ("199 rows", "1 damaged line"),
+    ),
+]
+
+
+FILES += [
+    File(
+        "a mainframe",
+        "cells separated by ^, as --delimiter says",
+        table("sum^job\n", lambda i: f"{MONEY[i]}^{KINDS[i]}"),
+        ("1 number, 1 category of 3",),
+        reading={"delimiter": "^"},
+    ),
+    File(
+        "cat",
+        "two files one after the other, each with its names",
+        table("sum,job\n", lambda i: "sum,job\n" * (i == 60) + f"{MONEY[i]},{KINDS[i]}"),
+        ("120 rows, 2 columns", "1 line with the names of the columns again"),
+    ),
+    File(
+        "Excel",
+        "a second table below the first",
+        table("a,b,c\n", lambda i: f"{i % 7},{i},{KINDS[i]}" if i < 60 else f"{i},{i % 5}"),
+        refused="line 62: must have 3 cells, got 2",
+    ),
+    File(
+        "LendingClub",
+        "1 year, 2 years, …",
+        table("work,sum\n", lambda i: f"{1 + i % 10} year{'s' * (i % 10 > 0)},{MONEY[i]}"),
+        ("2 numbers",),
+    ),
+]
+
+
+def files_in(folder: Path, made: dict[str, str | bytes | Callable[[Path], Any]]) -> Path:
+    """A folder with files."""
+    for name, content in made.items():
+        path = folder / "d" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if callable(content):
+            content(path)
+        else:
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder / "d"
+
+
+@file("Hugging Face", "shards: train-00000-of-00002.parquet", says=("train 240, test 120",))
+def _(folder: Path) -> Path:
+    names = ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001")
+    return files_in(folder, {f"{name}.parquet": people().to_parquet for name in names})
+
+
+@file(
+    "Kaggle",
+    "an unpacked folder with one table and a read-me",
+    says=("120 rows", "1 other passed over"),
+)
+def _(folder: Path) -> Path:
+    return files_in(folder, {"data.csv": people().to_csv(index=False), "README.txt": "x"})
+
+
+@file("an office", "a folder of jan.csv and feb.csv", refused="give one of them")
+def _(folder: Path) -> Path:
+    csv = people().to_csv(index=False)
+    return files_in(folder, {"jan.csv": csv, "feb.csv": csv})
+
+
+@file("iPhone", "nothing but .HEIC", refused="none, but .heic 2")
+def _(folder: Path) -> Path:
+    return files_in(folder, {"a.HEIC": b"x", "b.HEIC": b"x"})
+
+
+@file(
+    "pandas",
+    "to_parquet with an index of dates, spans, times and decimals",
+    says=("3 numbers|2 numbers", "2 times", "left out: the index"),
+)
+def _(folder: Path) -> Path:
+    frame = people().assign(
+        span=pd.to_timedelta(np.arange(ROWS) * 77, "s"),
+        at=[time(i % 24, i % 60) for i in range(ROWS)],
+        fee=[Decimal(i) / 4 for i in range(ROWS)],
+    )
+    frame.index = pd.date_range("2024-01-01", periods=ROWS, freq="7h")
+    frame.to_parquet(folder / "t.parquet")
+    return folder / "t.parquet"
+
+
+@file(
+    "an embedder",
+    "ids and vectors in Parquet",
+    says=("120 rows of 8 numbers", "rows of numbers: emb"),
+    shape=(8,),
+)
+def _(folder: Path) -> Path:
+    vectors = list(np.random.default_rng(0).normal(size=(ROWS, 8)))
+    pd.DataFrame({"id": np.arange(ROWS), "emb": vectors}).to_parquet(folder / "t.parquet")
+    return folder / "t.parquet"
+
+
+@file("Hugging Face", "images as bytes in Parquet", refused="image: lists or objects")
+def _(folder: Path) -> Path:
+    images = [{"bytes": b"x", "path": "a.png"}] * ROWS
+    pd.DataFrame({"image": images, "label": np.arange(ROWS) % 2}).to_parquet(folder / "t.parquet")
+    return folder / "t.parquet"
+
+
+@file("PyTorch", "a folder of train alone, a folder a class in it", says=("2 classes: cats, dogs",))
+def _(folder: Path) -> Path:
+    return folder_of(SOME, lambda i: f"train/{('cats', 'dogs')[i % 2]}/{i}.png")(folder)
+
+
+@file(
+    "a disk",
+    "an empty file and a link that leads nowhere",
+    says=("24 colour images", "left out: .* and 1 more"),
+)
+def _(folder: Path) -> Path:
+    path = folder_of(SOME, lambda i: f"{i}.png")(folder)
+    (path / "z.png").touch()
+    (path / "link.png").symlink_to(folder / "nowhere")
+    return path
+
+
+@file(
+    "scanner",
+    "16 bits and 8 bits of grey together",
+    says=("24 grey images", "65535", "photographs", "several kinds"),
+)
+def _(folder: Path) -> Path:
+    grey = [np.asarray(im.convert("L")) for im in SOME]
+    images = [
+        Image.fromarray(g if i % 3 == 0 else g.astype(np.uint16) * 257) for i, g in enumerate(grey)
+    ]
+    return folder_of(images, lambda i: f"{i}.png")(folder)
+
+
+def archive(**arrays: np.ndarray) -> Make:
+    def make(folder: Path) -> Path:
+        np.savez(folder / "m.npz", **arrays)
+        return folder / "m.npz"
+
+    return make
+
+
+FILES += [
+    File(
+        "MedMNIST",
+        "train_labels of shape (n, 1)",
+        archive(
+            **{
+                f"{part}_{name}": array
+                for part in ("train", "val", "test")
+                for name, array in (
+                    ("images", (A.random((40, 8, 8)) * 255).astype(np.uint8)),
+                    ("labels", (np.arange(40) % 3)[:, None]),
+                )
+            }
+        ),
+        ("120 grey images", "3 classes"),
+    ),
+    File(
+        "Keras",
+        "labels of one 1 a row",
+        archive(x=A.random((60, 4)), y=np.eye(3)[np.arange(60) % 3]),
+        ("3 classes: 0, 1, 2",),
+    ),
+    File(
+        "scikit-learn",
+        "data and target",
+        archive(data=A.random((60, 4)), target=np.arange(60) % 3),
+        ("labels \\(target\\): 3 classes",),
+    ),
+    File(
+        "SciPy",
+        "save_npz: a sparse matrix",
+        archive(
+            data=A.random(9),
+            indices=np.arange(9),
+            indptr=np.arange(10),
+            format=np.array(b"csr"),
+            shape=np.array([9, 9]),
+        ),
+        refused="toarray",
+    ),
+    File(
+        "NumPy",
+        "a structured array",
+        array(np.array([(i % 7, KINDS[i]) for i in range(ROWS)], [("a", "i4"), ("job", "U8")])),
+        ("1 number, 1 category of 3",),
+    ),
+    File(
+        "NumPy",
+        "float16, Fortran order",
+        array(np.asfortranarray(A.normal(size=(ROWS, 5)).astype(np.float16))),
+        ("rows of 5 numbers",),
+    ),
+]
+
+
+# Objects of Python
+
+
+def given(make: Callable[[], Any]) -> Make:
+    return lambda _: make()
+
+
+class Pairs(torch.utils.data.Dataset):
+    """A dataset of what a function makes."""
+
+    def __init__(self, make: Callable[[int], Any]) -> None:
+        self.make = make
+
+    def __len__(self) -> int:
+        return 24
+
+    def __getitem__(self, row: int) -> Any:
+        return self.make(row)
+
+
+def tensors(*more: torch.Tensor) -> torch.utils.data.TensorDataset:
+    return torch.utils.data.TensorDataset(torch.arange(180.0).reshape(60, 3), *more)
+
+
+FILES += [
+    File("pandas", "a Series", given(lambda: people()["pay"]), ("1 number",)),
+    File(
+        "pandas",
+        "a Series of texts",
+        given(lambda: pd.Series([line(i) for i in range(ROWS)])),
+        ("120 sentences",),
+    ),
+    File(
+        "pandas",
+        "a slice with its own index",
+        given(lambda: people()[people().age > 40]),
+        ("2 numbers, 1 category of 3, 1 yes/no", "left out: the index"),
+    ),
+    File(
+        "pandas",
+        "columns of two levels",
+        given(lambda: people().groupby("age").agg({"pay": ["mean", "min"]})),
+        ("3 numbers",),
+    ),
+    File(
+        "pandas",
+        "Int64, boolean and string with gaps",
+        given(
+            lambda: pd.DataFrame(
+                {
+                    "i": pd.array([1, 2, None, 4] * 15, "Int64"),
+                    "b": pd.array([True, None, False, True] * 15, "boolean"),
+                    "s": pd.array(["a", None, "b", "c"] * 15, "string"),
+                }
+            )
+        ),
+        ("1 number, 1 yes/no, 1 category of 3", "45 of 180 cells missing"),
+    ),
+    File(
+        "pandas",
+        "a pair of a frame and a Series",
+        given(lambda: (people()[["age", "pay"]], people()["job"])),
+        ("2 numbers", "3 classes: cook, nurse, pilot"),
+    ),
+    File("scikit-learn", "load_iris()", given(load_iris), ("150 rows of 4 numbers", "3 classes")),
+    File(
+        "SciPy",
+        "a sparse matrix",
+        given(lambda: scipy.sparse.random(60, 5, 0.3, format="csr", random_state=0)),
+        ("60 rows of 5 numbers",),
+    ),
+    File(
+        "NumPy",
+        "a masked array",
+        given(lambda: np.ma.masked_greater(np.arange(180.0).reshape(60, 3) % 17, 14)),
+        ("some missing",),
+    ),
+    File(
+        "NumPy",
+        "objects, some of them None",
+        given(lambda: np.array([[1, None], [2, 3.5]] * 20, object)),
+        ("some missing",),
+    ),
+    File(
+        "Python",
+        "a list of dicts",
+        given(lambda: people().to_dict("records")),
+        ("2 numbers, 1 category of 3, 1 yes/no",),
+    ),
+    File(
+        "Python",
+        "a dict of lists",
+        given(lambda: people().to_dict("list")),
+        ("2 numbers, 1 category of 3, 1 yes/no",),
+    ),
+    File(
+        "Python",
+        "a dict of images and labels",
+        given(lambda: {"images": A.random((30, 8, 8)), "labels": np.arange(30) % 2}),
+        ("30 grey images", "2 classes"),
+    ),
+    File(
+        "PyTorch",
+        "a DataLoader that shuffles and drops the last",
+        given(
+            lambda: torch.utils.data.DataLoader(
+                tensors(torch.arange(60) % 2), 7, shuffle=True, drop_last=True
+            )
+        ),
+        ("60 rows", "in the order of its dataset", "2 classes"),
+    ),
+    File(
+        "PyTorch",
+        "labels of one 1 a row",
+        given(lambda: tensors(torch.eye(2).repeat(30, 1))),
+        ("2 classes: 0, 1",),
+    ),
+    File(
+        "PyTorch",
+        "a third tensor",
+        given(lambda: tensors(torch.arange(60) % 2, torch.rand(60, 2))),
+        ("left out: entry 2 of each batch",),
+    ),
+    File(
+        "torchvision",
+        "a dataset of pictures, not yet tensors",
+        given(lambda: Pairs(lambda i: (SOME[i], i % 2))),
+        ("24 colour images", "2 classes"),
+    ),
+    File(
+        "Hugging Face",
+        "a dataset of dicts",
+        given(
+            lambda: Pairs(
+                lambda i: {"pixel_values": torch.full((1, 8, 8), i / 24), "labels": i % 2}
+            )
+        ),
+        ("24 grey images", "2 classes"),
+    ),
+    File(
+        "PyTorch",
+        "a dataset of images of several sizes",
+        given(lambda: Pairs(lambda i: torch.rand(1, 8 + i % 2, 8))),
+        refused="one shape",
+    ),
+    File(
+        "PyTorch",
+        "a sparse tensor",
+        given(lambda: torch.eye(10).to_sparse()),
+        ("10 rows of 10 numbers",),
+    ),
+    File(
+        "PyTorch",
+        "a tensor without values",
+        given(lambda: torch.zeros(5, 2, device="meta")),
+        refused="meta",
+    ),
+    File(
+        "Python",
+        "three arrays",
+        given(lambda: (np.eye(3), np.eye(3), np.eye(3))),
+        refused="a pair of observations and labels",
+    ),
+    File("Python", "a generator", given(lambda: (x for x in range(3))), refused="got generator"),
+]
+
+
 def judged(one: File) -> tuple[bool, str]:
     """Reads a file, and tells whether what was said is what must be, and what was said."""
     from discretevae.data import DataError, ReadingOptions, load
@@ -947,8 +1717,9 @@ def _write(folder: Path, found: list[dict[str, Any]], wrong: int) -> None:
     lines = [
         "# Files that nobody prepared",
         "",
-        f"{len(found)} files as pandas, Excel, R, cameras, scanners and data hubs leave them, "
-        f"each read with no option: {len(found) - wrong} as a user would want, {wrong} not. "
+        f"{len(found)} files as pandas, Excel, R, cameras, scanners and data hubs leave them, and "
+        "objects of Python, "
+        f"each read with no option but where the table names one: {len(found) - wrong} as a user would want, {wrong} not. "
         f"{refused} of them cannot be read and must be refused in one line that says what to do. "
         "Of each that is read, its rows are read again by what was learned, two of them alone: "
         "to the bit the same.",

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+import scipy.sparse
 import torch
 from PIL import Image
 
@@ -17,6 +18,7 @@ from discretevae.data import (
     DataError,
     ReadingOptions,
     Schema,
+    budget,
     learn_schema,
     load,
     num_classes,
@@ -25,6 +27,8 @@ from discretevae.data import (
     read_by,
     schema_from_config,
 )
+from discretevae.data.formats.raw import RawTable
+from discretevae.data.table_schema import TableSchema
 from discretevae.schema.columns import BinaryColumn, CategoricalColumn, NumericColumn
 
 ROWS = 400
@@ -232,8 +236,140 @@ class TestTables:
             pooled = load(path, reading=ReadingOptions(splits="pool"))
             assert len(pooled.test) == 40
 
+    @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    def test_cells_of_several_lines_are_those_of_pandas(self, tmp_path: Path, quoting: int) -> None:
+        frame = people().assign(note='12 High Street\nTown, 5\n"x",y,z')
+        frame.to_csv(tmp_path / "t.csv", index=False, quoting=quoting)
+        source = open_source(tmp_path / "t.csv")
+        assert isinstance(source, RawTable)
+        again = pandas.read_csv(tmp_path / "t.csv", dtype=str)
+        assert {n: c.cells() for n, c in source.columns.items()} == again.to_dict("list")
+
+    def test_reviews_of_several_lines_are_one_column_of_a_table(self, tmp_path: Path) -> None:
+        text = "Well, it is {}.\nFirst, I came, saw,\nand then, alas, left, as you do."
+        said = [text.format(i) for i in range(99)]
+        frame = pandas.DataFrame({"review": said, "stars": np.arange(99) % 5})
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        source = open_source(tmp_path / "t.csv", ReadingOptions(header="yes"), "columns")
+        assert isinstance(source, RawTable)
+        assert {n: c.cells() for n, c in source.columns.items()} == {
+            "review": said,
+            "stars": [str(i % 5) for i in range(99)],
+        }
+
+    @pytest.mark.parametrize("sign", [",", "\t"])
+    def test_a_quote_that_is_never_closed_swallows_no_row(self, tmp_path: Path, sign: str) -> None:
+        rows = [[f"{i % 9}", f"{chr(34) * (i % 20 == 3)}word {i % 5}"] for i in range(ROWS)]
+        lines = [sign.join(row) for row in [["n", "said"], *rows]]
+        (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+        source = open_source(tmp_path / "t.csv")
+        assert isinstance(source, RawTable)
+        columns = [column.cells() for column in source.columns.values()]
+        assert [list(row) for row in zip(*columns, strict=True)] == rows
+
+    def test_names_above_rows_that_end_with_a_comma_stay_above_their_cells(
+        self, tmp_path: Path
+    ) -> None:
+        lines = [f"P{i:03},{20 + i % 50},{'mf'[i % 2]}," for i in range(ROWS)]
+        (tmp_path / "t.csv").write_text("\n".join(["id,age,sex", *lines]))
+        schema = meaning(tmp_path / "t.csv")
+        assert isinstance(schema, TableSchema)
+        assert [field.name for field in schema.fields] == ["age", "sex"]
+        assert schema.ids == ("id",)
+
+    def test_what_the_user_said_of_a_file_holds_for_the_next_one(self, tmp_path: Path) -> None:
+        rows = [f"{i % 17}^{'ab'[i % 2]}" for i in range(ROWS)]
+        (tmp_path / "t.csv").write_text("\n".join(["x^y", *rows]))
+        schema = meaning(tmp_path / "t.csv", delimiter="^")
+        read_by(schema, tmp_path / "t.csv")
+        (tmp_path / "other.csv").write_text("x,y\n3,a\n4,b\n")
+        assert read_by(schema, tmp_path / "other.csv").examples.x.tolist() == [[3, 0], [4, 1]]
+
+    def test_names_that_come_again_are_no_row_and_a_second_table_is_refused(
+        self, tmp_path: Path
+    ) -> None:
+        rows = [f"{i % 17},{i % 5},{'ab'[i % 2]}" for i in range(ROWS)]
+        (tmp_path / "t.csv").write_text("\n".join(["x,y,z", *rows, "x,y,z", *rows]))
+        assert "1 line with the names of the columns again" in str(meaning(tmp_path / "t.csv"))
+        lines = ["x,y,z", *rows[:90], "a,b", *(f"{i},{i % 7}" for i in range(90))]
+        (tmp_path / "t.csv").write_text("\n".join(lines))
+        with pytest.raises(DataError, match=r"line 92: must have 3 cells, got 2"):
+            open_source(tmp_path / "t.csv")
+
+    def test_two_numbers_and_times_are_written_in_their_style(self, tmp_path: Path) -> None:
+        rows = [f"{(0, 50)[i % 2]},5 %;{i * 7 % 24}:{i % 60:02}" for i in range(ROWS)]
+        (tmp_path / "t.csv").write_text("\n".join(["share;at", *rows]))
+        schema = meaning(tmp_path / "t.csv")
+        assert "2 columns: 1 yes/no, 1 time" in str(schema)
+        _, written = schema.written(torch.tensor([[0.0, 25.5], [1.0, -2.0]]))
+        assert written == [["0,5 %", "23:59"], ["50,5 %", "00:00"]]
+
+    def test_what_a_mark_says_counts_with_a_decimal_comma(self, tmp_path: Path) -> None:
+        cells = [f"{-200 if i % 8 == 0 else i % 30},0;{i % 7}" for i in range(ROWS)]
+        (tmp_path / "t.csv").write_text("\n".join(["a;b", *cells]))
+        assert "perhaps missing: -200 in a (--na-values=-200)" in str(meaning(tmp_path / "t.csv"))
+        schema = meaning(tmp_path / "t.csv", na_values=("-200",))
+        assert "50 of 800 cells missing" in str(schema)
+        assert int(read_by(schema, tmp_path / "t.csv").examples.x.isnan().sum()) == 50
+
+    def test_lists_and_objects_are_left_out_and_carried_along(self, tmp_path: Path) -> None:
+        frame = people().assign(tags=[[i] for i in range(ROWS)])
+        frame.to_parquet(tmp_path / "t.parquet")
+        for data in (frame, tmp_path / "t.parquet", frame.to_dict("records")):
+            schema = meaning(data)
+            assert "left out: tags (lists or objects, not single values)" in str(schema)
+            assert read_by(schema, data).keys.columns["tags"] == frame.tags.tolist()
+
+    def test_a_column_of_vectors_is_an_array(self, tmp_path: Path) -> None:
+        vectors = np.random.default_rng(0).normal(size=(ROWS, 5))
+        frame = pandas.DataFrame({"id": [f"k{i}" for i in range(ROWS)], "v": list(vectors)})
+        frame.to_parquet(tmp_path / "t.parquet")
+        for data in (frame, tmp_path / "t.parquet"):
+            schema = meaning(data)
+            assert schema.shape == (5,)
+            found = read_by(schema, data)
+            assert torch.allclose(found.examples.x, torch.from_numpy(vectors).float())
+            assert found.keys.columns["id"] == frame.id.tolist()
+
+    def test_a_target_called_label_is_a_number_unless_it_is_asked_for(self) -> None:
+        frame = people().rename(columns={"income": "label"})
+        assert "2 numbers" in str(meaning(frame))
+        with pytest.raises(DataError, match="got fractions"):
+            meaning(frame, label="label")
+
+    def test_a_folder_of_shards_holds_all_their_rows(self, tmp_path: Path) -> None:
+        frame = people()
+        for number in range(4):
+            part = "train" if number < 3 else "test"
+            rows = frame[100 * number : 100 * number + 100]
+            rows.to_csv(tmp_path / f"{part}-{number:05}-of-00004.csv", index=False)
+        found = load(tmp_path)
+        assert (len(found.train) + len(found.validation), len(found.test)) == (300, 100)
+        assert "train 300, test 100" in str(found.schema)
+
 
 class TestImages:
+    def test_eight_bits_among_sixteen_are_as_bright(self, tmp_path: Path) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)
+        for row in range(12):
+            deep = pixels.astype(np.uint16) * 257 if row % 3 else pixels
+            Image.fromarray(deep).save(tmp_path / f"{row}.png")
+        x = read_by(meaning(tmp_path), tmp_path).examples.values()
+        assert torch.allclose(x, torch.from_numpy(pixels / 255).float().expand_as(x), atol=1e-6)
+
+    def test_a_folder_around_all_others_is_no_class(self, tmp_path: Path) -> None:
+        for row in range(8):
+            picture(tmp_path / "archive" / "train" / "cd"[row % 2] / f"{row}.png", row)
+        schema = meaning(tmp_path)
+        assert schema.labels is not None
+        assert schema.labels.classes == ("c", "d")
+
+    def test_a_link_that_leads_nowhere_is_counted(self, tmp_path: Path) -> None:
+        for row in range(8):
+            picture(tmp_path / f"{row}.png", row)
+        (tmp_path / "9.png").symlink_to(tmp_path / "nowhere")
+        assert "left out: 9.png that cannot be read" in str(meaning(tmp_path))
+
     def test_linked_folders_count(self, tmp_path: Path) -> None:
         for i in range(20):
             picture(tmp_path / f"images/cat/{i}.png", i)
@@ -252,7 +388,7 @@ class TestImages:
         (tmp_path / "notes.txt").write_text("not an image")
         schema = meaning(tmp_path)
         assert schema.rows == 15
-        assert "files that are no images passed over: .txt 1" in str(schema)
+        assert "files that are not read as images passed over: .txt 1" in str(schema)
         assert schema.likelihood == "continuous-bernoulli"
 
     def test_one_broken_image_and_one_of_another_size_are_counted(self, tmp_path: Path) -> None:
@@ -395,6 +531,26 @@ class TestSentences:
         found = read_by(schema := meaning(tmp_path / "t.csv"), tmp_path / "t.csv")
         assert schema.kind == "sentences"
         assert found.examples.labels.tolist() == [-1, 0] * 15
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        people(),
+        torch.utils.data.TensorDataset(torch.zeros(10**4, 3)),
+        scipy.sparse.csr_matrix((10**6, 10**6)),
+        torch.sparse_coo_tensor(
+            torch.zeros(2, 1), torch.ones(1), (10**6, 10**6), check_invariants=True
+        ),
+    ],
+    ids=["a data frame", "a dataset", "a sparse matrix", "a sparse tensor"],
+)
+def test_objects_that_do_not_fit_into_memory_are_refused(
+    data: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "free_memory", lambda: 10**5)
+    with pytest.raises(DataError, match=r"^`data` must fit into memory, got [^\n]*; give "):
+        open_source(data)
 
 
 def test_a_local_folder_wins_over_a_name_and_says_so(

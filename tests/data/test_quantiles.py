@@ -79,3 +79,27 @@ def test_too_few_or_too_close_numbers_have_mean_and_scale_alone(
     column = numeric_column("a", np.array(values), np.array(counts))
     assert type(column) is NumericColumn or len(np.unique(np.float32(column.edges))) > 1
     assert column.mean == pytest.approx(np.average(values, weights=counts))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_edge_beside_a_number_that_is_told_tells_one_of_a_few_rows(seed: int) -> None:
+    """Half-way edges would: twice the edge less the number that is told is its neighbour."""
+    draws = np.random.default_rng(seed)
+    few = np.round(draws.lognormal(8, 1, 12 + seed), 2)
+    values = np.concatenate([np.zeros(60), np.full(40, 1000.0), few])
+    numbers, counts = np.unique(np.append(values, 0.37), return_counts=True)
+    column = numeric_column("a", numbers, counts)
+    assert isinstance(column, QuantileColumn)
+    rare = numbers[counts < LEAST]
+    edges, centres = np.array(column.edges), np.array(column.centres)
+    told = centres[[*column.atoms]]
+    assert 0.0 in told
+    guesses = np.concatenate([(2 * edges[:, None] - told).ravel(), edges, centres])
+    assert np.abs(guesses[:, None] - rare).min() > 1e-3
+
+
+def test_one_row_beside_a_number_that_all_others_have_is_not_told() -> None:
+    column = learned(np.append(np.zeros(30), 737.25))
+    told = np.concatenate([column.edges, column.centres])
+    guesses = np.concatenate([told, 2 * told])
+    assert np.abs(guesses - 737.25).min() > 1

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import torch
 
     from discretevae.data.formats.raw import RawTable
+    from discretevae.data.formats.raw_array import RawArray
     from discretevae.data.keys import Keys
     from discretevae.data.table_schema import TableSchema
     from discretevae.likelihoods.likelihood import Cells
@@ -34,23 +35,29 @@ def impute(run: str, data: str, *, seed: int = 0, output: str | None = None) -> 
     """
     import torch
 
-    from discretevae.data.filling import filled
+    from discretevae.data.filling import filled, filled_array
     from discretevae.data.results import write_rows
     from discretevae.evaluation.imputation import impute as fill
-    from discretevae.files import write_text
-    from discretevae.pages.writing import as_csv, as_text
+    from discretevae.pages.writing import as_text
 
     opened = _opened(run, data)
     x, path = opened.x, _output(run, output, "imputed.csv")
     draws = torch.Generator().manual_seed(seed)
     whole = fill(opened.model, x, generator=draws, context=opened.context)
+    if opened.array is not None:
+        numbers, count = filled_array(opened.array, whole)
+        write_rows(path, {n: c.cells() for n, c in opened.array.beside.items()}, numbers)
+        say(f"{path}: {count:,} of {x.numel():,} cells filled")
+        return
     if opened.table is None or opened.schema is None:
-        write_text(path, as_csv(*as_text(whole, opened.model.likelihood)))
+        header, rows = as_text(whole, opened.model.likelihood)
+        write_rows(path, {}, dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)))
         say(f"{path}: {int(x.isnan().sum()):,} of {x.numel():,} cells filled")
         return
     columns, count = filled(opened.table, opened.schema, whole)
     dialect = {} if opened.table.dialect is None else {"dialect": opened.table.dialect}
-    write_rows(path, columns, {}, **dialect)
+    titles = {name: c.title for name, c in opened.table.columns.items() if c.title is not None}
+    write_rows(path, columns, {}, **dialect, titles=titles)
     cells = opened.table.rows * len(opened.schema.fields)
     say(f"{path}: {count:,} of {cells:,} cells filled")
 
@@ -104,12 +111,14 @@ class _Opened(NamedTuple):
     keys: "Keys"
     schema: "TableSchema | None"
     table: "RawTable | None"
+    array: "RawArray | None" = None
 
 
 def _opened(run: str, data: str) -> _Opened:
     from discretevae.cli.saved import saved_model
     from discretevae.cli.train import stored_recipe
     from discretevae.data import Keys, open_source
+    from discretevae.data.formats.raw_array import RawArray
     from discretevae.data.table_schema import TableSchema
     from discretevae.experiments.folder import Run
     from discretevae.experiments.shown import shown_for
@@ -122,9 +131,12 @@ def _opened(run: str, data: str) -> _Opened:
     look = shown_for(stored_recipe(opened), schema, data, model)
     x, context = look.examples.values(), look.examples.context
     keys = look.keys or Keys.of_rows(len(x))
-    if not isinstance(schema, TableSchema):  # a run of version 0.1.0, or of an array
+    if schema is None:  # a run of version 0.1.0
         return _Opened(model, cells, x, context, keys, None, None)
     table: Any = open_source(data, likelihood="columns", schema=schema)
+    if not isinstance(schema, TableSchema):
+        array = table if isinstance(table, RawArray) else None
+        return _Opened(model, cells, x, context, keys, None, None, array)
     return _Opened(model, cells, x, context, keys, schema, table)
 
 

@@ -1,24 +1,57 @@
 """Dates as people write them, as days since 1970."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.stats import chi2
 
-__all__ = ["EPOCH", "ISO", "PARTS", "DateStyle", "calendar_parts", "find_date_style"]
+__all__ = [
+    "EPOCH",
+    "ISO",
+    "PARTS",
+    "DateStyle",
+    "calendar_parts",
+    "find_compact_style",
+    "find_date_style",
+    "moment_of",
+]
 
 EPOCH = datetime(1970, 1, 1)
 DAY = timedelta(days=1)
+EARLIEST, LATEST = ((d - EPOCH) / DAY for d in (datetime(1, 1, 2), datetime(9999, 12, 30)))
 TIMES = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", "T%H:%M", " %I:%M %p", " %I:%M:%S %p")
 DAYS = (
     *("%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d"),
     *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d/%m/%y", "%m/%d/%y"),
-    *("%d.%m.%y", "%d-%b-%y", "%Y-%m"),
+    *("%d.%m.%y", "%d-%b-%y", "%d/%b/%Y", "%b %d %Y", "%B %d %Y"),
 )
+MONTHS = (
+    *("%Y-%m", "%Y/%m", "%m/%Y", "%m-%Y", "%m.%Y", "%b-%y", "%b %y", "%b-%Y", "%b %Y", "%B %Y"),
+    *("%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "%YM%m"),
+)
+STAMPS = (
+    *("%a %b %d %H:%M:%S %z %Y", "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S %z"),
+    *("%a, %d %b %Y %H:%M:%S GMT", "%d/%b/%Y:%H:%M:%S %z"),
+)
+"""Moments as mail, servers and programs write them."""
+COMPACT = "%Y%m%d"
+SURE = 10
+"""Different whole numbers that must all be days, such as 20240131, to be taken for such."""
+LOOKS = {
+    "%Y": r"\d{4}",
+    "%q": "[1-4]",
+    "%z": r"(?:[+-]\d\d:?\d\d|Z)",
+    **dict.fromkeys(("%m", "%d", "%H", "%I", "%M", "%S", "%y"), r"\d\d?"),
+    **dict.fromkeys(("%a", "%b", "%B", "%p"), r"[^\W\d_]+"),
+}
+FRACTION = re.compile(r"(:\d\d)[.,]\d+")
+QUARTER = re.compile(r"Q([1-4])")
 EVEN = 1e-3
 """The chance below which a part of the calendar is not spread evenly by accident."""
 
@@ -27,15 +60,22 @@ EVEN = 1e-3
 class DateStyle:
     """How the dates of a column are written: "iso", or a pattern of `strptime`.
 
+    After "iso" stand what is between day and time, T or a blank, and Z where zones are named;
+    moments with a zone are written in UTC. In a pattern, %q is the quarter.
+
     Example:
         >>> DateStyle("%d.%m.%Y").days("02.01.1970"), DateStyle("iso").text(1.5)
         (1.0, '1970-01-02T12:00:00')
+        >>> DateStyle("iso Z").text(1.0), DateStyle("Q%q %Y").text(100.0)
+        ('1970-01-02 00:00:00+00:00', 'Q2 1970')
     """
 
     pattern: str = "iso"
 
     def days(self, cell: Any) -> float | None:
         """Reads a cell as days since 1970, if it is a date."""
+        if self.pattern == COMPACT and isinstance(cell, (int, float)):
+            cell = str(int(cell)) if cell == cell and abs(cell) < 1e8 else ""
         if isinstance(cell, str):
             cell = self._parsed(cell.strip())
         if isinstance(cell, datetime):
@@ -45,18 +85,64 @@ class DateStyle:
 
     def text(self, days: float) -> str:
         """Writes a date, to the second."""
-        moment = EPOCH + timedelta(seconds=round(days * 86400))
-        if self.pattern != ISO.pattern:
-            return moment.strftime(self.pattern)
-        return moment.isoformat() if moment.time() != EPOCH.time() else moment.date().isoformat()
+        moment = moment_of(days)
+        if not self.is_iso:
+            zoned = moment.replace(tzinfo=timezone.utc)
+            quarter = str((moment.month + 2) // 3)
+            return zoned.strftime(self.pattern.replace("%q", quarter))
+        if self.pattern == "iso" and moment.time() == EPOCH.time():
+            return moment.date().isoformat()
+        zone = "+00:00" if self.pattern.endswith("Z") else ""
+        return moment.isoformat(" " if " " in self.pattern else "T") + zone
+
+    @property
+    def is_iso(self) -> bool:
+        """Whether dates are as ISO 8601 has them."""
+        return self.pattern.startswith("iso")
 
     def _parsed(self, text: str) -> datetime | None:
         try:
-            if self.pattern != ISO.pattern:
-                return datetime.strptime(text, self.pattern)
-            return datetime.fromisoformat(text.replace("Z", "+00:00")) if len(text) > 7 else None
+            if self.is_iso:
+                whole = text[:-1] + "+00:00" if text.endswith("Z") else text
+                return datetime.fromisoformat(whole) if len(text) > 7 else None
+            if not _looks(self.pattern).fullmatch(text):  # strptime is slow to say no
+                return None
+            if "%q" in self.pattern:
+                pattern, text = self.pattern.replace("Q%q", "%m"), QUARTER.sub(_first_month, text)
+                return datetime.strptime(text, pattern)
+            return datetime.strptime(FRACTION.sub(r"\1", text), self.pattern)
         except ValueError:
             return None
+
+    def as_written(self, texts: Sequence[str]) -> "DateStyle":
+        """Adds what stands between day and time, and whether zones are named, where it is iso."""
+        timed = [text for text in texts if len(text) > 10]
+        if not self.is_iso or not timed:
+            return self
+        zoned = any(t[-1] == "Z" or "+" in t[10:] or "-" in t[10:] for t in timed)
+        return DateStyle(f"iso{' ' if timed[0][10] == ' ' else 'T'}{'Z' * zoned}")
+
+
+def moment_of(days: float) -> datetime:
+    """Gives the moment so many days after 1970 began, to the second, within what has a date.
+
+    Example:
+        >>> moment_of(0.5), moment_of(1e9).year
+        (datetime.datetime(1970, 1, 1, 12, 0), 9999)
+    """
+    return EPOCH + timedelta(seconds=round(min(max(days, EARLIEST), LATEST) * 86400))
+
+
+@cache
+def _looks(pattern: str) -> re.Pattern[str]:
+    """About what a text in a pattern of `strptime` looks like."""
+    parts = re.split(r"(%.)", pattern)
+    found = "".join(LOOKS.get(part, re.escape(part)) for part in parts)
+    return re.compile(rf"{found}(?:(?<=:\d\d)[.,]\d+)?", re.IGNORECASE)
+
+
+def _first_month(quarter: re.Match[str]) -> str:
+    return f"{3 * int(quarter[1]) - 2:02}"
 
 
 ISO = DateStyle()
@@ -81,13 +167,31 @@ def find_date_style(cells: Sequence[Any], share: float = 0.9) -> DateStyle | Non
     digits = [any(c.isdigit() for c in text) and not _is_plain(text) for text in texts[:100]]
     if sum(digits) < share * len(digits):
         return None
-    for pattern in ("iso", *(day + time for day in DAYS for time in TIMES)):
+    for pattern in ("iso", *(day + time for day in DAYS for time in TIMES), *MONTHS, *STAMPS):
         style = DateStyle(pattern)
         if style.days(texts[0]) is None and style.days(texts[-1]) is None:
             continue
         if sum(style.days(text) is not None for text in texts) >= share * len(texts):
-            return style
+            return style.as_written([text for text in texts if style.days(text) is not None])
     return None
+
+
+def find_compact_style(cells: Sequence[Any], least: int = SURE) -> DateStyle | None:
+    """Finds whether whole numbers are days, such as 20240131: all are, and at least so many.
+
+    Example:
+        >>> find_compact_style([20240131, "20240201"], least=2)
+        DateStyle(pattern='%Y%m%d')
+        >>> find_compact_style([20240131, 20240132], least=2) is None
+        True
+    """
+    style = DateStyle(COMPACT)
+    if any(isinstance(cell, date) or style.days(cell) is None for cell in cells[:2]):
+        return None
+    texts = [str(int(c)) if isinstance(c, float) and c == c // 1 else str(c).strip() for c in cells]
+    days = [style.days(text) if len(text) == 8 and _is_plain(text) else None for text in texts]
+    known = [day for day in days if day is not None and abs(day) < 200 * 365.25]
+    return style if least <= len(known) == len(texts) else None
 
 
 def _is_plain(text: str) -> bool:

@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Float64
 
 from discretevae.names import resolve
 from discretevae.schema.columns import (
@@ -18,12 +18,16 @@ from discretevae.schema.columns import (
     as_columns,
 )
 
-from .dates import EPOCH, ISO, PARTS, DateStyle
+from .clocks import ClockStyle
+from .dates import ISO, PARTS, DateStyle, moment_of
 from .formats.raw import RawColumn
 from .missing import Marks
 from .numbers import POINT, NumberStyle
 
-__all__ = ["CategoryField", "DateField", "Field", "NumberField", "ReadCells", "category_text"]
+__all__ = [
+    *("CategoryField", "ClockField", "DateField", "Field", "NumberField", "ReadCells"),
+    "category_text",
+]
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -130,6 +134,16 @@ class NumberField(Field):
             return None
         return (number - self.origin,)
 
+    def missing(self, cell: Any, marks: Marks) -> bool:
+        if super().missing(cell, marks):
+            return True
+        return bool(marks.given) and marks.is_mark(self.style.number(cell))
+
+    def read_numbers(self, column: RawColumn) -> Float64[np.ndarray, " n"]:
+        """Gives the numbers of a column as the source has them; NaN where there is none."""
+        found = [self.style.number(cell) for cell in column.values]
+        return column.spread(np.array([np.nan if n is None else n for n in found], np.float64))
+
     def written_in(self, decimal: str) -> Field:
         return replace(self, style=_with_decimal(self.style, decimal))
 
@@ -178,7 +192,7 @@ class CategoryField(Field):
 
     @property
     def of_numbers(self) -> bool:
-        return all(self.style.number(name) is not None for name in self.column.categories)
+        return all(POINT.number(name) is not None for name in self.column.categories)
 
     def missing(self, cell: Any, marks: Marks) -> bool:
         return category_text(cell) not in self.column.categories and marks.missing(cell)
@@ -194,13 +208,15 @@ class CategoryField(Field):
         return replace(self, style=_with_decimal(self.style, decimal))
 
     def text(self, value: float) -> Any:
-        return self.column.categories[int(value)]
+        name = self.column.categories[int(value)]
+        number = None if self.style.is_plain else POINT.number(name)
+        return name if number is None else self.style.text(number)
 
     def typed(self, value: float) -> Any:
-        name = self.text(value)
+        name = self.column.categories[int(value)]
         if set(self.column.categories) <= {"True", "False"}:
             return name == "True"
-        return self.style.number(name) if self.of_numbers else name
+        return POINT.number(name) if self.of_numbers else name
 
     def config(self) -> dict[str, Any]:
         return {
@@ -250,7 +266,7 @@ class DateField(Field):
         return self.style.text(self.natural(value))
 
     def typed(self, value: float) -> datetime:
-        return EPOCH + np.timedelta64(round(self.natural(value) * 86400), "s").item()
+        return moment_of(self.natural(value))
 
     def natural(self, value: float) -> float:
         """Gives the days since 1970: whole ones where all are."""
@@ -266,6 +282,52 @@ class DateField(Field):
             "origin": self.origin,
             "parts": list(self.parts),
             "whole": self.whole,
+        }
+
+
+@dataclass(frozen=True)
+class ClockField(Field):
+    """Times of day or spans of time, as hours.
+
+    Arguments:
+        name: Of the column.
+        column: Of the hours, as the model has it.
+        style: How times are written.
+        of_day: Whether all are times of a day.
+    """
+
+    column: NumericColumn
+    style: ClockStyle
+    of_day: bool = False
+
+    kind: ClassVar[str] = "time"
+    wanted: ClassVar[str] = "a time"
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (self.column,)
+
+    def value(self, cell: Any) -> Sequence[float] | None:
+        hours = self.style.number(cell)
+        return None if hours is None else (hours,)
+
+    def text(self, value: float) -> Any:
+        return self.style.text(self.natural(value))
+
+    def typed(self, value: float) -> timedelta:
+        return timedelta(seconds=round(self.natural(value) * 3600))
+
+    def natural(self, value: float) -> float:
+        """Gives the hours: from 0:00 to 23:59 where all are of a day."""
+        return min(max(float(value), 0.0), 24 - 1 / 60) if self.of_day else float(value)
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "column": self.column.config(),
+            "style": self.style.config(),
+            "of_day": self.of_day,
         }
 
 
@@ -308,10 +370,16 @@ def _date(config: Mapping[str, Any], column: Any) -> Field:
     )
 
 
+def _clock(config: Mapping[str, Any], column: Any) -> Field:
+    style = ClockStyle(**config["style"])
+    return ClockField(config["name"], column, style, config["of_day"])
+
+
 _KINDS: dict[str, Callable[[Mapping[str, Any], Any], Field]] = {
     NumberField.kind: _number,
     CategoryField.kind: _category,
     DateField.kind: _date,
+    ClockField.kind: _clock,
 }
 
 

@@ -1,17 +1,20 @@
 """The gaps of a table filled, and nothing else of it touched."""
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from .fields import CategoryField, DateField, Field, NumberField, category_text
+from .dates import EPOCH
+from .fields import CategoryField, ClockField, DateField, Field, NumberField, category_text
 from .formats.raw import RawColumn, RawTable
+from .formats.raw_array import RawArray
 from .missing import Marks
 from .table_schema import TableSchema
 
-__all__ = ["filled"]
+__all__ = ["filled", "filled_array"]
 
 
 def filled(
@@ -48,6 +51,29 @@ def filled(
     return columns, count
 
 
+def filled_array(array: RawArray, x: Float[Tensor, "n F"]) -> tuple[dict[str, list[Any]], int]:
+    """Gives the columns of an array of numbers with its gaps filled, and how many they were.
+
+    Every number that is there comes as it came; those that are filled have the digits of float32.
+
+    Example:
+        >>> import torch
+        >>> array = RawArray("`x`", "x", np.array([[0.1, np.nan], [0.2, 5.0]]))
+        >>> filled_array(array, torch.tensor([[9.0, 4.25], [9.0, 9.0]]))
+        ({'0': [0.1, 0.2], '1': [4.25, 5.0]}, 1)
+    """
+    gaps = np.isnan(array.x) if array.x.dtype.kind == "f" else np.zeros(array.x.shape, bool)
+    made = x.float().numpy()
+    columns = {
+        str(i): [
+            float(str(new)) if gap else old
+            for old, new, gap in zip(array.x[:, i].tolist(), made[:, i], gaps[:, i], strict=True)
+        ]
+        for i in range(array.x.shape[1])
+    }
+    return columns, int(gaps.sum())
+
+
 def _cell(field: Field, column: RawColumn, value: float, typed: bool) -> Any:
     """A cell as its source would have it: text of a file, or of the type of the column."""
     if not typed:
@@ -59,10 +85,18 @@ def _cell(field: Field, column: RawColumn, value: float, typed: bool) -> Any:
     if isinstance(field, CategoryField):
         text = field.text(value)
         return next((cell for cell in column.values if category_text(cell) == text), text)
+    known = next(cell for cell in column.values if cell is not None)
+    if isinstance(known, str):
+        return field.text(value)
     if isinstance(field, DateField):
-        known = next(cell for cell in column.values if cell is not None)
-        if isinstance(known, str):
-            return field.text(value)
         moment = field.typed(value)
-        return moment if hasattr(known, "hour") else moment.date()
+        if isinstance(known, (int, float)):  # a day such as 20240131
+            return type(known)(field.text(value))
+        if not isinstance(known, datetime):
+            return moment.date()
+        zone = known.tzinfo
+        return moment if zone is None else moment.replace(tzinfo=timezone.utc).astimezone(zone)
+    if isinstance(field, ClockField):
+        span = field.typed(value)
+        return span if isinstance(known, timedelta) else (EPOCH + span).time()
     return field.text(value)

@@ -9,9 +9,10 @@ from jaxtyping import Int
 
 from discretevae.schema.columns import BinaryColumn, CategoricalColumn
 
-from .dates import calendar_parts, find_date_style
+from .clocks import ClockStyle, find_clock_style
+from .dates import DateStyle, calendar_parts, find_compact_style, find_date_style
 from .errors import DataError
-from .fields import CategoryField, DateField, Field, NumberField, category_text
+from .fields import CategoryField, ClockField, DateField, Field, NumberField, category_text
 from .formats.raw import RawColumn, RawTable
 from .missing import Marks
 from .numbers import POINT, NumberStyle, find_style
@@ -22,6 +23,8 @@ __all__ = ["FEW", "LeftOut", "field_of"]
 
 FEW = 20
 """Rows below which nothing is concluded from all of them being different."""
+WORDS = 4
+"""Words that a cell has on average in a column of sentences."""
 LARGEST = float(np.finfo(np.float32).max)
 MOST_CATEGORIES = 1000
 UNIQUE = 0.5
@@ -75,6 +78,8 @@ def field_of(
         return LeftOut(name, "as asked")
     if said == "id":
         return LeftOut(name, "names the rows", is_id=True)
+    if name in table.nested:
+        return LeftOut(name, "lists or objects, not single values")
     counts = column.counts(rows)
     there = [i for i in counts.nonzero()[0] if not marks.missing(column.values[i])]
     cells, often = [column.values[place] for place in there], counts[there]
@@ -89,11 +94,17 @@ def field_of(
         return _dates(table, column, cells, often, marks, asked=True)
     if said is None and (found := _id(table, column, cells, often)):
         return found
+    if said is None and (compact := find_compact_style(cells)) is not None:
+        return _dates(table, column, cells, often, marks, asked=False, style=compact)
     coded = said is None and any(isinstance(c, str) and CODE.fullmatch(c.strip()) for c in cells)
     style = None if coded else _number_style(table, cells, marks, reading)
+    known = [cell for cell in cells if not marks.missing(cell, in_numbers=True)]
+    clock = None if style is not None else find_clock_style(known)
+    if clock is not None:
+        return _clocks(column, cells, often, clock, asked=said == "numeric")
     if style is not None or said == "numeric":
         return _numbers(table, column, cells, often, style or POINT, marks, said == "numeric")
-    if find_date_style([c for c in cells if not marks.missing(c, in_numbers=True)]) is not None:
+    if find_date_style(known) is not None:
         return _dates(table, column, cells, often, marks, asked=False)
     return _texts(table, column, cells, often)
 
@@ -104,7 +115,9 @@ def _id(
     """Whether a column names the rows: all cells differ, and count up or are called so."""
     name, whole = column.name, len(column.values) == table.rows
     if name == "" or (name.lower().startswith("unnamed: ") and whole):
-        return LeftOut(name, "numbers or names of the rows", "--numeric ''", is_id=True)
+        kind = "numeric" if find_date_style(list(cells)) is None else "date"
+        shown = f"'{name}'" if not name or " " in name else name
+        return LeftOut(name, "numbers or names of the rows", f"--{kind} {shown}", is_id=True)
     if not whole or table.rows < FEW:
         return None
     called = bool(ID_NAMES.search(name) or CAMEL.search(name))
@@ -144,7 +157,7 @@ def _styled(cells: Sequence[Any]) -> NumberStyle | None:
     if len(texts) < len(cells):
         return None
     style = find_style(texts)
-    return style if style and (style.thousands or style.before or style.after) else None
+    return style if style and style.config() else None
 
 
 def _numbers(
@@ -160,7 +173,7 @@ def _numbers(
     read = [style.number(cell) for cell in cells]
     known = [
         (number, int(count)) for number, count in zip(read, often, strict=True)
-        if number is not None and abs(number) <= LARGEST
+        if number is not None and abs(number) <= LARGEST and not marks.is_mark(number)
     ]  # fmt: skip
     if not known:
         place = f"{table.where}, column '{name}'"
@@ -168,7 +181,9 @@ def _numbers(
     values, weights = (np.array(part, np.float64) for part in zip(*known, strict=True))
     different = np.unique(values).tolist()
     if len(different) == 1 and not asked:
-        return LeftOut(name, f"{_short(cells[0])} in every row", f"--numeric {name}")
+        exact = all(isinstance(cell, int) for cell in cells) and len(set(cells)) > 1
+        why = "whole numbers too close to tell apart" if exact else _alone(cells, column)
+        return LeftOut(name, why, f"--numeric {name}")
     if len(different) == 2 and not asked:
         texts = category_text(different[0]), category_text(different[1])
         return CategoryField(name, BinaryColumn(name, texts), style)
@@ -178,9 +193,12 @@ def _numbers(
 
 
 def _origin(values: np.ndarray) -> float:
-    """What to take from numbers that float32 would not tell apart: their middle."""
+    """What to take from numbers that float32 would not tell apart: their middle, about."""
     rounding = np.abs(values - values.astype(np.float32)).max()
-    return float(np.round(np.median(values))) if rounding > 1e-3 * values.std() else 0.0
+    if rounding <= 1e-3 * values.std():
+        return 0.0
+    unit = 10.0 ** max(0, np.floor(np.log10(values.std())))  # not the number of one row
+    return float(np.round(np.median(values) / unit) * unit)
 
 
 def _dates(
@@ -190,10 +208,14 @@ def _dates(
     often: np.ndarray,
     marks: Marks,
     asked: bool,
+    style: DateStyle | None = None,
 ) -> Field | LeftOut:
     name = column.name
     kept = [i for i, cell in enumerate(cells) if not marks.missing(cell, in_numbers=True)]
-    style = find_date_style([cells[i] for i in kept], share=0.5 if asked else 0.9)
+    known_cells = [cells[i] for i in kept]
+    style = style or find_date_style(known_cells, share=0.5 if asked else 0.9)
+    if style is None and asked:
+        style = find_compact_style(known_cells, least=1)
     if style is None:
         place = f"{table.where}, column '{name}'"
         raise DataError(f"{place}: must hold dates for `date`, got {cells[0]!r}.")
@@ -201,11 +223,23 @@ def _dates(
     known = [(days, count) for days, count in found if days is not None]
     days, weights = (np.array(part, np.float64) for part in zip(*known, strict=True))
     if len(np.unique(days)) == 1 and not asked:
-        return LeftOut(name, f"{_short(cells[0])} in every row", f"--date {name}")
+        return LeftOut(name, _alone(cells, column), f"--date {name}")
     origin = float(np.floor(days.min()))
     parts = calendar_parts(np.repeat(days, weights.astype(int)))
     column_of, whole = numeric_column(name, days - origin, weights), bool((days % 1 == 0).all())
     return DateField(name, column_of, style, origin, parts, whole)
+
+
+def _clocks(
+    column: RawColumn, cells: Sequence[Any], often: np.ndarray, style: ClockStyle, asked: bool
+) -> Field | LeftOut:
+    name, found = column.name, [style.number(cell) for cell in cells]
+    known = [(hours, int(n)) for hours, n in zip(found, often, strict=True) if hours is not None]
+    hours, weights = (np.array(part, np.float64) for part in zip(*known, strict=True))
+    if len(np.unique(hours)) == 1 and not asked:
+        return LeftOut(name, f"{_short(cells[0])} alone", f"--numeric {name}")
+    of_day = bool(((hours >= 0) & (hours < 24)).all()) and not style.days
+    return ClockField(name, numeric_column(name, hours, weights), style, of_day)
 
 
 def _texts(
@@ -213,12 +247,24 @@ def _texts(
 ) -> Field | LeftOut:
     name, different, total = column.name, len(set(map(category_text, cells))), int(often.sum())
     if different == 1:
-        return LeftOut(name, f"{_short(cells[0])} in every row", f"--categorical {name}")
+        return LeftOut(name, _alone(cells, column), f"--categorical {name}")
     if different > FEW and (different > UNIQUE * total or different > MOST_CATEGORIES):
         every = len(column.values) == table.rows
         why = "as many texts as rows" if every else f"{different:,} texts in {total:,} rows"
-        return LeftOut(name, why, f"--categorical {name}", is_id=every and _single_words(cells))
+        option = f"--{'column' if _is_prose(cells) else 'categorical'} {name}"
+        return LeftOut(name, why, option, is_id=every and _single_words(cells))
     return _categories(name, cells)
+
+
+def _alone(cells: Sequence[Any], column: RawColumn) -> str:
+    """Says of a column with one value whether it is in every row."""
+    where = "in every row" if len(column.values) == 1 else "or nothing in every row"
+    return f"{_short(cells[0])} {where}"
+
+
+def _is_prose(cells: Sequence[Any]) -> bool:
+    texts = [str(cell) for cell in cells[:100]]
+    return sum(len(text.split()) for text in texts) >= WORDS * len(texts)
 
 
 def _single_words(cells: Sequence[Any]) -> bool:

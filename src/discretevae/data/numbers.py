@@ -1,16 +1,41 @@
-"""Numbers as people write them: decimal commas, thousands, signs of currency and percent."""
+"""Numbers as people write them: decimal commas, thousands, currencies, percent and units."""
 
 import math
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 __all__ = ["COMMA", "POINT", "NumberStyle", "find_style"]
 
-SIGNS = "$€£¥%"
-GROUPED = re.compile(r"[+-]?\d{1,3}(?:[ .,'\u00a0\u202f]\d{3})+(?![\d])")
+CURRENCIES = (
+    *("USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", "CAD", "AUD", "NZD", "BRL", "MXN", "PLN"),
+    *("SEK", "NOK", "DKK", "CZK", "HUF", "RUB", "TRY", "ZAR", "KRW", "SGD", "HKD", "ILS", "AED"),
+    *("Rs", "Rs.", "kr", "kr.", "zł", "Kč", "Ft", "lei", "Fr", "Fr.", "S/", "RM", "Rp"),
+)
+"""What may stand before a number, beside signs of currency."""
+UNIT = 12
+"""Letters that what stands after each number has at most: %, kg, €, km/h."""
+FIRST = 50
+"""Texts by which a style is dismissed."""
+MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
+SEPARATORS = " '\u2019\u00a0\u202f\u2009"
+
+
+def _grouped(sign: str, least: int) -> re.Pattern[str]:
+    mark = re.escape(sign)
+    return re.compile(rf"[+-]?\d{{1,3}}(?:{mark}\d{{{least},3}})*{mark}\d{{3}}(?!\d)")
+
+
+GROUPS = {",": _grouped(",", 2), **{sign: _grouped(sign, 3) for sign in f".{SEPARATORS}"}}
+"""Sign between groups of digits → a whole number with it; with commas also as India counts."""
+WORD = re.compile(r"[^\W\d_]{3,}$")
+AROUND = re.compile(
+    r"[(+-]*(?P<before>[^\d+(-]*?)[+-]?[.,]?\d(?:.*\d)?[.,]?(?P<after>\D*)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -20,20 +45,25 @@ class NumberStyle:
     Arguments:
         decimal: The decimal sign.
         thousands: What stands between groups of three digits, if anything.
-        before: A sign before each number, as of a currency.
-        after: One after it, as of percent.
+        before: What stands before each number: a sign of currency.
+        after: What stands after it: percent, a unit.
+        negative: "()" where numbers below zero stand in parentheses, "-" where their sign comes
+            last, as bookkeepers write them.
 
     Example:
         >>> NumberStyle(thousands=",", before="$").number("$1,234.50")
         1234.5
         >>> NumberStyle(decimal=",").text(0.5)
         '0,5'
+        >>> NumberStyle(negative="()", before="$").number("($5.20)")
+        -5.2
     """
 
     decimal: str = "."
     thousands: str = ""
     before: str = ""
     after: str = ""
+    negative: str = ""
 
     def number(self, cell: Any) -> float | None:
         """Reads a cell, if it is a number in this style; one that is typed is in any."""
@@ -45,8 +75,18 @@ class NumberStyle:
 
     def text(self, value: float) -> str:
         """Writes a number; with as few digits as tell it from others in float32."""
-        digits = str(int(value)) if float(value).is_integer() else repr(float(value))
-        return f"{self.before}{digits.replace('.', self.decimal)}{self.after}"
+        size = abs(float(value))
+        digits = str(int(size)) if size.is_integer() else repr(size)
+        text = f"{self.before}{digits.replace('.', self.decimal)}{self.after}"
+        if math.copysign(1, value) > 0 or value == 0:
+            return text
+        return {"()": f"({text})", "-": f"{text}-"}.get(self.negative, f"-{text}")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers are written as programs write them."""
+        signs = self.thousands or self.before or self.after or self.negative
+        return self.decimal == "." and not signs
 
     def config(self) -> dict[str, str]:
         """Describes what differs from plain numbers.
@@ -58,22 +98,44 @@ class NumberStyle:
         return {k: v for k, v in vars(self).items() if v != vars(POINT)[k]}
 
     def _parsed(self, text: str) -> float | None:
+        if self.is_plain and (number := _plain(text)) is not None:
+            return number
+        text, sign = text.translate(MINUS), 1.0
+        if self.negative == "()" and text.startswith("(") and text.endswith(")"):
+            text, sign = text[1:-1], -1.0
+        elif self.negative == "-" and text.endswith("-") and not text.startswith("-"):
+            text, sign = text[:-1], -1.0
         if self.before:
-            text = text.replace(self.before, "", 1)
+            text = text.replace(self.before.strip(), "", 1)
         if self.after:
-            text = text.removesuffix(self.after)
+            text = _without(text, self.after.strip())
         text = text.strip()
-        if self.thousands and (found := GROUPED.match(text)) and self.thousands in found[0]:
-            whole, rest = found[0], text[found.end() :]
-            text = re.sub(r"[^\d+-]", "", whole) + rest
+        if text[:1] in ("+", "-"):
+            text = text[:1] + text[1:].lstrip()
+        if self.thousands and (found := GROUPS[self.thousands].match(text)):
+            text = found[0].replace(self.thousands, "") + text[found.end() :]
         if self.decimal != ".":
             if "." in text:
                 return None
             text = text.replace(self.decimal, ".", 1)
-        try:
-            return None if "_" in text else float(text)
-        except ValueError:
-            return None
+        number = _plain(text)
+        return None if number is None else sign * number
+
+
+def _without(text: str, unit: str) -> str:
+    """A text without the unit after it: of years also year, and of Jahr also Jahre."""
+    if (found := WORD.search(text)) and unit.isalpha() and found[0] != unit:
+        short, long = sorted((found[0], unit), key=len)
+        if long.startswith(short) and len(long) <= len(short) + 2:
+            return text[: found.start()]
+    return text.removesuffix(unit)
+
+
+def _plain(text: str) -> float | None:
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
 
 
 POINT = NumberStyle()
@@ -92,40 +154,68 @@ def find_style(
 
     Example:
         >>> find_style(["1,234", "7,000,000"]), find_style(["1,5", "22,25"])
-        (NumberStyle(decimal='.', thousands=',', before='', after=''), \
-NumberStyle(decimal=',', thousands='', before='', after=''))
+        (NumberStyle(decimal='.', thousands=',', before='', after='', negative=''), \
+NumberStyle(decimal=',', thousands='', before='', after='', negative=''))
         >>> find_style(["red", "1"]) is None
         True
     """
     texts = [text.strip() for text in texts]
     if not texts:
         return None
-    before, after = _sign(text[:1] for text in texts), _sign(text[-1:] for text in texts)
     best, found = share, None
-    for style in _styles(decimal, before, after):
-        read = sum(style.number(text) is not None for text in texts) / len(texts)
+    for style in _styles(decimal, *_around(texts), _negative(texts)):
+        if found is not None and best == 1:
+            break
+        if _share(style, texts[:FIRST]) < share / 2:
+            continue
+        read = _share(style, texts)
         if read >= best and (found is None or read > best):
             best, found = read, style
     return found
 
 
-def _styles(decimal: str | None, before: str, after: str) -> Iterable[NumberStyle]:
-    point = [(".", ""), (".", ","), (".", " "), (".", "'"), (".", "\u00a0"), (".", "\u202f")]
-    comma = [(",", ""), (",", "."), (",", " "), (",", "\u00a0"), (",", "\u202f")]
-    for signs in [("", "")] + ([(before, after)] if before or after else []):
-        for style in [*comma, *point] if decimal == "," else [*point, *comma]:
-            yield NumberStyle(*style, *signs)
+def _share(style: NumberStyle, texts: Sequence[str]) -> float:
+    return sum(style.number(text) is not None for text in texts) / len(texts)
 
 
-def _sign(marks: Iterable[str]) -> str:
-    """The sign that most texts have there, if it is one of currency or percent."""
-    counts: dict[str, int] = {}
-    total = 0
-    for mark in marks:
-        total += 1
-        counts[mark] = counts.get(mark, 0) + (mark in SIGNS and mark != "")
-    most = max(counts, key=counts.__getitem__, default="")
-    return most if counts and counts[most] > total / 2 else ""
+def _styles(decimal: str | None, before: str, after: str, negative: str) -> Iterable[NumberStyle]:
+    point = [(".", sign) for sign in ("", ",", *SEPARATORS)]
+    comma = [(",", sign) for sign in ("", ".", *SEPARATORS)]
+    around = [("", ""), (before, after)] if before or after else [("", "")]
+    for below in ("", negative) if negative else ("",):
+        for signs in around:
+            for style in [*comma, *point] if decimal == "," else [*point, *comma]:
+                yield NumberStyle(*style, *signs, below)
+
+
+def _around(texts: Sequence[str]) -> tuple[str, str]:
+    """What stands before and after the digits of most texts, if it is a currency and a unit."""
+    before: Counter[str] = Counter()
+    after: Counter[str] = Counter()
+    for text in texts:
+        if found := AROUND.fullmatch(text.translate(MINUS).strip("()")):
+            before[found["before"]] += 1
+            after[found["after"].rstrip("-")] += 1
+    first, last = (_most(counts, len(texts)) for counts in (before, after))
+    return first if _is_currency(first) else "", last if len(last) <= UNIT else ""
+
+
+def _most(counts: Counter[str], total: int) -> str:
+    found = [text for text, count in counts.most_common(1) if count > total / 2]
+    return found[0] if found else ""
+
+
+def _is_currency(text: str) -> bool:
+    return any(unicodedata.category(c) == "Sc" for c in text) or text.strip() in CURRENCIES
+
+
+def _negative(texts: Sequence[str]) -> str:
+    """How numbers below zero are marked, where some are so and others are not."""
+    for mark in ("()", "-"):
+        marked = [t.endswith(mark[-1]) and (mark == "-" or t.startswith("(")) for t in texts]
+        if any(marked) and not all(marked):
+            return mark
+    return ""
 
 
 def is_number(text: str) -> bool:

@@ -1,7 +1,9 @@
 """From a path or an object to a source as it is, and to what it means."""
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,13 @@ import numpy as np
 from discretevae.schema.columns import DiscreteColumn
 
 from .array_schema import ArraySchema
+from .budget import of_values, require_memory
 from .errors import DataError, nearest, unknown_name
 from .fields import Field
 from .formats.delimited import looks_like_table, read_delimited
 from .formats.images import ENDINGS as IMAGES
 from .formats.images import ImageFolder, find_images, read_pictures
+from .formats.json_files import read_json
 from .formats.numpy_files import read_arrays
 from .formats.objects import read_object
 from .formats.parquet import read_parquet_table
@@ -54,21 +58,41 @@ WIDE = 256
 FILE_FORMATS: dict[str, Callable[[Path, ReadingOptions], Source]] = {
     **dict.fromkeys((".csv", ".tsv", ".tab", ".data", ".dat"), read_delimited),
     **dict.fromkeys((".parquet", ".pq"), lambda path, _: read_parquet_table(path)),
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), lambda path, _: read_json(path)),
     **dict.fromkeys((".npy", ".npz"), lambda path, reading: read_arrays(path, reading.label)),
 }
 """Ending → what reads such a file; .txt is sentences or a table, and images are by themselves."""
+PACKED = (".txt", ".csv", ".tsv", ".tab", ".data", ".dat", ".json", ".jsonl", ".ndjson")
+"""Endings of files that are read as they are packed by gzip."""
 HINTS = {
-    ".xlsx": "save the sheet as .csv",
-    ".xls": "save the sheet as .csv",
-    ".json": "write it as .csv: pandas.read_json(…).to_csv(…, index=False)",
-    ".jsonl": "write it as .csv: pandas.read_json(…, lines=True).to_csv(…, index=False)",
-    ".pkl": "write it as .parquet or .npz: a pickle may run any program",
-    ".pt": "write it as .npy: numpy.save(…, tensor.numpy())",
-    ".pth": "write it as .npy: numpy.save(…, tensor.numpy())",
+    **dict.fromkeys((".xlsx", ".xls", ".xlsb", ".xlsm", ".ods"), "save the sheet as .csv"),
+    **dict.fromkeys(
+        (".pkl", ".pickle", ".joblib"),
+        "write it as .parquet or .npz: a pickle may run any program",
+    ),
+    **dict.fromkeys((".pt", ".pth"), "write it as .npy: numpy.save(…, tensor.numpy())"),
     ".mat": "write it as .npz: numpy.savez(…, **scipy.io.loadmat(…))",
     ".feather": "write it as .parquet: pandas.read_feather(…).to_parquet(…)",
-    ".zip": "unpack it",
+    ".arrow": "write it as .parquet: pandas.read_feather(…).to_parquet(…)",
+    ".arff": "write it as .csv: pandas.DataFrame(scipy.io.arff.loadarff(…)[0]).to_csv(…)",
+    ".dta": "write it as .parquet: pandas.read_stata(…).to_parquet(…)",
+    ".sav": "write it as .parquet: pandas.read_spss(…).to_parquet(…)",
+    ".sas7bdat": "write it as .parquet: pandas.read_sas(…).to_parquet(…)",
+    **dict.fromkeys((".rds", ".rdata"), "write it as .csv: write.csv(…, row.names = FALSE)"),
+    **dict.fromkeys((".h5", ".hdf5", ".nc"), "write its array as .npy: numpy.save(…)"),
+    **dict.fromkeys((".nii", ".dcm", ".fits"), "write its array as .npy: numpy.save(…)"),
+    ".safetensors": "write its tensor as .npy: numpy.save(…)",
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar", ".zst", ".gz"), "unpack it"),
+    **dict.fromkeys((".bz2", ".xz"), "unpack it, or pack it as .gz"),
+    **dict.fromkeys((".sql", ".db", ".sqlite"), "export the table as .csv"),
+    **dict.fromkeys((".xml", ".html", ".yaml", ".yml"), "write it as .csv"),
+    **dict.fromkeys((".log", ".text", ".md", ".rst"), "call it .txt, a sentence a line"),
+    **dict.fromkeys((".doc", ".docx", ".pdf", ".odt"), "save its text as .txt, a sentence a line"),
+    **dict.fromkeys((".heic", ".heif", ".svg", ".cr2", ".nef"), "save it as .png or .jpg"),
+    **dict.fromkeys((".mp4", ".avi", ".mov"), "write its pictures into a folder"),
+    **dict.fromkeys((".wav", ".mp3", ".flac"), "write its samples as rows of an .npy"),
 }
+"""Ending → what makes of such a file one that is read."""
 
 
 READ_BY: dict[str, tuple[type, ...]] = {
@@ -101,12 +125,15 @@ def open_source(
     Raises:
         DataError: If it is missing, empty, damaged, or of a kind that is not read.
     """
+    said = reading
     if schema is not None:
-        reading = replace(schema.reading, header=reading.header, delimiter=reading.delimiter)
+        reading = replace(schema.reading, header=said.header, delimiter=said.delimiter)
     if isinstance(data, (str, os.PathLike)):
         path = Path(os.path.expanduser(data))
         try:
             source = _opened(path, reading, likelihood, schema)
+            if schema is not None and said == GUESS and _lacks(source, schema):
+                source = _opened(path, schema.reading, likelihood, schema)  # as the run's own file
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     else:
@@ -114,6 +141,8 @@ def open_source(
     if isinstance(source, RawTable) and _is_of_sentences(source, reading, likelihood, schema):
         text = _sentences_in(source, reading)
         source = text_of_table(source, text, _label_beside(source, text, reading, schema))
+    if isinstance(source, RawTable) and source.nested:
+        source = _of_vectors(source, reading, schema)
     if schema is not None and not isinstance(source, READ_BY[schema.kind]):
         kinds = {RawTable: "a table", RawArray: "an array or images", RawText: "sentences"}
         raise DataError(
@@ -196,15 +225,52 @@ def _opened(
     return _of_images(ImageFolder(path.parent, (Path(path.name),), None, None), reading, schema)
 
 
+def _lacks(source: Source, schema: Schema) -> bool:
+    """Whether a table has not the columns of a run whose own file was read as the user said."""
+    if not isinstance(source, RawTable):
+        return False
+    table = schema.table if isinstance(schema, ArraySchema) else schema
+    names = [field.name for field in table.fields] if isinstance(table, TableSchema) else []
+    if isinstance(table, SentenceSchema) and table.column is not None:
+        names = [table.column]
+    return any(name not in source.columns for name in names)
+
+
 def _of_folder(path: Path, reading: ReadingOptions, schema: Schema | None) -> Source:
-    """A folder of images, or of files of data called train, val and test."""
+    """A folder of images, of files of data called train, val and test, or around a single one."""
     files = [p for p in sorted(path.iterdir()) if _ending(p) in FILE_FORMATS]
-    parts = {part: p for p in files if (part := part_of(p.stem)) is not None}
-    if len(parts) > 1 and 0 in parts:
-        return joined(
-            {part: FILE_FORMATS[_ending(p)](p, reading) for part, p in parts.items()}, path
-        )
+    named = [(part, p) for p in files if (part := _part_of_file(p)) is not None]
+    if any(part == 0 for part, _ in named) and (len(named) > 1):
+        return joined([(part, _read_file(p, reading)) for part, p in named], path)
+    if files and not any(map(_may_hold_images, path.iterdir())):
+        if len(files) > 1:
+            found = ", ".join(p.name for p in files[:3]) + " …" * (len(files) > 3)
+            raise DataError(
+                f"{path} must hold one file of data, or files called train, validation and test, "
+                f"got {found}; give one of them."
+            )
+        others = sum(1 for p in path.iterdir() if p != files[0])
+        source: Any = _read_file(files[0], reading)
+        more = f"{others:,} other{'s' * (others != 1)} passed over"
+        note = Note(f"the only file of data in the folder; {more}")
+        return replace(source, notes=(*source.notes, note)) if others else source
     return _of_images(find_images(path, reading), reading, schema)
+
+
+def _may_hold_images(path: Path) -> bool:
+    shown = not path.name.startswith(".")
+    return shown and (path.is_dir() or path.suffix.lower() in IMAGES)
+
+
+def _read_file(path: Path, reading: ReadingOptions) -> Source:
+    _require_file(path)
+    return FILE_FORMATS[_ending(path)](path, reading)
+
+
+def _part_of_file(path: Path) -> int | None:
+    """The part that a file holds: of train.csv, or of train-00000-of-00002.parquet."""
+    stem = path.name.split(".")[0].lower()
+    return part_of(re.sub(r"[-_]\d+([-_]of[-_]\d+)?$", "", stem))
 
 
 def _of_images(images: ImageFolder, reading: ReadingOptions, schema: Schema | None) -> RawArray:
@@ -215,14 +281,17 @@ def _of_images(images: ImageFolder, reading: ReadingOptions, schema: Schema | No
     return read_pictures(replace(images, notes=(*images.notes, *notes)), rule, reading)
 
 
-def joined(sources: Mapping[int, Source], path: Path) -> Source:
-    """Puts the parts of a source one after the other."""
-    parts = sorted(sources)
-    found = [sources[part] for part in parts]
+def joined(sources: Sequence[tuple[int, Source]], path: Path) -> Source:
+    """Puts the parts of a source one after the other: each its part and what it holds."""
+    pairs = sorted(sources, key=lambda pair: pair[0])
+    parts, found = [part for part, _ in pairs], [source for _, source in pairs]
     labels = np.repeat(parts, [source.rows for source in found])
     names = {0: "train", 1: "validation", 2: "test"}
-    said = ", ".join(f"{names[p]} {s.rows:,}" for p, s in zip(parts, found, strict=True))
+    counts = Counter(labels.tolist())
+    said = ", ".join(f"{names[part]} {count:,}" for part, count in counts.items())
     notes = (Note(f"parts as the files have them: {said}", "--splits pool"),)
+    if len(counts) == 1:
+        notes = (Note(f"{len(found):,} files one after the other"),)
     if all(isinstance(source, RawTable) for source in found):
         first = found[0]
         tables: list[RawTable] = found  # type: ignore[assignment]
@@ -236,7 +305,8 @@ def joined(sources: Mapping[int, Source], path: Path) -> Source:
             name: RawColumn.of(name, [c for t in tables for c in t.columns[name].cells()])
             for name in tables[0].columns
         }
-        columns[SPLIT] = RawColumn.of(SPLIT, [names[p] for p in labels])
+        if len(counts) > 1:
+            columns[SPLIT] = RawColumn.of(SPLIT, [names[p] for p in labels])
         return replace(
             tables[0], where=str(path), name=path.resolve().name, columns=columns, lines=None,
             notes=(*tables[0].notes, *notes),
@@ -248,7 +318,7 @@ def joined(sources: Mapping[int, Source], path: Path) -> Source:
         return RawArray(
             str(path), path.resolve().name, np.concatenate([a.x for a in arrays]),
             RawColumn.of("label", cells) if len(whole) == len(arrays) else None,
-            parts=labels, notes=notes,
+            parts=labels if len(counts) > 1 else None, notes=notes,
         )  # fmt: skip
     raise DataError(f"{path} must hold parts of one format, got several.")
 
@@ -278,7 +348,8 @@ def _names_in(folder: Path) -> list[str]:
 
 def _ending(path: Path) -> str:
     """The ending of a path; .csv of one that ends in .csv.gz."""
-    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+    inner = path.with_suffix("").suffix.lower()
+    return inner if path.suffix.lower() == ".gz" and inner in PACKED else path.suffix.lower()
 
 
 def _is_of_sentences(
@@ -305,6 +376,38 @@ def _only_text(table: RawTable, reading: ReadingOptions) -> str | None:
     alone = len(others) == len(schema.fields)  # as texts that hardly recur: no categories
     one_class = alone and label is None and len(others) == 1 and _is_class(others[0])
     return texts[0] if not others or one_class else None
+
+
+def _of_vectors(table: RawTable, reading: ReadingOptions, schema: Schema | None) -> Source:
+    """An array, where the only thing to learn from in a table is a column of vectors."""
+    if schema is not None and schema.kind != ArraySchema.kind:
+        return table
+    (name, *others) = sorted(table.nested)
+    label = _label_in(table, reading)
+    if others or name in reading.named or _is_vector(table.columns[name].values[0]) is None:
+        return table
+    rest = [column for column in table.columns if column not in (name, label)]
+    if schema is None and rest and TableSchema.learn(table, None, reading, least=0).fields:
+        return table
+    cells = table.columns[name].cells()
+    if len({_is_vector(cell) for cell in cells}) > 1:
+        return table
+    require_memory(of_values(len(cells) * len(cells[0]), 8), table.where, "; give fewer rows")
+    return RawArray(
+        table.where, table.name, np.array(cells),
+        None if label is None else table.columns[label],
+        beside={column or "index": table.columns[column] for column in rest},
+        notes=(*table.notes, Note(f"rows of numbers: {name}", f"--drop {name}")),
+    )  # fmt: skip
+
+
+def _is_vector(cell: Any) -> int | None:
+    """How many numbers a cell holds, if it is a list of them."""
+    if isinstance(cell, np.ndarray):
+        return len(cell) if cell.ndim == 1 and cell.dtype.kind in "biuf" else None
+    if not isinstance(cell, list) or not cell:
+        return None
+    return len(cell) if all(isinstance(number, (int, float)) for number in cell) else None
 
 
 def _is_class(field: Field) -> bool:

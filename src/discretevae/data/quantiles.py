@@ -55,16 +55,16 @@ def numeric_column(
 def _bins(different: np.ndarray, often: np.ndarray, scale: float, digits: int | None) -> Bins:
     """Bins of about as many rows each, and one for each number that as many rows share."""
     starts, atoms = _parted(often)
-    middles = (different[1:] + different[:-1]) / 2
-    edges = [float(middles[start - 1]) for start in starts[1:]]
+    edges = [_edge(different, often, start - 1) for start in starts[1:]]
+    first, last = (_edge(different, often, place) for place in (0, len(different) - 2))
     if atoms[0]:
-        edges.insert(0, float(2 * different[0] - middles[0]))
+        edges.insert(0, float(2 * different[0] - first))
         starts, atoms = [0, *starts], [False, *atoms]
     if atoms[-1]:
-        edges.append(float(2 * different[-1] - middles[-1]))
+        edges.append(float(2 * different[-1] - last))
         starts, atoms = [*starts, len(different)], [*atoms, False]
     if not edges:  # few different numbers, all rare
-        edges, starts, atoms = [float(middles[0])], [0, 1], [False, False]
+        edges, starts, atoms = [first], [0, 1], [False, False]
     inside = np.searchsorted(edges, different)
     rows = np.maximum(np.bincount(inside, often, len(edges) + 1), 0.5)
     centres = [
@@ -123,9 +123,23 @@ def _parted(often: np.ndarray) -> tuple[list[int], list[bool]]:
     return starts, atoms
 
 
+def _edge(different: np.ndarray, often: np.ndarray, place: int) -> float:
+    """Between two numbers half-way, but where one is told and the other is of a few rows.
+
+    Half-way from a number that is known would tell the other; a power of two away does not.
+    """
+    low, high = map(float, different[place : place + 2])
+    shared = often[place : place + 2] >= LEAST
+    if shared[0] == shared[1]:
+        return (low + high) / 2
+    step = 2.0 ** np.floor(np.log2((high - low) / 2))
+    return float(low + step if shared[0] else high - step)
+
+
 def _excess(beyond: np.ndarray, often: np.ndarray, there: np.ndarray, scale: float) -> float:
-    """How far the rows of an open end lie beyond its edge, on average."""
-    found = float(np.average(beyond[there], weights=often[there])) if there.any() else 0.0
+    """How far the rows of an open end lie beyond its edge, on average; of a few it is not told."""
+    enough = often[there].sum() >= LEAST
+    found = float(np.average(beyond[there], weights=often[there])) if enough else 0.0
     return found if found > 0 else scale
 
 

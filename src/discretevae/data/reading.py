@@ -1,5 +1,6 @@
 """What a user may say of a source, to overrule what is guessed of it."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -130,17 +131,20 @@ class ReadingOptions:
     def from_options(cls, options: Mapping[str, Any]) -> "ReadingOptions":
         """Takes what the user says from the options of a command, among others of it.
 
-        Lists are names with commas between them.
+        Lists are names with commas between them; one with a comma stands in quotes.
 
         Example:
             >>> options = {"drop": "a, b", "decimal": ",", "epochs": 3}
             >>> ReadingOptions.from_options(options).config()
             {'drop': ['a', 'b'], 'decimal': ','}
+            >>> ReadingOptions.from_options({"drop": '"Height, cm", id'}).drop
+            ('Height, cm', 'id')
         """
         given = {f.name: options[f.name] for f in fields(cls) if options.get(f.name) is not None}
         for name in LISTS:
             if isinstance(given.get(name), str):
-                given[name] = tuple(part.strip() for part in given[name].split(","))
+                parts = next(csv.reader([given[name]], skipinitialspace=True)) or [""]
+                given[name] = tuple(part.strip() for part in parts)
         return cls(**given)
 
 

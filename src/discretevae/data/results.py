@@ -25,6 +25,7 @@ def write_rows(
     keys: Mapping[str, Sequence[Any]],
     columns: Mapping[str, Sequence[Any]],
     dialect: Dialect = PLAIN,
+    titles: Mapping[str, str] | None = None,
 ) -> None:
     """Writes a table, the keys first; as a whole or not at all.
 
@@ -37,6 +38,7 @@ def write_rows(
         keys: Name → a cell for each row: what the row is.
         columns: Name → a cell for each row: what was found.
         dialect: Of a file of text.
+        titles: Name → what a file of text calls the column, where several are called the same.
 
     Raises:
         DataError: If the ending is another, columns differ in length, or pyarrow is needed and not
@@ -61,7 +63,10 @@ def write_rows(
     if len(set(lengths.values())) > 1:
         raise DataError(f"`columns` must be of one length, got {lengths}.")
     with atomic_path(path) as temporary:
-        WRITERS[path.suffix](temporary, whole, dialect)
+        if path.suffix == ".csv":
+            _csv(temporary, whole, dialect, titles or {})
+        else:
+            WRITERS[path.suffix](temporary, whole)
 
 
 def as_array(cells: Sequence[Any]) -> np.ndarray:
@@ -80,7 +85,9 @@ def as_array(cells: Sequence[Any]) -> np.ndarray:
     return np.array(["" if cell is None else str(cell) for cell in cells], np.str_)
 
 
-def _csv(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect) -> None:
+def _csv(
+    path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect, titles: Mapping[str, str]
+) -> None:
     # The mark tells spreadsheets of UTF-8; a file that came without gets none.
     encoding = "utf-8" if dialect.encoding == "utf-8-sig" else dialect.encoding
     quoting: Any = csv.QUOTE_ALL if dialect.quote_all else csv.QUOTE_MINIMAL
@@ -92,11 +99,11 @@ def _csv(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect) -> 
             quoting=quoting,
         )
         if dialect.header:
-            writer.writerow(columns)
+            writer.writerow([titles.get(name, name) for name in columns])
         writer.writerows(zip(*(map(_plain, cells) for cells in columns.values()), strict=True))
 
 
-def _parquet(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect) -> None:
+def _parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -111,7 +118,7 @@ def _parquet(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect)
     pyarrow.parquet.write_table(pyarrow.table(arrays), path)
 
 
-def _npz(path: Path, columns: Mapping[str, Sequence[Any]], dialect: Dialect) -> None:
+def _npz(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, cells in columns.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
@@ -123,7 +130,9 @@ def _marked(cell: Any) -> Any:
 
 
 def _plain(cell: Any) -> Any:
-    return "" if cell is None or cell != cell else cell
+    if cell is None or (isinstance(cell, float) and cell != cell):
+        return ""
+    return cell.tolist() if isinstance(cell, np.ndarray) else cell
 
 
-WRITERS = {".csv": _csv, ".parquet": _parquet, ".npz": _npz}
+WRITERS = {".parquet": _parquet, ".npz": _npz}

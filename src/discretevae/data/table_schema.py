@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,13 +14,14 @@ from discretevae.schema.columns import BinaryColumn, Column, DiscreteColumn
 
 from .errors import DataError, nearest, unknown_name
 from .examples import Examples
-from .fields import DateField, Field, NumberField, field_from_config
+from .fields import ClockField, DateField, Field, NumberField, field_from_config
 from .formats.raw import SPLIT, Note, RawColumn, RawTable
 from .formats.raw_array import RawArray
 from .guesses import LeftOut, field_of
 from .keys import Keys
 from .labels import LabelRule
-from .missing import Marks
+from .missing import Marks, suspected_gaps
+from .numbers import POINT
 from .reading import GUESS, ReadingOptions
 from .schema import Loaded, Rows, Schema, common_from_config, listed, register
 
@@ -101,15 +102,14 @@ class TableSchema(Schema):
         fields = [f for f in found.values() if isinstance(f, Field)]
         left_out = [f for f in found.values() if isinstance(f, LeftOut)]
         if len(fields) < least:
-            why = "; ".join(f"{f.name}: {f.why}" for f in left_out) or "only labels"
-            raise DataError(f"{table.where} must have a column to learn from, got none ({why}).")
+            raise _nothing_left(table, left_out)
         rule = None if label is None else LabelRule.of(table.columns[label], marks, table.where)
         schema = cls(
             table.name, table.rows, tuple(fields), tuple(left_out),
             decimal=None if table.dialect is None else table.dialect.decimal,
             notes=table.notes, reading=reading, labels=rule,
         )  # fmt: skip
-        return schema._counted(table)
+        return schema._counted(table)._suspecting(table)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -251,19 +251,36 @@ class TableSchema(Schema):
     def _counted(self, table: RawTable) -> "TableSchema":
         if not self.fields:
             return self
-        loaded, stray = self.read(table), {}
-        marks = Marks(self.reading.na_values)
+        marks, stray, gaps = Marks(self.reading.na_values), {}, 0
         for field in self.fields:
-            found = field.read(table.columns[field.name], marks).stray
-            if found.any():
-                stray[field.name] = int(found.sum())
-        firsts = np.cumsum([0] + [len(field.columns) for field in self.fields[:-1]])
-        gaps = int(loaded.examples.x[:, firsts].isnan().sum()) - sum(stray.values())
+            column = table.columns[field.name]
+            found = field.read(column, marks)
+            odd = int(found.stray.sum())
+            if odd:
+                stray[field.name] = odd
+            if odd and self.reading.strict:
+                raise _stray(table, field, column, int(found.stray.argmax()))
+            gaps += int(np.isnan(found.values[:, 0]).sum()) - odd
         return TableSchema(
             self.name, self.rows, self.fields, self.left_out, gaps, tuple(stray.items()),
             self.decimal,
             notes=self.notes, reading=self.reading, labels=self.labels,
         )  # fmt: skip
+
+    def _suspecting(self, table: RawTable) -> "TableSchema":
+        """Names the numbers that may stand for missing cells, as in surveys."""
+        found = [
+            (mark, field.name)
+            for field in self.fields
+            if isinstance(field, NumberField) and not field.style.before
+            for mark in suspected_gaps(field.read_numbers(table.columns[field.name]))
+        ]
+        if not found:
+            return self
+        said = listed([f"{mark} in {name}" for mark, name in found], 4)
+        marks = ",".join(dict.fromkeys(mark for mark, _ in found))
+        note = Note(f"far from all others, perhaps missing: {said}", f"--na-values={marks}")
+        return replace(self, notes=(*self.notes, note))
 
     def described(self) -> list[Note]:
         total = len(self.fields) + len(self.left_out) + (self.labels is not None)
@@ -288,6 +305,9 @@ class TableSchema(Schema):
             ]
             notes.append(Note(f"left out: {listed(parts, 5)}", "" if len(parts) < 2 else "--drop"))
         notes += [_of_date(field) for field in self.fields if isinstance(field, DateField)]
+        clocks = [field.name for field in self.fields if isinstance(field, ClockField)]
+        if clocks:
+            notes.append(Note(f"{listed(clocks)}: hours", f"--categorical {clocks[0]}"))
         return notes
 
     def _of_stray(self, name: str, count: int) -> Note:
@@ -320,6 +340,16 @@ class TableSchema(Schema):
         )
 
 
+def _nothing_left(table: RawTable, left_out: list[LeftOut]) -> DataError:
+    why = [f"{column.name}: {column.why}" for column in left_out]
+    sentences = [column.option for column in left_out if column.option.startswith("--column ")]
+    remedy = f"; {sentences[0]} takes it for sentences" if sentences else ""
+    return DataError(
+        f"{table.where} must have a column to learn from, got none "
+        f"({'; '.join(why) or 'only labels'}){remedy}."
+    )
+
+
 def _require_columns(table: RawTable, reading: ReadingOptions) -> None:
     for name, argument in reading.named.items():
         if name not in table.columns:
@@ -331,13 +361,22 @@ def _label_column(table: RawTable, reading: ReadingOptions) -> str | None:
         if reading.label not in table.columns:
             raise unknown_name("label", reading.label, table.columns)
         return reading.label
-    found = [n for n in table.columns if n.lower() in LABELS and n not in reading.named]
+    found = [
+        n for n in table.columns
+        if n.lower() in LABELS and n not in reading.named and not _has_fractions(table.columns[n])
+    ]  # fmt: skip
     if len(found) > 1:
         raise DataError(
             f"{table.where} must have at most one column of labels, got {len(found)}; "
             f"say which by --label."
         )
     return found[0] if found else None
+
+
+def _has_fractions(column: RawColumn) -> bool:
+    """Whether a column is called as labels are, and holds numbers that are measured."""
+    numbers = [POINT.number(cell) for cell in column.values if not Marks().missing(cell)]
+    return None not in numbers and any(not float(n or 0).is_integer() for n in numbers)
 
 
 def _stray(source: RawTable, field: Field, column: RawColumn, row: int) -> DataError:
@@ -352,6 +391,8 @@ def _what(field: Field) -> str:
     column = field.columns[0]
     if isinstance(field, DateField):
         return "date"
+    if isinstance(field, ClockField):
+        return "time"
     if isinstance(column, BinaryColumn):
         return "yes/no"
     if isinstance(column, DiscreteColumn):

@@ -23,8 +23,8 @@ class Data:
     """What the examples are.
 
     Arguments:
-        data: Name of a data set (see `discretevae datasets`), a .npy, .npz, .csv or .parquet file,
-            a folder of images, or a .txt file of sentences, one a line; given as the first
+        data: Name of a data set (see `discretevae datasets`), a .npy, .npz, .csv, .parquet or .json
+            file, a folder of images, or a .txt file of sentences, one a line; given as the first
             argument.
         likelihood: bernoulli, continuous-bernoulli, gaussian, bernoulli-grey (cross-entropy on
             grey values, labelled as no likelihood), discretised-logistic, logistic-mixture or
@@ -37,7 +37,7 @@ class Data:
             default fresh for the Bernoulli likelihoods, none for the others.
         condition: What encoder, prior and decoder are told of each example: none, labels (its
             class), or context (an array `context` in a .npz file).
-        drop: Columns to leave out, with commas between them.
+        drop: Columns to leave out, with commas between them; a name with a comma in quotes.
         id: Columns that name the rows, with commas between them.
         label: The column, or the array of an archive, that holds the labels.
         numeric: Columns that are numbers, whatever they look like, with commas between them.
@@ -52,7 +52,7 @@ class Data:
         splits: auto takes parts called train, val and test as they are, pool splits by seed.
         size: The side to which images of several sizes are scaled and cut.
         strict: Refuse what would else be counted and left out.
-        column: Of sentences, in a .csv or .parquet file.
+        column: Of sentences, in a table.
         pieces: Size of a vocabulary of pieces of words; by default tokens are characters.
         sentence_length: Most tokens of a sentence, longer ones are cut and counted; by default
             those of the longest.

@@ -1,16 +1,19 @@
 """Data frames: of pandas, and of others by the interchange protocol."""
 
 import sys
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from ..budget import require_memory
 from ..errors import DataError
-from .raw import Note, RawColumn, RawTable, with_names_of_their_own
+from .raw import RawColumn, RawTable, with_names_of_their_own
+from .records import is_single
 
 __all__ = ["is_frame", "is_mixed", "read_frame"]
+
+FRAME = 100
+"""Bytes at most, as measured, that a cell of a data frame takes while it is read."""
 
 
 def is_frame(data: object) -> bool:
@@ -68,39 +71,41 @@ def _read_pandas(frame: Any) -> RawTable:
 
     if not frame.shape[0] or not frame.shape[1]:
         raise DataError("`data` must hold at least one row of one cell, got none.")
-    names = [str(name) for name in frame.columns]
+    require_memory(FRAME * frame.size, "`data`", "; give fewer rows, or write it as .parquet")
+    names = [_name(name) for name in frame.columns]
     series = [frame.iloc[:, i] for i in range(len(names))]
     if not isinstance(frame.index, pandas.RangeIndex):
         index = frame.index.to_frame(index=False)
         names = [str(n) if n is not None else "" for n in frame.index.names] + names
         series = [index.iloc[:, i] for i in range(index.shape[1])] + series
     nested = [n for n, s in zip(names, series, strict=True) if _is_nested(s)]
-    kept = [(n, s) for n, s in zip(names, series, strict=True) if n not in nested]
-    if not kept:
-        raise DataError("`data` must have columns of single values, got objects alone.")
-    names, series = [list(part) for part in zip(*kept, strict=True)]
     categories = [n for n, s in zip(names, series, strict=True) if str(s.dtype) == "category"]
-    raw = [RawColumn.of(name, _cells(column)) for name, column in zip(names, series, strict=True)]
+    raw = [
+        RawColumn.nested(name, column.tolist()) if name in nested
+        else RawColumn.of(name, _cells(column))
+        for name, column in zip(names, series, strict=True)
+    ]  # fmt: skip
     columns, notes = with_names_of_their_own(raw)
-    if nested:
-        notes.append(Note(f"left out: {', '.join(nested)} (objects, not single values)"))
     return RawTable(
         "`data`",
         "data",
         columns,
         typed=True,
         categories=frozenset(categories),
+        nested=frozenset(new for new, old in zip(columns, names, strict=True) if old in nested),
         notes=tuple(notes),
         native=frame,
     )
 
 
+def _name(name: Any) -> str:
+    """The name of a column: of one with several levels, these one after the other."""
+    parts = name if isinstance(name, tuple) else (name,)
+    return " ".join(str(part) for part in parts if str(part))
+
+
 def _is_nested(column: Any) -> bool:
-    return column.dtype == object and not all(
-        isinstance(cell, (str, bool, int, float, Decimal, date, np.generic, type(None)))
-        or type(cell).__name__ in ("NAType", "NaTType", "Period", "Interval")
-        for cell in column.tolist()
-    )
+    return column.dtype == object and not all(map(is_single, column.tolist()))
 
 
 def _cells(column: Any) -> list[Any]:
@@ -117,4 +122,6 @@ def _plain(cell: Any) -> Any:
         return cell.item()
     if hasattr(cell, "to_pydatetime"):
         return cell.to_pydatetime(warn=False)
+    if hasattr(cell, "to_pytimedelta"):
+        return cell.to_pytimedelta()
     return str(cell) if type(cell).__name__ in ("Interval", "Period") else cell

@@ -282,12 +282,13 @@ def find_images(folder: Path, reading: ReadingOptions = GUESS) -> ImageFolder:
             files.append(path)
         else:
             passed[path.suffix.lower() or "no ending"] += 1
+    kinds = ", ".join(f"{ending} {count:,}" for ending, count in passed.most_common(4))
     if not files:
-        raise DataError(f"{folder} must hold images ({', '.join(ENDINGS)}, …), got none.")
+        found = f"none, but {kinds}" if kinds else "none"
+        raise DataError(f"{folder} must hold images ({', '.join(ENDINGS)}, …), got {found}.")
     notes = []
     if passed:
-        kinds = ", ".join(f"{ending} {count:,}" for ending, count in passed.most_common(4))
-        notes.append(Note(f"files that are no images passed over: {kinds}"))
+        notes.append(Note(f"files that are not read as images passed over: {kinds}"))
     if hidden:
         notes.append(Note(f"{hidden:,} hidden files passed over"))
     parts, inner = _parts_of(files, reading)
@@ -314,7 +315,8 @@ def read_pictures(
     """
     needed = len(images.files) * int(np.prod(rule.shape)) * rule.dtype.itemsize
     remedy = "; scale them by --size, or leave them on disk by --stream"
-    packed = sum((images.folder / file).stat().st_size for file in images.files)
+    paths = [images.folder / file for file in images.files]
+    packed = sum(path.stat().st_size for path in paths if path.exists())  # not of broken links
     require_honest_size(images.folder, needed, packed)
     require_memory(PICTURE * needed, str(images.folder), remedy)
     x = np.empty((len(images.files), *rule.shape), rule.dtype)
@@ -379,8 +381,14 @@ def _below(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
 def _parts_of(
     files: Sequence[Path], reading: ReadingOptions
 ) -> tuple[np.ndarray | None, list[tuple[str, ...]]]:
-    """Which part each file belongs to, and the folders within; none where they are not parts."""
+    """Which part each file belongs to, and the folders within; none where they are not parts.
+
+    A single folder around all others, such as archives have, or one called train alone, is no
+    class.
+    """
     inner = [path.parts for path in files]
+    while len({parts[0] for parts in inner}) == 1 and min(map(len, inner)) > 2:
+        inner = [parts[1:] for parts in inner]
     found = [part_of(parts[0]) if len(parts) > 1 else None for parts in inner]
     if None in found or len(set(found)) < 2 or 0 not in found:
         return None, inner
@@ -447,6 +455,11 @@ NAMES = {
 def _converted(image: "Image", mode: str) -> "Image":
     if image.mode in ("I", "I;16B", "I;16L") and mode == "I;16":
         return image.convert("I;16") if image.mode != "I" else image
+    if image.mode in ("1", "L") and mode == "I;16":
+        import PIL.Image
+
+        # White is 65535 there, not 255.
+        return PIL.Image.fromarray(np.asarray(image.convert("L"), np.uint16) * np.uint16(257))
     if image.mode.startswith("I") and mode in ("L", "RGB", "RGBA"):
         import PIL.Image
 

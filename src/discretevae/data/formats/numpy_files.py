@@ -16,19 +16,19 @@ from ..budget import of_values, require_memory
 from ..errors import DataError
 from ..examples import as_values
 from ..sizes import require_honest_size
-from .raw import Note, RawColumn, part_of
-from .raw_array import RawArray
+from .raw import Note, RawColumn, RawTable, part_of
+from .raw_array import LABELS, RawArray, labels_of
+from .records import table_of_structure
 
 __all__ = ["read_array", "read_arrays", "read_npy", "read_npz"]
 
-LABELS = ("labels", "label", "y")
 CONTEXT = "context"
 STREAM = "; leave it on disk by --stream"
 ARCHIVE = "; save its array as .npy, and leave it on disk by --stream"
 OBSERVATIONS = ("x", "images", "data", "features")
 
 
-def read_arrays(path: Path, label: str | None = None) -> RawArray:
+def read_arrays(path: Path, label: str | None = None) -> RawArray | RawTable:
     """Returns what a `.npy` or `.npz` file holds, parts such as `x_train` and `x_test` together.
 
     Arrays beside the observations that have as many rows are carried along.
@@ -46,7 +46,10 @@ def read_arrays(path: Path, label: str | None = None) -> RawArray:
         if start != b"\x93NUMPY":
             raise DataError(f"{path} must be a NumPy array file, got other content.")
         require_memory(_taken(path), str(path), STREAM)
-        return RawArray(str(path), path.stem, read_array(path))
+        array = read_array(path)
+        if array.dtype.names is not None:
+            return table_of_structure(array, str(path), path.stem)
+        return RawArray(str(path), path.stem, array)
     if not start.startswith(b"PK"):
         raise DataError(f"{path} must be a NumPy archive, got other content.")
     require_memory(of_values(_unpacked(path) // 4, 4), str(path), ARCHIVE)
@@ -69,6 +72,11 @@ def _unpacked(path: Path) -> int:
 
 
 def _from_arrays(arrays: dict[str, np.ndarray], path: Path, label: str | None) -> RawArray:
+    if {"data", "indices", "indptr"} <= set(arrays):
+        raise DataError(
+            f"{path} must hold full arrays, got a sparse matrix; write it as .npy: "
+            "numpy.save(…, scipy.sparse.load_npz(…).toarray())."
+        )
     arrays, parts, notes = _joined(arrays, path)
     if label is not None and label not in arrays:
         raise DataError(f"`label` must be one of {', '.join(arrays)}, got {label!r}.")
@@ -78,7 +86,7 @@ def _from_arrays(arrays: dict[str, np.ndarray], path: Path, label: str | None) -
     for name, array in arrays.items():
         if array is arrays[x] or name in (called, CONTEXT):
             continue
-        if array.ndim == 1 and len(array) == len(arrays[x]) and array.dtype.kind != "V":
+        if array.shape == arrays[x].shape[:1] and array.dtype.kind != "V":
             beside[name] = RawColumn.of(name, array.tolist())
         else:
             left.append(name)
@@ -86,11 +94,12 @@ def _from_arrays(arrays: dict[str, np.ndarray], path: Path, label: str | None) -
         notes.append(Note(f"left out: {', '.join(left)} (not an entry a row)"))
     labels = None
     if called is not None:
-        if arrays[called].shape != arrays[x].shape[:1]:
+        found = labels_of(arrays[called], len(arrays[x]))
+        if found is None:
             raise DataError(
                 f"{path}: labels must have shape ({len(arrays[x])},), got {arrays[called].shape}."
             )
-        labels = RawColumn.of(called, arrays[called].tolist())
+        labels = RawColumn.of(called, found.tolist())
     return RawArray(
         str(path), path.stem, arrays[x], labels, arrays.get(CONTEXT), beside, parts, tuple(notes)
     )

@@ -1,6 +1,9 @@
 """Arrays, tensors, loaders and lists in Python."""
 
+import numbers
+import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,13 +11,18 @@ import torch
 
 from ..errors import DataError
 from .frames import is_frame, read_frame
-from .raw import RawColumn, RawTable
-from .raw_array import RawArray
+from .loaders import read_loader
+from .raw import Note, RawColumn, RawTable
+from .raw_array import LABELS, RawArray, labels_of, numbers_of
 from .raw_text import RawText
+from .records import table_of_cells, table_of_columns, table_of_records, table_of_structure
 
 __all__ = ["read_object"]
 
 WHERE = "`data`"
+OBSERVATIONS = ("x", "X", "images", "data", "features")
+FEW = 3
+"""Texts that are looked at to tell paths from sentences."""
 REMEDY = (
     "a name, a path, an array, a tensor, a pair of observations and labels, a data frame, "
     "a DataLoader or Dataset, or a list of sentences"
@@ -36,45 +44,123 @@ def read_object(data: Any) -> RawArray | RawTable | RawText:
 a pair of observations and labels, a data frame, a DataLoader or Dataset, or a list of sentences, \
 got int.
     """
+    if hasattr(data, "to_frame") and not _is_table(data):
+        data = data.to_frame()  # a Series
     if is_frame(data):
         return read_frame(data)
-    if isinstance(data, (np.ndarray, torch.Tensor)):
+    if isinstance(data, Mapping):
+        return _mapping(data)
+    if isinstance(data, tuple) and len(data) == 2 and not isinstance(data[0], str):
+        return _pair(*data)
+    if isinstance(data, (torch.utils.data.DataLoader, torch.utils.data.Dataset)):
+        return read_loader(data)
+    texts = isinstance(data, tuple) and data and all(isinstance(text, str) for text in data)
+    if (isinstance(data, list) and data) or texts:
+        return _list(list(data))
+    if isinstance(data, torch.Tensor) or hasattr(data, "toarray"):
         return _array(data)
-    if isinstance(data, Mapping) and "x" in data:
-        return _array(data["x"], data.get("labels", data.get("y")))
-    if isinstance(data, tuple) and len(data) == 2:
-        return _array(*data)
-    if isinstance(data, (list, tuple)) and data and all(isinstance(x, str) for x in data):
-        return _sentences(data)
-    if isinstance(data, torch.utils.data.DataLoader):
-        return _batches(data)
-    if isinstance(data, torch.utils.data.Dataset):
-        return _batches(torch.utils.data.DataLoader(data, batch_size=256))
-    if isinstance(data, list) and data:
-        try:
-            return _array(np.array(data))
-        except ValueError:
-            pass  # lists of several lengths are no array
-    raise DataError(f"{WHERE} must be {REMEDY}, got {type(data).__name__}.")
+    if hasattr(data, "__array__") and hasattr(data, "shape"):
+        return _array(data)
+    raise _other(data)
 
 
-def _array(x: Any, labels: Any = None) -> RawArray:
-    x = _numpy(x)
+def _is_table(data: Any) -> bool:
+    """Tells whether what has `to_frame` has several columns already."""
+    return getattr(data, "ndim", 1) > 1
+
+
+def _list(items: list[Any]) -> RawArray | RawTable | RawText:
+    if all(isinstance(item, str) or item is None for item in items) and any(items):
+        texts = ["" if item is None else item for item in items]
+        if all(os.path.isfile(text) for text in texts[:FEW]):
+            raise DataError(f"{WHERE} must be {REMEDY}, got paths of files: give their folder.")
+        return _sentences(texts)
+    if all(isinstance(item, Mapping) for item in items):
+        arrays = any(np.ndim(cell) for cell in items[0].values() if hasattr(cell, "shape"))
+        if not arrays:
+            return table_of_records(items, WHERE, "data")
+    first = items[0]
+    if isinstance(first, Mapping) or (isinstance(first, tuple) and hasattr(first[0], "shape")):
+        return read_loader(items)
+    try:
+        return _array(np.array(items))
+    except (ValueError, TypeError) as error:  # lists of several lengths are no array
+        if isinstance(error, DataError):
+            raise
+        raise _other(items) from None
+
+
+def _mapping(data: Mapping[Any, Any]) -> RawArray | RawTable | RawText:
+    """Observations and labels by name, or the columns of a table."""
+    name = next((n for n in OBSERVATIONS if n in data and _dimensions(data[n]) > 1), None)
+    if name is not None:
+        x = data[name]
+        label = next((n for n in LABELS if data.get(n) is not None), None)
+        found = _pair(x, None if label is None else data[label])
+        others = {
+            str(n): cells for n, cells in data.items()
+            if n not in (name, label) and _dimensions(cells) and len(cells) == found.rows
+        }  # fmt: skip
+        beside: dict[str, RawColumn] = {}
+        if isinstance(found, RawArray):
+            beside = {n: RawColumn.of(n, numbers_of(c, WHERE).tolist())
+                      for n, c in others.items() if _dimensions(c) == 1}  # fmt: skip
+            found = replace(found, beside=beside)
+        left = [n for n in others if n not in beside and not is_frame(others[n])]
+        notes = (Note(f"left out: {', '.join(left)}"),) if left else ()
+        return replace(found, notes=(*found.notes, *notes))
+    columns = {n: c for n, c in data.items() if _dimensions(c) == 1}
+    if not columns or len(columns) < len(data):
+        raise _other(data)
+    cells = {str(n): c.tolist() if hasattr(c, "tolist") else c for n, c in columns.items()}
+    return table_of_columns(cells, WHERE, "data")
+
+
+def _dimensions(cells: Any) -> int:
+    if isinstance(cells, (str, bytes, Mapping)) or not hasattr(cells, "__len__"):
+        return 0
+    return int(cells.ndim) if hasattr(cells, "ndim") else 1
+
+
+def _pair(x: Any, labels: Any = None) -> RawArray | RawTable:
+    if not is_frame(x):
+        return _array(x, labels)
+    table = read_frame(x)
+    if labels is None:
+        return table
+    if "label" in table.columns:
+        raise DataError(f"{WHERE} must have one column of labels, got `label` and others beside.")
+    found = _labels(labels, table.rows)
+    columns = {**table.columns, "label": RawColumn.of("label", found.tolist())}
+    return replace(table, columns=columns, native=None)
+
+
+def _array(data: Any, labels: Any = None) -> RawArray | RawTable:
+    x = numbers_of(data, WHERE)
+    if x.dtype.names is not None and labels is None:
+        return table_of_structure(x, WHERE, "data")
+    if x.dtype.kind == "O" and all(cell is None or _is_number(cell) for cell in x.flat):
+        x = x.astype(np.float64)
     if x.dtype.kind in "OUS":
+        if labels is None:
+            return table_of_cells(x, WHERE, "data")
         raise DataError(f"{WHERE} must hold numbers, got type {x.dtype}; give a data frame.")
     if labels is None:
         return RawArray(WHERE, "data", x)
-    found = _numpy(labels)
-    if found.shape != x.shape[:1]:
-        raise DataError(f"{WHERE}: labels must have shape ({len(x)},), got {found.shape}.")
-    return RawArray(WHERE, "data", x, RawColumn.of("label", found.tolist()))
+    return RawArray(WHERE, "data", x, RawColumn.of("label", _labels(labels, len(x)).tolist()))
 
 
-def _numpy(x: Any) -> np.ndarray:
-    if isinstance(x, torch.Tensor):
-        x = x.detach().cpu()
-        return x.float().numpy() if x.dtype == torch.bfloat16 else x.numpy()
-    return np.asarray(x)
+def _is_number(cell: Any) -> bool:
+    """Tells whether an object is a number, and not yes or no."""
+    return isinstance(cell, numbers.Real) and not isinstance(cell, bool)
+
+
+def _labels(labels: Any, rows: int) -> np.ndarray:
+    given = numbers_of(labels, WHERE)
+    found = labels_of(given, rows)
+    if found is None:
+        raise DataError(f"{WHERE}: labels must have shape ({rows},), got {given.shape}.")
+    return found
 
 
 def _sentences(texts: Iterable[str]) -> RawText:
@@ -85,19 +171,5 @@ def _sentences(texts: Iterable[str]) -> RawText:
     return RawText(WHERE, "data", found, np.array(lines))
 
 
-def _batches(loader: Iterable[Any]) -> RawArray:
-    xs, labels = [], []
-    for batch in loader:
-        x, *rest = batch if isinstance(batch, (list, tuple)) else (batch,)
-        if not isinstance(x, (torch.Tensor, np.ndarray)):
-            raise DataError(
-                f"{WHERE} must give batches of tensors, or of tensors and labels, "
-                f"got {type(x).__name__}."
-            )
-        xs.append(_numpy(x))
-        if rest and np.ndim(_numpy(rest[0])) == 1:
-            labels.append(_numpy(rest[0]))
-    if not xs:
-        raise DataError(f"{WHERE} must hold at least one batch, got none.")
-    whole = np.concatenate(labels) if len(labels) == len(xs) else None
-    return _array(np.concatenate(xs), whole)
+def _other(data: Any) -> DataError:
+    return DataError(f"{WHERE} must be {REMEDY}, got {type(data).__name__}.")

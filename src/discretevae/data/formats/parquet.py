@@ -1,13 +1,14 @@
 """Tables in Parquet."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError
 from ..tables import read_arrow
-from .raw import Note, RawColumn, RawTable, with_names_of_their_own
+from .raw import RawColumn, RawTable, with_names_of_their_own
 
 if TYPE_CHECKING:
     import pyarrow
@@ -34,28 +35,44 @@ def table_of_arrow(table: "pyarrow.Table", where: str, name: str) -> RawTable:
 
     if not table.num_rows or not table.num_columns:
         raise DataError(f"{where} must hold at least one row of cells, got none.")
-    kept, nested, categories = [], [], []
+    kept: list[RawColumn] = []
+    nested: list[RawColumn] = []
+    categories: list[str] = []
     for title, column in zip(table.column_names, table.columns, strict=True):
         if pyarrow.types.is_nested(column.type) or pyarrow.types.is_binary(column.type):
-            nested.append(title)
+            nested.append(RawColumn.nested(title, _Cells(column)))
             continue
         if pyarrow.types.is_dictionary(column.type):
             categories.append(title)
-        kept.append(RawColumn.of(title, map(_cell, column.to_pylist())))
-    if not kept:
-        raise DataError(f"{where} must hold columns of single values, got lists and bytes alone.")
-    columns, notes = with_names_of_their_own(kept)
-    if nested:
-        notes.append(Note(f"left out: {', '.join(nested)} (lists or bytes, not single values)"))
+        index = title.startswith(INDEX)
+        found = RawColumn.of("" if index else title, map(_cell, column.to_pylist()))
+        kept.insert(0 if index else len(kept), found)
+    columns, notes = with_names_of_their_own([*kept, *nested])
     return RawTable(
         where,
         name,
         columns,
         typed=True,
         categories=frozenset(categories),
+        nested=frozenset([*columns][len(kept) :]),
         notes=tuple(notes),
         native=table,
     )
+
+
+class _Cells(Sequence[Any]):
+    """The cells of a column of Arrow, each made when it is looked at."""
+
+    def __init__(self, column: "pyarrow.ChunkedArray") -> None:
+        self.column = column
+
+    def __len__(self) -> int:
+        return len(self.column)
+
+    def __getitem__(self, row: Any) -> Any:
+        if isinstance(row, slice):
+            return [self[place] for place in range(*row.indices(len(self)))]
+        return self.column[int(row)].as_py()
 
 
 def _cell(cell: object) -> object:

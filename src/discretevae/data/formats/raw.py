@@ -77,6 +77,11 @@ class RawColumn:
         index = [found.setdefault((cell.__class__, cell), len(found)) for cell in cells]
         return cls(name, [cell for _, cell in found], np.array(index, np.int32))
 
+    @classmethod
+    def nested(cls, name: str, cells: Sequence[Any]) -> "RawColumn":
+        """Takes cells that are no single values: each by itself, looked at when it is needed."""
+        return cls(name, cells, np.arange(len(cells), dtype=np.int32))
+
     def __len__(self) -> int:
         return len(self.index)
 
@@ -106,6 +111,7 @@ class RawTable:
         places: What the source calls each row, for errors: "line 7".
         typed: Whether the source says what is a number and what is text.
         categories: Columns that the source itself calls categorical.
+        nested: Columns of lists, bytes or objects, which are carried along.
         dialect: Of a file of text.
         notes: What was guessed of the file.
         native: The table in the form of its library, where it has one.
@@ -117,6 +123,7 @@ class RawTable:
     lines: np.ndarray | None = None
     typed: bool = False
     categories: frozenset[str] = frozenset()
+    nested: frozenset[str] = frozenset()
     dialect: Dialect | None = None
     notes: tuple[Note, ...] = ()
     native: Any = field(default=None, repr=False)

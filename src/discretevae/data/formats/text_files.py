@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,26 +19,49 @@ __all__ = ["encoding_of", "open_text", "read_lines"]
 
 BLOCK = 2**20
 MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+NO_TEXT = "must be text in UTF-8, got other content; save it with that encoding."
+OTHERS = {
+    b"PK\x03\x04": "a zip archive or a workbook: unpack it, or save its sheet as .csv",
+    b"\x1f\x8b": "gzip: call it .gz",
+    b"BZh": "bzip2: unpack it",
+    b"\xfd7zXZ": "xz: unpack it",
+    b"PAR1": "Parquet: call it .parquet",
+    b"\x93NUMPY": "an array of NumPy: call it .npy",
+    b"\xd0\xcf\x11\xe0": "a workbook of Excel: save its sheet as .csv",
+    b"%PDF": "a PDF",
+    b"<!doctype html": "a web page: download the file itself",
+    b"<html": "a web page: download the file itself",
+    b"version https://git-lfs": "a pointer of Git LFS: fetch the file itself by `git lfs pull`",
+    b"SQLite format": "a database of SQLite: export the table as .csv",
+}
+"""How files begin that are no text → what they are, and what to do."""
+JSON = re.compile(rb'\{\s*"|\[\s*\{')
 CONTROLS = bytes({*range(1, 32)} - {*b"\t\n\r\f\x1a"}) + b"\x7f"
 STRAY = 0.2
 """The share of bytes up to which they are stray signs in a text."""
 
 
-def encoding_of(path: Path, remedy: str = "; take some of its lines") -> tuple[str, list[Note]]:
+def encoding_of(
+    path: Path, remedy: str = "; take some of its lines", *, json: bool = False
+) -> tuple[str, list[Note]]:
     """Finds the encoding of a file: UTF-8, UTF-16 with its mark, else Windows-1252.
 
     Arguments:
         path: The file.
         remedy: What to do where it is too large.
+        json: Whether it may be JSON.
 
     Raises:
         DataError: If it is no text, or does not fit into memory.
     """
     require_memory(TEXT * path.stat().st_size, str(path), remedy)
     with _open(path) as file:
-        mark = file.read(2)
-    if mark in MARKS:
-        return MARKS[mark], [Note("read as UTF-16")]
+        start = file.read(512)
+    _require_text(path, start, json)
+    if start[:2] in MARKS:
+        return MARKS[start[:2]], [Note("read as UTF-16")]
+    if (half := _half_of_utf16(start)) is not None:
+        return half, [Note("read as UTF-16")]
     decoder, utf8, controls, zeros = codecs.getincrementaldecoder("utf-8")(), True, 0, 0
     total, packed = 0, path.stat().st_size
     with _open(path) as file:
@@ -53,7 +77,7 @@ def encoding_of(path: Path, remedy: str = "; take some of its lines") -> tuple[s
             except UnicodeDecodeError:
                 utf8 = False
     if zeros or controls > STRAY * total or (controls and not utf8):
-        raise DataError(f"{path} must be a table as text in UTF-8, got other content.")
+        raise DataError(f"{path} {NO_TEXT}")
     if utf8:
         said = f"{controls:,} control characters, such as escape codes, are kept in their cells"
         return "utf-8-sig", [Note(said)] * bool(controls)
@@ -62,8 +86,31 @@ def encoding_of(path: Path, remedy: str = "; take some of its lines") -> tuple[s
             while file.read(BLOCK):
                 pass
     except UnicodeDecodeError:
-        raise DataError(f"{path} must be a table as text in UTF-8, got other content.") from None
+        raise DataError(f"{path} {NO_TEXT}") from None
     return "cp1252", [Note("not in UTF-8: read as Windows-1252")]
+
+
+def _require_text(path: Path, start: bytes, json: bool) -> None:
+    """Refuses a file that only is called as one of text is.
+
+    Raises:
+        DataError: Naming what it is.
+    """
+    head = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for mark, what in OTHERS.items():
+        if head.startswith(mark.lower()):
+            raise DataError(f"{path} must be text, got {what}.")
+    if not json and JSON.match(head):
+        raise DataError(f"{path} must be text, got JSON: call it .json, or .jsonl if each line is.")
+
+
+def _half_of_utf16(start: bytes) -> str | None:
+    """The order of bytes of UTF-16 without a mark: every other byte of Latin letters is zero."""
+    for offset, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        other = start[1 - offset :: 2]
+        if start[offset::2].count(0) > 0.4 * len(start) and 0 not in other:
+            return name
+    return None
 
 
 def read_lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
