@@ -110,19 +110,21 @@ def _score_wholes(run: str, data: str, seed: int, output: str | None) -> None:
 
     from discretevae.cli.saved import saved_model
     from discretevae.cli.train import stored_recipe
-    from discretevae.data import Batch, Keys
+    from discretevae.data import Batches, Keys
     from discretevae.data.results import write_rows
     from discretevae.evaluation import evaluate_bounds
     from discretevae.evaluation.figure import mean_figure, ratio_figure
+    from discretevae.experiments.build_data import binarizer_of
     from discretevae.experiments.folder import Run
     from discretevae.experiments.shown import shown_for
     from discretevae.models.chain import rows_at_once
 
     opened = Run.open(run)
     model, path = saved_model(opened), _output(run, output, "scores.csv")
-    look = shown_for(stored_recipe(opened), opened.read_schema(), data, model)
+    recipe = stored_recipe(opened)
+    look = shown_for(recipe, opened.read_schema(), data, model)
     size = rows_at_once(model.likelihood.evaluated(look.examples.shape), 1000)
-    batches = (Batch(x, c) for x, c in look.examples.in_order(size))
+    batches = Batches(look.examples, size, binarizer_of(recipe), seed, shuffle=False)
     bounds = evaluate_bounds(model, batches, torch.Generator().manual_seed(seed))
     nats, counts, unit = -bounds.elbo.double(), bounds.dimensions, model.likelihood.unit
     found: dict[str, list[Any]] = {"−ELBO (nats)": nats.tolist()}
