@@ -26,7 +26,7 @@ def test_averages_are_those_of_weighted_batches() -> None:
     batches = [correlated(50, seed) * (1 + seed) for seed in range(4)]
     for batch in batches:
         whitening(batch)
-    weights = torch.tensor([0.95 ** (3 - i) for i in range(4)]).double().repeat_interleave(50)
+    weights = torch.tensor([0.8 ** (3 - i) for i in range(4)]).double().repeat_interleave(50)
     weights /= weights.sum()
     z = torch.cat(batches).double()
     mean = weights @ z
