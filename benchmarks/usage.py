@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from discretevae.data import Batches, Examples, Splits, as_batch
+from discretevae.data import Batches, Examples, Splits, Stream, as_batch
 from discretevae.evaluation.code_usage import CodeUsage, code_usage
 from discretevae.experiments.folder import versions
 from discretevae.experiments.recipe import Recipe
@@ -39,7 +39,7 @@ CASES: dict[str, dict[str, Any]] = {
     "gumbel-vq": {"model": "gumbel-vq"},
 }
 """Name → options of training."""
-LIKELIHOODS = {"photos": {"likelihood": "discretised-logistic"}}
+LIKELIHOODS: dict[str, dict[str, Any]] = {"photos": {"likelihood": "discretised-logistic"}}
 
 
 def measured(options: dict[str, Any], data: str, steps: int, seed: int) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def measured(options: dict[str, Any], data: str, steps: int, seed: int) -> dict[
 
 
 def looked_at(
-    model: VAE, splits: Splits, some: Examples, draws: torch.Generator, seed: int
+    model: VAE, splits: Splits, some: Examples | Stream, draws: torch.Generator, seed: int
 ) -> tuple[list[CodeUsage], torch.Tensor]:
     """Usage of each grid's codebook over the first images of a part, and their distortion."""
     codes, terms = [], []

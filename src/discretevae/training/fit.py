@@ -168,9 +168,10 @@ class Prepared:
         table = model.likelihood.table is not None
         if table:
             correlate(model, self.data, module.options.seed)
+        seen = int(module.history[-1]["step"]) * module.budget.batch_size
         if self.fit_prior and (table or model.grid is not None):  # worth it there
-            improve_prior(model, self.data, module.options.seed)
-        fit_afterwards(model, self.data, module.options.seed)
+            improve_prior(model, self.data, module.options.seed, seen)
+        fit_afterwards(model, self.data, module.options.seed, seen)
         return module.history
 
 
@@ -211,7 +212,7 @@ def prepare(
         place, log = Path(folder), logger or _tensorboard(Path(folder))
     begun = Stepped()
     options = by_rule(options, len(data.train))
-    trainer = _trainer(data, options, place, log, [begun, *callbacks])
+    trainer = _trainer(model, data, options, place, log, [begun, *callbacks])
     module = TrainingModule(model, data, options, terms, config)
     if options.processes > 1:
         _require_terms_apart(module, options)
@@ -292,6 +293,7 @@ def _require_same_terms(module: TrainingModule, row: Mapping[str, float]) -> Non
 
 
 def _trainer(
+    model: VAE,
     data: Splits,
     options: TrainingOptions,
     folder: Path,
@@ -310,6 +312,7 @@ def _trainer(
                 accelerator=options.accelerator,
                 devices=options.devices,
                 num_nodes=options.num_nodes,
+                strategy=_strategy(model, options),
                 use_distributed_sampler=False,  # each process takes its rows of every batch
                 precision=options.precision,  # type: ignore[arg-type]
                 logger=logger,
@@ -326,6 +329,13 @@ def _trainer(
             f"`accelerator` must be one that works here with {options.devices} device(s) and "
             f"{options.precision}, got {options.accelerator!r}: {error}"
         ) from None
+
+
+def _strategy(model: VAE, options: TrainingOptions) -> str:
+    """Says how processes share work; a prior that is fitted afterwards has no gradient before."""
+    if options.processes == 1 or model.fitted_afterwards is None:
+        return "auto"
+    return "ddp_find_unused_parameters_true"
 
 
 def _callbacks(data: Splits, options: TrainingOptions, folder: Path) -> Iterator[Callback]:

@@ -23,10 +23,10 @@ ROWS = 2**12
 """Codes in one chunk of an evaluation."""
 DRAWS = 10
 """Codes of each example that a prior is fitted to after training."""
-CODES = 60_000
-"""About how many codes it sees in all."""
-GRIDS, LEAST_PASSES, MOST_PASSES, BATCH, RATE = 400_000, 5, 100, 100, 3e-3
-"""Of the fit of a prior over grids: about how many it sees in all."""
+CODES, MOST_CODES = 60_000, 400_000
+"""About how many codes it sees in all; over grids, up to as many as the model saw examples."""
+LEAST_PASSES, MOST_PASSES, BATCH, RATE = 5, 100, 100, 3e-3
+"""Of the fit of a prior over grids."""
 NUMBERS = 2**27
 """Of the codes of one pass, at most: of a data set that has more, another part each time."""
 SAMPLES = 16
@@ -118,7 +118,7 @@ def fit_prior(
     return history
 
 
-def improve_prior(model: VAE, data: Splits, seed: int = 0) -> bool:
+def improve_prior(model: VAE, data: Splits, seed: int = 0, seen: int = 0) -> bool:
     """Gives a trained model whose prior is uniform an autoregressive one, where that helps.
 
     Encoder and decoder stay as they are. What is drawn from the model then has codes as they
@@ -129,6 +129,8 @@ def improve_prior(model: VAE, data: Splits, seed: int = 0) -> bool:
         data: On what; the prior stays if the ELBO of the validation examples rises, and without
             any it is not fitted.
         seed: Of the draws.
+        seen: Examples that the model saw in training, each time that it did: a prior over a grid
+            is fitted to about as many, from 60,000 to 400,000.
 
     Returns:
         Whether it stayed.
@@ -149,7 +151,7 @@ def improve_prior(model: VAE, data: Splits, seed: int = 0) -> bool:
         epochs = min(30, max(3, CODES // len(codes)))
         fit_prior(prior, codes, epochs, 250, 3e-3, seed, validation)
     else:
-        _fit_grids(prior, model, data, seed)
+        _fit_grids(prior, model, data, seed, seen)
     model.prior = prior.eval().to(model.dtype)
     if validation_bound(model, data, seed) > before:
         return True
@@ -165,23 +167,26 @@ def _coupled(model: DiscreteVAE) -> Prior:
     return PixelCNNPrior(*model.prior.shape, grids=[grid], width=32, layers=6)
 
 
-def fit_afterwards(model: VAE, data: Splits, seed: int = 0) -> list[float]:
+def fit_afterwards(model: VAE, data: Splits, seed: int = 0, seen: int = 0) -> list[float]:
     """Fits the prior that a trained model leaves open to its codes of the training examples.
+
+    Arguments are those of :func:`improve_prior`.
 
     Returns:
         The history of :func:`fit_prior`; none where the model leaves no prior open.
     """
     prior = model.fitted_afterwards
-    return [] if prior is None else _fit_grids(prior, model, data, seed)
+    return [] if prior is None else _fit_grids(prior, model, data, seed, seen)
 
 
-def _fit_grids(prior: Prior, model: VAE, data: Splits, seed: int) -> list[float]:
+def _fit_grids(prior: Prior, model: VAE, data: Splits, seed: int, seen: int) -> list[float]:
     """Fits a prior to grids that are drawn anew for each pass, of a bounded part of the data."""
     validation = None
     if len(data.validation):
         validation = draw_codes(model, data.validation, data.binarizer, 1, seed + 1)
     most = max(1, min(len(data.train), NUMBERS // model.chain.width))
-    passes = min(MOST_PASSES, max(LEAST_PASSES, -(-GRIDS // most)))
+    wanted = min(MOST_CODES, max(CODES, seen))
+    passes = min(MOST_PASSES, max(LEAST_PASSES, -(-wanted // most)))
 
     def codes(epoch: int) -> Int[Tensor, "N D"]:
         return _codes_of_pass(model, data.train, data.binarizer, seed, epoch, most)
