@@ -93,11 +93,11 @@ def test_two_processes_have_one_codebook(tmp_path: Path) -> None:
     done = start(script, "train", "digits", *CODEBOOK, *more)
     assert done.returncode == 0, done.stderr
     for ours, theirs in zip(history(two), history(one), strict=True):
-        assert ours["validation_elbo"] == pytest.approx(theirs["validation_elbo"], abs=5e-2)
+        assert ours["validation_elbo"] == pytest.approx(theirs["validation_elbo"], abs=5e-3)
     weights, expected = (load_file(f / "model" / "model.safetensors") for f in (two, one))
     for name, value in expected.items():
         if not name.startswith("prior"):
-            assert float((weights[name] - value).abs().max()) < 5e-2, name
+            assert float((weights[name].double() - value.double()).abs().max()) < 5e-3, name
 
 
 WITH_A_TERM = """
