@@ -99,6 +99,17 @@ def row(name: str, found: dict[str, Any]) -> str:
     return f"| {name} | {used} | {seen} | {perplexity} | {distortion} | {found['seconds']:.0f} |"
 
 
+def missed(cases: dict[str, Any]) -> str:
+    """Names the models that leave more than a tenth of a codebook idle."""
+    parts = {
+        "in held-out images": [n for n, case in cases.items() if min(case["used"]) < 0.9],
+        "in training images": [
+            n for n, case in cases.items() if min(case["used_in_training_images"]) < 0.9
+        ],
+    }
+    return "; ".join(f"{part} {', '.join(names) or 'none'}" for part, names in parts.items())
+
+
 def page(record: dict[str, Any]) -> str:
     """The page of results."""
     lines = [
@@ -120,6 +131,7 @@ def page(record: dict[str, Any]) -> str:
             "| model | used | in training images | perplexity | distortion | s |",
         ]
         lines += ["|---|---|---|---|---|---|", *(row(*case) for case in cases.items()), ""]
+        lines += [f"Below 90 %: {missed(cases)}.", ""]
     return "\n".join(lines)
 
 
