@@ -1,6 +1,8 @@
 """The commands for tables, on one of known structure with gaps."""
 
 import csv
+import json
+import math
 import random
 from pathlib import Path
 
@@ -100,3 +102,18 @@ def test_samples_and_reconstructions_are_rows(run: Path, tmp_path: Path) -> None
     assert len(read(tmp_path / "s.csv")) == 5
     main(["reconstruct", str(run), "--count", "3", "-o", str(tmp_path / "r.csv")])
     assert {row["job"] for row in read(tmp_path / "r.csv")} <= {"cook", "smith"}
+
+
+def test_images_are_scored_by_their_bound_and_its_bits(tmp_path: Path) -> None:
+    """The mean is that of `evaluate`, to what the draws of the codes leave: there are none."""
+    run = tmp_path / "run"
+    words = "--model vq --network residual --down 4 --codebook 8 --prior uniform --epochs 1"
+    main(["train", "digits", "--limit", "40", *words.split(), "--output", str(run)])
+    figures = json.loads((run / "metrics.json").read_text())["test"]
+    main(["score", str(run), "digits", "-o", str(tmp_path / "s.csv")])
+    found = read(tmp_path / "s.csv")
+    bits = [float(row["bits per dimension"]) for row in found]
+    nats = [float(row["−ELBO (nats)"]) for row in found]
+    assert bits == pytest.approx([n / math.log(2) / 64 for n in nats])
+    if "bits_per_dimension" in figures:
+        assert sum(bits) / len(bits) == pytest.approx(figures["bits_per_dimension"]["value"], 0.05)

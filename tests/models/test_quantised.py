@@ -1,3 +1,4 @@
+import json
 import math
 from itertools import product
 from pathlib import Path
@@ -122,6 +123,32 @@ def test_every_quantiser_trains_saves_and_loads(
     again.objective(x, seed)  # a codebook that has started does not start anew
     if "started" in dict(again.quantisers[0].named_buffers()):
         assert not again.quantisers[0].waits
+
+
+def test_levels_of_a_residual_model_share_what_whitens_and_move_it_once() -> None:
+    model, x = small("fsq", levels=3), some(30)
+    model.objective(x)
+    assert len(model.whitening) == 1
+    assert float(model.whitening[0].seen) == pytest.approx(0.2)
+    before = model.whitening[0].mean.clone()
+    model.eval().elbo(x)
+    assert torch.equal(model.whitening[0].mean, before)
+
+
+@pytest.mark.parametrize("quantiser", ["fsq", "simvq", "diveq"])
+def test_what_was_saved_before_codes_were_watched_is_as_it_was(
+    quantiser: str, tmp_path: Path
+) -> None:
+    old = small(quantiser, whitened=False)
+    old.eval().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["whitened"], config["sha256"]
+    if quantiser == "simvq":
+        del config["quantiser"]["revive_below"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    x = some(30)
+    torch.testing.assert_close(from_pretrained(tmp_path).elbo(x), old.elbo(x))
+    assert not {n for n in old.weights() if n.endswith("idle")}
 
 
 def test_codes_stand_row_by_row_and_levels_one_after_the_other() -> None:

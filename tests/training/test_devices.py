@@ -78,6 +78,28 @@ def test_two_processes_are_one_up_to_the_order_of_sums(tmp_path: Path) -> None:
     assert not list(two.rglob(".*"))
 
 
+CODEBOOK = [
+    *("--limit", "64", "--batch-size", "16", "--model", "vq", "--network", "residual"),
+    *("--codebook", "16", "--code-size", "8", "--importance-samples", "0", "--accelerator", "cpu"),
+    *("--epochs", "3", "--decay", "constant", "--patience", "0"),
+]
+
+
+def test_two_processes_have_one_codebook(tmp_path: Path) -> None:
+    """Started, averaged and revived by all vectors; the prior, not trained along, fits after."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    main(["train", "digits", *CODEBOOK, "--output", str(one)])
+    script, more = str(tmp_path / "run.py"), ("--devices", "2", "--output", str(two))
+    done = start(script, "train", "digits", *CODEBOOK, *more)
+    assert done.returncode == 0, done.stderr
+    for ours, theirs in zip(history(two), history(one), strict=True):
+        assert ours["validation_elbo"] == pytest.approx(theirs["validation_elbo"], abs=5e-3)
+    weights, expected = (load_file(f / "model" / "model.safetensors") for f in (two, one))
+    for name, value in expected.items():
+        if not name.startswith("prior"):
+            assert float((weights[name].double() - value.double()).abs().max()) < 5e-3, name
+
+
 WITH_A_TERM = """
 import sys
 import torch

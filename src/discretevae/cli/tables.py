@@ -1,4 +1,4 @@
-"""The commands for tables with missing cells and strange rows."""
+"""The commands for missing cells and strange rows, of tables first of all."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -63,28 +63,36 @@ def impute(run: str, data: str, *, seed: int = 0, output: str | None = None) -> 
 
 
 def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> None:
-    """Say how surprising every row of a table is, and which cell makes it so.
+    """Say how surprising every row of a table is, and which cell makes it so; or every image.
 
     Args:
-        run: Folder of the run, of a model with --likelihood columns.
-        data: A .csv or .parquet file with the columns of the run, given as the second argument.
+        run: Folder of the run.
+        data: A .csv or .parquet file with the columns of the run, given as the second argument;
+            of another model what `encode` takes, a folder of images say.
         seed: Of the samples, where the codes are too many to sum over.
         output: A .csv, .parquet or .npz file of every row: its number, its id and what else the
             model does not see, `total (nats)`, which is −log p of the row in the units of the
             file; the same and −log p of each cell given the others with numbers in units of the
             spread of their column, so that cells, and rows with gaps, compare; `not taken` names
-            the cells that are new to the model, such as a category that training has not seen. By
+            the cells that are new to the model, such as a category that training has not seen. Of
+            images and all else `−ELBO (nats)`, the bound on −log p, and bits per dimension. By
             default RUN/scores.csv.
 
     Examples:
         discretevae score runs/patients patients.csv
         discretevae score runs/patients new.csv -o scores.parquet
+        discretevae score runs/photos-vq photos
     """
     import torch
 
+    from discretevae.cli.saved import saved_model
     from discretevae.data.results import write_rows
     from discretevae.evaluation.imputation import anomaly_scores
+    from discretevae.experiments.folder import Run
 
+    if saved_model(Run.open(run)).likelihood.table is None:
+        _score_wholes(run, data, seed, output)
+        return
     opened = _opened(run, data)
     path = _output(run, output, "scores.csv")
     draws = torch.Generator().manual_seed(seed)
@@ -99,6 +107,44 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
         totals["not taken"] = opened.schema.not_taken(opened.table)
     write_rows(path, opened.keys.cells(), totals)
     say(f"{path}: total (nats) is −log p of the row, the others of each cell given the rest")
+
+
+def _score_wholes(run: str, data: str, seed: int, output: str | None) -> None:
+    """Scores observations that are no rows of cells."""
+    import math
+
+    import torch
+
+    from discretevae.cli.saved import saved_model
+    from discretevae.cli.train import stored_recipe
+    from discretevae.data import Batches, Keys
+    from discretevae.data.results import write_rows
+    from discretevae.evaluation import evaluate_bounds
+    from discretevae.evaluation.figure import mean_figure, ratio_figure
+    from discretevae.experiments.build_data import binarizer_of
+    from discretevae.experiments.folder import Run
+    from discretevae.experiments.shown import shown_for
+    from discretevae.models.chain import rows_at_once
+
+    opened = Run.open(run)
+    model, path = saved_model(opened), _output(run, output, "scores.csv")
+    recipe = stored_recipe(opened)
+    look = shown_for(recipe, opened.read_schema(), data, model)
+    size = rows_at_once(model.likelihood.evaluated(look.examples.shape), 1000)
+    batches = Batches(look.examples, size, binarizer_of(recipe), seed, shuffle=False)
+    bounds = evaluate_bounds(model, batches, torch.Generator().manual_seed(seed))
+    nats, counts, unit = -bounds.elbo.double(), bounds.dimensions, model.likelihood.unit
+    found: dict[str, list[Any]] = {"−ELBO (nats)": nats.tolist()}
+    mean = mean_figure(nats)
+    says = f"−ELBO {mean.value:.2f} ± {mean.se or 0:.2f} nats"
+    if model.likelihood.normalised and bool((counts > 0).all()):
+        bits = nats / math.log(2)
+        found[f"bits per {unit}"] = (bits / counts).tolist()
+        ratio = ratio_figure(bits, counts, f"bits per {unit}")
+        says += f", {ratio.value:.4f} ± {ratio.se or 0:.4f} bits per {unit}"
+    keys = look.keys or Keys.of_rows(len(nats))
+    write_rows(path, keys.cells(), found)
+    say(f"{path}: {says}, mean of {len(nats):,} ± standard error; a bound on −log p of each")
 
 
 class _Opened(NamedTuple):

@@ -189,9 +189,10 @@ class Prepared:
         table = model.likelihood.table is not None
         if table:
             correlate(model, self.data, module.options.seed)
+        seen = int(module.history[-1]["step"]) * module.budget.batch_size
         if self.fit_prior and (table or model.grid is not None):  # worth it there
-            improve_prior(model, self.data, module.options.seed)
-        fit_afterwards(model, self.data, module.options.seed)
+            improve_prior(model, self.data, module.options.seed, seen)
+        fit_afterwards(model, self.data, module.options.seed, seen)
         return module.history
 
     def _train(self, module: TrainingModule, trainer: Trainer, start: Path | None) -> None:
@@ -261,7 +262,7 @@ def prepare(
         number: int, before: TrainingModule | None = None, model: VAE = model
     ) -> tuple[TrainingModule, Trainer]:
         part, phase = parts[number - 1], number if later else None
-        trainer = _trainer(data, part, place, phase, log, [begun, *callbacks])
+        trainer = _trainer(model, data, part, place, phase, log, [begun, *callbacks])
         return TrainingModule(model, data, part, terms, config, phase, before), trainer
 
     reached = _reached(place, later) if resume else 1
@@ -390,6 +391,7 @@ def _require_same_terms(module: TrainingModule, row: Mapping[str, float]) -> Non
 
 
 def _trainer(
+    model: VAE,
     data: Splits,
     options: TrainingOptions,
     folder: Path,
@@ -409,6 +411,7 @@ def _trainer(
                 accelerator=options.accelerator,
                 devices=options.devices,
                 num_nodes=options.num_nodes,
+                strategy=_strategy(model, options),
                 use_distributed_sampler=False,  # each process takes its rows of every batch
                 precision=options.precision,  # type: ignore[arg-type]
                 logger=logger,
@@ -425,6 +428,13 @@ def _trainer(
             f"`accelerator` must be one that works here with {options.devices} device(s) and "
             f"{options.precision}, got {options.accelerator!r}: {error}"
         ) from None
+
+
+def _strategy(model: VAE, options: TrainingOptions) -> str:
+    """Says how processes share work; a prior that is fitted afterwards has no gradient before."""
+    if options.processes == 1 or model.fitted_afterwards is None:
+        return "auto"
+    return "ddp_find_unused_parameters_true"
 
 
 def _callbacks(

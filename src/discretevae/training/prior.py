@@ -2,6 +2,8 @@
 
 import copy
 import math
+from collections.abc import Callable
+from itertools import islice
 
 import torch
 from jaxtyping import Int
@@ -11,7 +13,9 @@ from discretevae.data import Batches, Examples, Splits, Stream, as_batch
 from discretevae.data.binarize import Binarizer
 from discretevae.data.seeding import generator
 from discretevae.models import VAE, DiscreteVAE
+from discretevae.names import resolve
 from discretevae.priors import AutoregressivePrior, PixelCNNPrior, Prior, UniformPrior
+from discretevae.training.schedules import DECAYS
 
 __all__ = ["draw_codes", "fit_afterwards", "fit_prior", "improve_prior", "validation_bound"]
 
@@ -19,22 +23,25 @@ ROWS = 2**12
 """Codes in one chunk of an evaluation."""
 DRAWS = 10
 """Codes of each example that a prior is fitted to after training."""
-CODES = 60_000
-"""About how many codes it sees in all."""
-LEAST_PASSES, MOST_PASSES, BATCH, RATE = 5, 100, 100, 1e-3
+CODES, MOST_CODES = 60_000, 400_000
+"""About how many codes it sees in all; over grids, up to as many as the model saw examples."""
+LEAST_PASSES, MOST_PASSES, BATCH, RATE = 5, 100, 100, 3e-3
 """Of the fit of a prior over grids."""
+NUMBERS = 2**27
+"""Of the codes of one pass, at most: of a data set that has more, another part each time."""
 SAMPLES = 16
 """Draws by which the bound is compared on validation examples."""
 
 
 def fit_prior(
     prior: Prior,
-    codes: Int[Tensor, "N D"],
+    codes: Int[Tensor, "N D"] | Callable[[int], Int[Tensor, "N D"]],
     epochs: int = 50,
     batch_size: int = 100,
     learning_rate: float = 1e-3,
     seed: int = 0,
     validation: Int[Tensor, "M D"] | None = None,
+    decay: str = "constant",
 ) -> list[float]:
     r"""Fits p(z) to codes by maximum likelihood, and keeps the best weights it passed.
 
@@ -48,12 +55,14 @@ def fit_prior(
 
     Arguments:
         prior: What is fitted, in place; a :class:`~discretevae.priors.AutoregressivePrior`, say.
-        codes: Class indices.
+        codes: Class indices, or what gives those of a pass: drawn anew, or of other examples.
         epochs: Passes over the codes.
         batch_size: Codes a step.
         learning_rate: Of Adam.
         seed: Of the order.
-        validation: Other codes, by which the best weights are chosen; without them, `codes`.
+        validation: Other codes, by which the best weights are chosen; without them, `codes`, of
+            the first pass.
+        decay: Of the learning rate, a name in `DECAYS`.
 
     Returns:
         The mean of log p(z) over `validation`, in nats a code: before the first epoch and after
@@ -78,23 +87,28 @@ def fit_prior(
             raise ValueError(f"`{name}` must be at least 1, got {number}.")
     if not 0 < learning_rate < float("inf"):
         raise ValueError(f"`learning_rate` must be positive and finite, got {learning_rate}.")
+    falling = resolve("decay", decay, DECAYS)
     device = next(prior.parameters()).device
-    codes = _require_codes("codes", codes, prior).to(device)
-    if validation is None:
-        validation = codes
-    validation = _require_codes("validation", validation, prior).to(device)
+    of_pass = codes if callable(codes) else lambda epoch: codes
+    first = _require_codes("codes", of_pass(0), prior).to(device)
+    validation = first if validation is None else _require_codes("validation", validation, prior)
+    validation = validation.to(device)
     optimizer = torch.optim.Adam(prior.parameters(), learning_rate)
+    rate, step = falling(learning_rate, epochs * -(-len(first) // int(batch_size))), 0
     was_training = prior.training
     history = [_mean_log_prob(prior, validation)]
     best = copy.deepcopy(prior.state_dict())
     for epoch in range(epochs):
         prior.train()
+        seen = first if epoch == 0 else _require_codes("codes", of_pass(epoch), prior).to(device)
         orders = generator("prior", seed, epoch, device=device)
-        order = torch.randperm(len(codes), generator=orders, device=device)
+        order = torch.randperm(len(seen), generator=orders, device=device)
         for index in order.split(int(batch_size)):
+            optimizer.param_groups[0]["lr"] = rate(step)
             optimizer.zero_grad()
-            (-prior.trained_log_prob_of_codes(codes[index]).mean()).backward()
+            (-prior.trained_log_prob_of_codes(seen[index]).mean()).backward()
             optimizer.step()
+            step += 1
         history.append(_mean_log_prob(prior, validation))
         if history[-1] >= max(history):
             best = copy.deepcopy(prior.state_dict())
@@ -104,7 +118,7 @@ def fit_prior(
     return history
 
 
-def improve_prior(model: VAE, data: Splits, seed: int = 0) -> bool:
+def improve_prior(model: VAE, data: Splits, seed: int = 0, seen: int = 0) -> bool:
     """Gives a trained model whose prior is uniform an autoregressive one, where that helps.
 
     Encoder and decoder stay as they are. What is drawn from the model then has codes as they
@@ -115,6 +129,8 @@ def improve_prior(model: VAE, data: Splits, seed: int = 0) -> bool:
         data: On what; the prior stays if the ELBO of the validation examples rises, and without
             any it is not fitted.
         seed: Of the draws.
+        seen: Examples that the model saw in training, each time that it did: a prior over a grid
+            is fitted to about as many, from 60,000 to 400,000.
 
     Returns:
         Whether it stayed.
@@ -129,11 +145,13 @@ def improve_prior(model: VAE, data: Splits, seed: int = 0) -> bool:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         prior = _coupled(model)
-    draws = DRAWS if model.grid is None else 1
-    codes = draw_codes(model, data.train, data.binarizer, draws, seed)
-    validation = draw_codes(model, data.validation, data.binarizer, draws, seed + 1)
-    epochs = min(30, max(3, CODES // len(codes)))
-    fit_prior(prior, codes, epochs, 250, 3e-3, seed, validation)
+    if model.grid is None:
+        codes = draw_codes(model, data.train, data.binarizer, DRAWS, seed)
+        validation = draw_codes(model, data.validation, data.binarizer, DRAWS, seed + 1)
+        epochs = min(30, max(3, CODES // len(codes)))
+        fit_prior(prior, codes, epochs, 250, 3e-3, seed, validation)
+    else:
+        _fit_grids(prior, model, data, seed, seen)
     model.prior = prior.eval().to(model.dtype)
     if validation_bound(model, data, seed) > before:
         return True
@@ -149,21 +167,31 @@ def _coupled(model: DiscreteVAE) -> Prior:
     return PixelCNNPrior(*model.prior.shape, grids=[grid], width=32, layers=6)
 
 
-def fit_afterwards(model: VAE, data: Splits, seed: int = 0) -> list[float]:
+def fit_afterwards(model: VAE, data: Splits, seed: int = 0, seen: int = 0) -> list[float]:
     """Fits the prior that a trained model leaves open to its codes of the training examples.
+
+    Arguments are those of :func:`improve_prior`.
 
     Returns:
         The history of :func:`fit_prior`; none where the model leaves no prior open.
     """
     prior = model.fitted_afterwards
-    if prior is None:
-        return []
-    codes = draw_codes(model, data.train, data.binarizer, 1, seed)
+    return [] if prior is None else _fit_grids(prior, model, data, seed, seen)
+
+
+def _fit_grids(prior: Prior, model: VAE, data: Splits, seed: int, seen: int) -> list[float]:
+    """Fits a prior to grids that are drawn anew for each pass, of a bounded part of the data."""
     validation = None
     if len(data.validation):
         validation = draw_codes(model, data.validation, data.binarizer, 1, seed + 1)
-    epochs = min(MOST_PASSES, max(LEAST_PASSES, -(-CODES // len(codes))))
-    return fit_prior(prior, codes, epochs, BATCH, RATE, seed, validation)
+    most = max(1, min(len(data.train), NUMBERS // model.chain.width))
+    wanted = min(MOST_CODES, max(CODES, seen))
+    passes = min(MOST_PASSES, max(LEAST_PASSES, -(-wanted // most)))
+
+    def codes(epoch: int) -> Int[Tensor, "N D"]:
+        return _codes_of_pass(model, data.train, data.binarizer, seed, epoch, most)
+
+    return fit_prior(prior, codes, passes, BATCH, RATE, seed, validation, "cosine")
 
 
 @torch.no_grad()
@@ -203,6 +231,18 @@ def draw_codes(
         pairs = map(as_batch, batches)
         parts += [model.encode(x, True, stream, context) for x, context in pairs]
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def _codes_of_pass(
+    model: VAE, examples: Examples | Stream, binarizer: Binarizer, seed: int, epoch: int, most: int
+) -> Int[Tensor, "N D"]:
+    """Draws codes of at most so many examples, others each time, in the order of the pass."""
+    stream = generator("codes", seed, epoch, device=model.device)
+    size = min(ROWS, most)
+    batches = Batches(examples, size, binarizer, seed, epoch, True, model.device)
+    pairs = map(as_batch, islice(batches, -(-most // size)))
+    return torch.cat([model.encode(x, True, stream, context) for x, context in pairs])
 
 
 @torch.no_grad()

@@ -235,7 +235,7 @@ def sum_of_entropies(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
 
 def _many(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
     """N, of all processes that share a batch."""
-    return summed(logits.new_tensor(float(logits.shape[0])))
+    return summed(torch.ones_like(logits[:, 0]).sum())
 
 
 def _probabilities(logits: Float[Tensor, "N E"]) -> Float[Tensor, "N C"]:

@@ -73,7 +73,7 @@ class SimVQ(CodebookQuantiser):
 
     def begin_at(self, vectors: Float[Tensor, "K E"], count: float) -> None:
         self.frozen.copy_(vectors)
-        nn.init.eye_(self.transform.weight)
+        self.transform.weight.copy_(torch.eye(self.dim, device=vectors.device))
 
     def put(self, places: Bool[Tensor, " K"], vectors: Float[Tensor, "K E"]) -> None:
         rows, _ = torch.linalg.solve_ex(widened(self.transform.weight), widened(vectors).T)

@@ -10,8 +10,8 @@ from discretevae.names import require_count
 
 __all__ = ["Whitening"]
 
-DECAY = 0.95
-"""1 − w in the end."""
+DECAY = 0.8
+"""1 − w in the end: an encoder that is new moves much in a few steps."""
 FLOOR = 1e-3
 """Of the largest variance of a direction: less is taken for that, for it may be noise."""
 
@@ -24,8 +24,8 @@ class Whitening(nn.Module):
         \Sigma \leftarrow (1 - w) \Sigma + w \, \mathrm{Cov}(z)
         + w (1 - w) (\bar z - \mu) (\bar z - \mu)^\top
 
-    w is 1 at the first batch and comes down to 0.05, so that the averages are those of the batches
-    so far, and in the end of some 20.
+    w is 1 at the first batch and comes down to 0.2, so that the averages are those of the batches
+    so far, and in the end of some 5.
 
     Quantisers that round or take signs use all of their codes only where vectors spread over all
     directions alike, and nothing in what they lose asks an encoder for that. μ and Σ have no

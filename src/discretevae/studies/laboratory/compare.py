@@ -33,6 +33,7 @@ FIGURES = {
     "test_elbo": "elbo",
     "log_likelihood": "log_likelihood",
     "rate": "kl",
+    "bits_per_dimension": "bits_per_dimension",
     "used_codes": "used_codes",
     "perplexity": "perplexity",
     "collisions": "collisions",
@@ -65,6 +66,7 @@ class ComparisonRow:
         log_likelihood: The importance-weighted bound.
         distortion: −E log p(x|z).
         rate: KL of posterior and prior; of a code that is a point −log p(z).
+        bits_per_dimension: Of −ELBO.
         used_codes: Share of the codebook, of models of a grid.
         perplexity: Of its codes; of other models the mean over latents.
         collisions: Share of examples whose whole code another has, of models of a grid.
@@ -79,6 +81,7 @@ class ComparisonRow:
     log_likelihood: MeanOfSeeds | None
     distortion: MeanOfSeeds | None
     rate: MeanOfSeeds | None
+    bits_per_dimension: MeanOfSeeds | None
     used_codes: MeanOfSeeds | None
     perplexity: MeanOfSeeds | None
     collisions: MeanOfSeeds | None

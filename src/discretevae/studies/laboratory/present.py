@@ -83,7 +83,8 @@ def print_comparison(comparison: Comparison) -> None:
     columns = {"seconds": ("seconds", 1), "train ELBO": ("train_elbo", 2)}
     columns |= {"test ELBO": ("test_elbo", 2), "log p(x)": ("log_likelihood", 2)}
     _print_rows(table, comparison, columns)
-    codes = {"distortion": ("distortion", 2), "rate": ("rate", 2), "used": ("used_codes", 2)}
+    codes = {"distortion": ("distortion", 2), "rate": ("rate", 2)}
+    codes |= {"bits/dim": ("bits_per_dimension", 4), "used": ("used_codes", 2)}
     codes |= {"perplexity": ("perplexity", 1), "collisions": ("collisions", 3)}
     if any(row.used_codes for row in comparison.rows):
         _print_rows(table_of("Codes of the test examples"), comparison, codes)
