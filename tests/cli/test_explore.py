@@ -8,7 +8,7 @@ import pytest
 from discretevae.cli.main import main
 from discretevae.models import GaussianVAE
 from discretevae.networks import MLP
-from discretevae.pages.explorer import page
+from discretevae.pages.explorer import serving
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -50,7 +50,7 @@ def test_a_port_that_is_none(
 def test_the_page_of_a_run_is_served(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gradio", reason="gradio is not installed")
     served: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(page, "serve", lambda *words: served.append(words))
+    monkeypatch.setattr(serving, "serve", lambda *words: served.append(words))
     before = sorted(run_folder.rglob("*"))
     main(["explore", str(run_folder), "--no-browser", "--port", "7999"])
     ((blocks, port, browser),) = served
