@@ -17,7 +17,7 @@ from discretevae.experiments.sparse_run import Shown
 from discretevae.pages.report import format_value
 from discretevae.sparse import SparseAutoencoder
 
-__all__ = ["Example", "LatentShown", "Mark", "Near", "in_sight", "latents_shown"]
+__all__ = ["Example", "LatentShown", "Mark", "Near", "as_sign", "in_sight", "latents_shown"]
 
 AROUND = 24
 """Tokens before and after the one of an example."""
@@ -118,6 +118,16 @@ def in_sight(token: str) -> str:
         'end.⏎'
     """
     return token.replace("\n", "⏎")
+
+
+def as_sign(token: str) -> str:
+    """Shows a token by itself, where a blank would not be seen.
+
+    Example:
+        >>> as_sign(" "), as_sign(" the")
+        ('␣', ' the')
+    """
+    return in_sight(token) if token.strip(" ") else "␣" * len(token)
 
 
 def _around(

@@ -15,7 +15,7 @@ from discretevae.evaluation.figure import Figure, mean_figure
 from discretevae.evaluation.sparse import Latents, Replace, look_at
 from discretevae.experiments.sparse_run import Shown
 from discretevae.pages.explorer.subject import ExplorerError
-from discretevae.pages.latent_examples import LatentShown, in_sight, latents_shown
+from discretevae.pages.latent_examples import LatentShown, as_sign, in_sight, latents_shown
 from discretevae.sparse import SparseAutoencoder, scale_latent
 
 __all__ = ["ORDERS", "Foretold", "LatentSubject", "Reader"]
@@ -122,7 +122,7 @@ class LatentSubject:
         """The token of the strongest example, if rows are tokens."""
         row = int(self.of.rows[number, 0])
         known = self.shown.tokens is not None and row >= 0
-        return in_sight(self.shown.tokens[row]) if known else ""  # type: ignore[index]
+        return as_sign(self.shown.tokens[row]) if known else ""  # type: ignore[index]
 
     def foretold(self, number: int, times: float) -> list[Foretold]:
         """Says what the network foretells after the strongest examples, before and after."""
@@ -175,7 +175,7 @@ class LatentSubject:
         assert self.reader is not None
         top = log_p.exp().topk(min(LIKELY, len(log_p)))
         return [
-            (in_sight(self.reader.signs[int(i)]), f"{float(p):.0%}")
+            (as_sign(self.reader.signs[int(i)]), f"{float(p):.0%}")
             for p, i in zip(top.values, top.indices, strict=True)
         ]
 
