@@ -44,14 +44,14 @@ SEED = 7
 THEIR_RATE = 3e-4
 """That of SAELens' trainer, where nothing is said."""
 TRAINERS = (
-    ("topk", THEIR_RATE),
     ("topk", 10 * THEIR_RATE),
     ("batchtopk", 10 * THEIR_RATE),
     ("jumprelu", 10 * THEIR_RATE),
     ("matryoshka", 10 * THEIR_RATE),
-    ("standard", 10 * THEIR_RATE),
 )
 """SAELens' trainers and learning rates."""
+ONCE = (("topk", THEIR_RATE), ("standard", 10 * THEIR_RATE))
+"""Those of one seed."""
 CONTEXT, WIDTH, LAYERS = 64, 128, 2
 HOOK = "blocks.0.hook_resid_post"
 SPARSITIES = (8, 16, 32)
@@ -167,7 +167,7 @@ def synthetic(
                 f"ours: {kind}; {seed}",
                 lambda kind=kind, seed=seed: ours(kind, seed),  # type: ignore[misc]
             )
-        for name, rate in trainers:
+        for name, rate in (*trainers, *(ONCE if trainers and seed == SEED else ())):
             kept.entry(
                 "synthetic",
                 f"SAELens: {name}, rate {rate:g}; {seed}",

@@ -1,5 +1,6 @@
 """The sparse autoencoder with a learned threshold for each latent."""
 
+import math
 from typing import Any, ClassVar
 
 import torch
@@ -16,8 +17,9 @@ __all__ = ["JumpReLUAutoencoder", "jump", "step"]
 THRESHOLD, BANDWIDTH = 0.05, 0.05
 """Of activations with E‖x‖² = d."""
 PENALTY = 5.0
-SHIFT = 0.01
-"""Of all thresholds, at most, in a step that is e times away from k."""
+SHIFT, NEAR = 0.01, 0.2
+"""Of all thresholds, at most, in a step that is e times away from k; none where the logarithm of
+how far away it is is less than the second."""
 
 
 class _Jump(Function):
@@ -98,9 +100,10 @@ class JumpReLUAutoencoder(SparseAutoencoder):
 
     with the gradients of :func:`jump` and :func:`step`, and L0 the mean of the batch. θ is learned
     itself, not its logarithm, and kept at 0 or above. Since an optimiser moves it by no more than
-    its rate a step, too little for a short run, all θ are steered together besides,
+    its rate a step, too little for a short run, all θ are steered together besides, while L0 is
+    more than a fifth away from k: with l = log(L0/k), at most 1,
 
-    .. math:: \theta \leftarrow \theta + 0.01 \, \mathrm{clip}(\log(L_0 / k), -1, 1)
+    .. math:: \theta \leftarrow \theta + 0.01 \, \mathrm{sign}(l) \max(|l| - 0.2, 0)
 
     Arguments:
         dim: d.
@@ -164,7 +167,8 @@ class JumpReLUAutoencoder(SparseAutoencoder):
     def after_step(self, l0: float) -> None:
         super().after_step(l0)
         if self.weight:
-            self.threshold.add_(SHIFT * away(l0, self.k))
+            far = away(l0, self.k)
+            self.threshold.add_(math.copysign(SHIFT * max(abs(far) - NEAR, 0.0), far))
         self.threshold.clamp_min_(0)
 
     def tensors(self) -> dict[str, Tensor]:
