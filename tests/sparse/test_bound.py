@@ -167,6 +167,17 @@ def test_noise_that_is_not_the_same_in_all_directions_is_worth_its_bits() -> Non
     assert float((found - isotropic.log_bound(model, x)).mean()) > 2
 
 
+def test_reconstructions_that_are_perfect_have_finite_bits() -> None:
+    torch.manual_seed(0)
+    model = TopKAutoencoder(3, 6, 6).double().eval()
+    with torch.no_grad():
+        model.W_dec.copy_(torch.cat([torch.eye(3), -torch.eye(3)]))
+        model.W_enc.copy_(model.W_dec.T)
+    x = torch.randn(200, 3).double()
+    torch.testing.assert_close(model(x), x)
+    assert bool(fit_prior_of(model, x).log_bound(model, x).isfinite().all())
+
+
 def test_one_gaussian() -> None:
     x = torch.randn(500, 3).double() @ torch.randn(3, 3).double() + 1
     mean, covariance = x.mean(0), torch.cov(x.T, correction=0)

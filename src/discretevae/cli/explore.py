@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from discretevae.texts import say
+
 if TYPE_CHECKING:
     import gradio
 
@@ -77,6 +79,7 @@ def _latents(run: "Run") -> "gradio.Blocks":
         recipe = of_demo(recipe, demo)
     data = open_data(recipe)
     shown = load_shown(recipe.shown, data.blocks.count)
+    say(f"{run.folder}: looking at its activations, {data.blocks.count:,}", error=True)
     subject = LatentSubject.look(model, data, shown, demo)
     return build_latents_page(subject, _title(run), describe_sparse(model, data))
 

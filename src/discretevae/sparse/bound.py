@@ -21,7 +21,7 @@ PSEUDO = 1.0
 ITERATIONS = 10
 LEAST = 1e-12
 RIDGE = 1e-6
-"""Of a covariance's mean diagonal, that is added to it."""
+"""Of the mean variance of the activations, that is added to covariances: none is singular."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,18 +202,22 @@ def fit_prior_of(
         rates,
         *_pooled(times, *_summed(support, a.double(), a.double().square())),
         offset=model.b_dec.detach().double() + error.mean(0),
-        noise=_covariance(error - error.mean(0)),
+        noise=_covariance(error - error.mean(0), ridge := _ridge(target)),
     )
     for step in range(iterations):
         draws = torch.Generator().manual_seed(step)
-        prior = _better(model, target, support, times, prior, draws)
+        prior = _better(model, target, support, times, prior, draws, ridge)
     return prior
 
 
-def _covariance(rows: Float[Tensor, "N d"]) -> Float[Tensor, "d d"]:
+def _ridge(rows: Float[Tensor, "N d"]) -> float:
+    return max(RIDGE * float((rows - rows.mean(0)).square().mean()), LEAST)
+
+
+def _covariance(rows: Float[Tensor, "N d"], ridge: float) -> Float[Tensor, "d d"]:
     """That of rows whose mean is 0, a little rounder than it is."""
     found = rows.T @ rows / len(rows)
-    found.diagonal().add_(RIDGE * found.diagonal().mean().clamp_min(LEAST))
+    found.diagonal().add_(ridge)
     return found
 
 
@@ -239,6 +243,7 @@ def _better(
     times: Tensor,
     prior: AmplitudePrior,
     draws: torch.Generator,
+    ridge: float,
 ) -> AmplitudePrior:
     """One iteration."""
     first, second = torch.zeros_like(prior.mean), torch.zeros_like(prior.mean)
@@ -257,7 +262,8 @@ def _better(
         away = torch.linalg.solve_triangular(found.root.mT, signs, upper=True)[..., 0]
         spread[part.rows] = torch.einsum("bk,bkd->bd", away, part.directions)
     rest, spread = rest @ white.root.T, spread @ white.root.T
-    noise = _covariance(torch.cat([rest - rest.mean(0), spread])) * 2  # a mean over N, not 2 N
+    both = torch.cat([rest - rest.mean(0), spread])
+    noise = _covariance(math.sqrt(2) * both, ridge)  # a mean over N, not 2 N
     mean, variance = _pooled(times, first, second)
     return replace(
         prior, mean=mean, variance=variance, offset=prior.offset + rest.mean(0), noise=noise
@@ -277,7 +283,7 @@ def gaussian_log_density(
     """
     rows = fitted_to.double()
     mean = rows.mean(0)
-    root = torch.linalg.cholesky(_covariance(rows - mean))
+    root = torch.linalg.cholesky(_covariance(rows - mean, _ridge(rows)))
     z = torch.linalg.solve_triangular(root, (x.double() - mean).T, upper=False)
     logdet = 2 * root.diagonal().log().sum()
     return -0.5 * (len(mean) * math.log(2 * math.pi) + logdet + z.square().sum(0))

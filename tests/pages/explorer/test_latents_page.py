@@ -1,5 +1,6 @@
 """The page of latents: what it takes from a browser, and what a person sees of it in Chromium."""
 
+import http.client
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -120,3 +121,12 @@ def test_latents_are_chosen_searched_sorted_and_changed(opened: "Page", look: Lo
 def test_on_a_telephone_nothing_is_wider_than_the_screen(opened: "Page") -> None:
     opened.set_viewport_size({"width": 390, "height": 800})
     opened.wait_for_function("document.documentElement.scrollWidth <= 390")
+
+
+def test_only_pages_of_this_machine_may_ask(opened: "Page") -> None:
+    port = int(opened.url.rstrip("/").rsplit(":", 1)[1])
+    for host, status in ((f"127.0.0.1:{port}", 200), (f"rebound.example:{port}", 403)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("GET", "/config", headers={"Host": host})
+        assert connection.getresponse().status == status
+        connection.close()
