@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -37,6 +37,7 @@ ORDERS: dict[str, Callable[[Latents], Tensor]] = {
 """Name → the order in which latents are listed."""
 
 
+@runtime_checkable
 class Reader(Protocol):
     """A network whose activations are taken apart, and what it foretells from them."""
 
