@@ -54,7 +54,8 @@ ONCE = (("topk", THEIR_RATE), ("standard", 10 * THEIR_RATE))
 """Those of one seed."""
 CONTEXT, WIDTH, LAYERS = 64, 128, 2
 HOOK = "blocks.0.hook_resid_post"
-SPARSITIES = (8, 16, 32)
+SPARSITIES = (16, 8, 32)
+"""The middle one first: all kinds have it where a run is cut short."""
 LATENTS, CHARACTER_STEPS, CHARACTER_BATCH = 512, 500, 1024
 NETWORK_STEPS, NETWORK_BATCH = 160, 32
 TAKEN = 64_000
@@ -342,8 +343,8 @@ def characters_part(kept: Kept, text: str, kinds: Sequence[str]) -> None:
         ours = {name: figure.as_dict() for name, figure in found.items()}
         return {"ours": ours, "saelens": theirs, "seconds": seconds}
 
-    for kind in kinds:
-        for k in SPARSITIES:
+    for k in SPARSITIES:
+        for kind in kinds:
             kept.entry(
                 "characters",
                 f"{kind}, k {k}",
@@ -417,7 +418,7 @@ def page(found: Record) -> str:
             "| kind, k | FVU | L0 | CE score | KL score | dead | bits | of a Gaussian |",
             "|---|---|---|---|---|---|---|---|",
         ]
-        for name, entry in found["characters"].items():
+        for name, entry in sorted(found["characters"].items(), key=place):
             ours, theirs = entry["ours"], entry["saelens"]
 
             def cell(key: str, digits: int, ours: Record = ours) -> str:
@@ -430,13 +431,19 @@ def page(found: Record) -> str:
                 f"{cell('kl_score', 4)} ({theirs['kl_score']:.4f}) | {ours['dead']['value']:.1%} | "
                 f"{cell('bits', 1)} | {ours['bits_of_gaussian']['value']:.1f} |"
             )
-        there = {name.partition(",")[0] for name in found["characters"]}
-        if missing := [kind for kind in SPARSE_KINDS if kind not in there]:
-            lines += ["", f"Not run here: {', '.join(missing)}."]
+        named = [f"{kind}, k {k}" for kind in SPARSE_KINDS for k in sorted(SPARSITIES)]
+        if missing := [name for name in named if name not in found["characters"]]:
+            lines += ["", f"Not run here: {'; '.join(missing)}."]
         away = [name for name, entry in found["characters"].items() if not reached(name, entry)]
         if away:
             lines += ["", f"Not yet at its k after so few steps: {'; '.join(away)}."]
     return "\n".join(lines) + "\n"
+
+
+def place(item: tuple[str, Record]) -> tuple[int, int]:
+    """Where a kind and its k stand in the table."""
+    kind, _, k = item[0].partition(", k ")
+    return list(SPARSE_KINDS).index(kind), int(k)
 
 
 def mean_of(entries: Sequence[Record], key: str) -> float:

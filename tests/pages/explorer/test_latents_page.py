@@ -52,7 +52,7 @@ def test_a_latent_that_is_never_active_says_so(look: Look) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "260", "-1", "1e3", "9" * 5000, "x", None])
-def test_a_number_that_is_none(text: str, look: Look) -> None:
+def test_a_number_that_is_none(text: str | None) -> None:
     with pytest.raises(ValueError, match="the latent must be from 0 to 259") as said:
         _number(text, 260)
     assert len(str(said.value)) < 1000

@@ -165,7 +165,7 @@ def build_latents_page(subject: LatentSubject, title: str, description: str) -> 
     return page
 
 
-def _number(text: str, width: int) -> int:
+def _number(text: str | None, width: int) -> int:
     word = (text or "").strip()
     if not (word.isdecimal() and len(word) <= DIGITS and int(word) < width):
         raise ValueError(f"the latent must be from 0 to {width - 1}, got {shorten(repr(word))}.")
