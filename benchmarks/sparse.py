@@ -366,9 +366,6 @@ def page(found: Record) -> str:
         by_name: dict[str, list[Record]] = {}
         for name, entry in found["synthetic"].items():
             by_name.setdefault(name.partition(";")[0], []).append(entry)
-        fewest = min(len(entries) for entries in by_name.values())
-        most = max(len(entries) for entries in by_name.values())
-        seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
         lines += [
             "",
             "## Directions that are known",
@@ -379,7 +376,7 @@ def page(found: Record) -> str:
             f"its own, {THEIR_RATE:g}, or at {10 * THEIR_RATE:g}, which suits so few steps better. "
             "MCC (mean cosine after the best matching), F1 of latents as detectors, explained "
             "variance and L0 are SAELens', ours from the files that we write. "
-            f"Means of {seeds} ± standard error.",
+            f"Means over seeds from {SEED} on, ± one standard error where there are several.",
             "",
             "| trainer | seeds | MCC | F1 | explained variance | L0 | dead | seconds of a core |",
             "|---|---|---|---|---|---|---|---|",
