@@ -148,6 +148,23 @@ def test_latents_that_die_are_revived(
     assert cosines[0] > cosines[1] + 0.1
 
 
+@pytest.mark.parametrize("kind", ["jumprelu", "batch-topk", "matryoshka"])
+def test_a_short_run_has_k_active(kind: str, x: Tensor) -> None:
+    """Thresholds that only an optimiser moves were at six times k after so few steps."""
+    torch.manual_seed(0)
+    options = SparseOptions(steps=250, batch_size=300, **QUIET)
+    found = train_sparse(SPARSE_KINDS[kind](DIM, 48, 2), x, options=options)
+    assert found.history[-1]["test_l0"] == pytest.approx(2, rel=0.3)
+
+
+def test_what_is_nested_has_k_active_from_the_start(x: Tensor) -> None:
+    data = load_activations(x)
+    for kind, times in (("batch-topk", 4), ("matryoshka", 1)):
+        module = SparseModule(SPARSE_KINDS[kind](DIM, 48, 2), data, SparseOptions(**QUIET))
+        assert module.k(0) == 2 * times
+        assert module.k(3000) == 2
+
+
 def test_another_checkpoint_is_refused(x: Tensor, tmp_path: Path) -> None:
     options = SparseOptions(steps=2, batch_size=100, **QUIET)
     data = load_activations(x)

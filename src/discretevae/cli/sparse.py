@@ -10,9 +10,10 @@ from discretevae.experiments.sparse_recipe import SparseRecipe
 from discretevae.texts import say
 
 if TYPE_CHECKING:
+    from discretevae.experiments.characters import Demo
     from discretevae.experiments.folder import Run
 
-__all__ = ["SparseOutput", "is_sparse", "sparse", "stored_sparse"]
+__all__ = ["SparseOutput", "is_sparse", "of_demo", "sparse", "stored_sparse"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,11 @@ def stored_sparse(run: "Run") -> SparseRecipe:
         ) from None
 
 
+def of_demo(recipe: SparseRecipe, demo: "Demo") -> SparseRecipe:
+    """Names the files of a demonstration."""
+    return replace(recipe, demo=False, activations=str(demo.activations), shown=str(demo.shown))
+
+
 def _name(recipe: SparseRecipe) -> str:
     return "demo" if recipe.demo else Path(recipe.activations or "sparse").resolve().stem
 
@@ -115,9 +121,7 @@ def _run(run: "Run", recipe: SparseRecipe, resume: bool) -> None:
 
         demo = prepare_demo(run.folder / "demo", lambda line: say(line, error=True))
         network = demo.scored
-        recipe = replace(
-            recipe, demo=False, activations=str(demo.activations), shown=str(demo.shown)
-        )
+        recipe = of_demo(recipe, demo)
     data = open_data(recipe)
     shown = load_shown(recipe.shown, data.blocks.count)
     prepared = build_sparse(recipe, data, run.folder, resume)

@@ -17,8 +17,8 @@ from discretevae.sparse.bound import fit_prior_of, gaussian_log_density
 __all__ = ["Latents", "Network", "evaluate_sparse", "look_at", "nearest", "network_scores"]
 
 BITS = "bits per activation"
-FITTED = 4096
-"""Activations by which what the bound needs is fitted."""
+FITTED, OF_DIM = 4096, 16
+"""Activations by which what the bound needs is fitted; so many times their numbers, if more."""
 REPORTED = 2048
 """Activations held out on which the bound is reported."""
 AT_ONCE = 4096
@@ -37,12 +37,14 @@ class Latents(NamedTuple):
     Attributes:
         density: The share of rows in which it is active.
         strength: The mean of its amplitude where it is.
+        effect: What it adds to reconstructions, E[a²‖W_dec‖²]: E‖x̂ − x̂ without it‖².
         strongest: Its strongest amplitudes, 0 where there are fewer.
         rows: In which rows they are, -1 where there are fewer.
     """
 
     density: Float[Tensor, " m"]
     strength: Float[Tensor, " m"]
+    effect: Float[Tensor, " m"]
     strongest: Float[Tensor, "m n"]
     rows: Int64[Tensor, "m n"]
 
@@ -59,13 +61,14 @@ def look_at(
         most: Of the strongest examples of each latent.
         limit: Rows.
     """
-    times, sums = torch.zeros(model.width), torch.zeros(model.width)
+    times, sums, squares = torch.zeros(3, model.width)
     held = (torch.zeros(0, dtype=torch.int64), torch.zeros(0), torch.zeros(0, dtype=torch.int64))
     seen = 0
     for x in _in_order(data, limit):
         a, support = model.active(x)
         times += support.times
         sums.index_add_(0, support.latents, a)
+        squares.index_add_(0, support.latents, a.square())
         found = (support.latents, a, support.rows + seen)
         held = _strongest([torch.cat(pair) for pair in zip(held, found, strict=True)], most)
         seen += len(x)
@@ -74,7 +77,8 @@ def look_at(
     strongest = torch.zeros(model.width, most)
     where = torch.full((model.width, most), -1)
     strongest[latents, place], where[latents, place] = a, rows
-    return Latents(times / max(seen, 1), sums / times.clamp_min(1), strongest, where)
+    effect = squares / max(seen, 1) * model.W_dec.square().sum(1)
+    return Latents(times / max(seen, 1), sums / times.clamp_min(1), effect, strongest, where)
 
 
 def _in_order(data: Activations, limit: int) -> Iterator[Tensor]:
@@ -177,7 +181,7 @@ def evaluate_sparse(
 
 
 def _bits(model: SparseAutoencoder, data: Activations) -> dict[str, Figure]:
-    fitted = data.splits.train.values(slice(0, FITTED))
+    fitted = data.splits.train.values(slice(0, max(FITTED, OF_DIM * (data.dim_out or data.dim))))
     x, y = data.pair(data.splits.test.values(slice(0, REPORTED)))
     prior = fit_prior_of(model, *data.pair(fitted))
     bits = -prior.log_bound(model, x, y) / math.log(2)

@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 
+from discretevae.data.errors import DataError
 from discretevae.data.seeding import generator
 from discretevae.files import atomic_path, write_text
+from discretevae.names import shorten
 
-__all__ = ["CharacterNetwork", "Demo", "prepare_demo", "text_at_hand"]
+__all__ = ["CharacterNetwork", "Demo", "open_demo", "prepare_demo", "text_at_hand"]
 
 WIDTH, HEADS, LAYERS, CONTEXT = 128, 4, 2, 64
 TAKEN_AFTER = 1
@@ -145,6 +148,18 @@ class Demo:
             logits = self.network(rows[:, :-1], replace)
             yield logits.flatten(0, 1), rows[:, 1:].flatten()
 
+    @torch.no_grad()
+    def foretold(self, rows: Int64[Tensor, " n"], replace: Replace) -> Float[Tensor, "n V"]:
+        """Gives log-probabilities of the character that follows rows of the activations.
+
+        Arguments:
+            rows: Numbers of rows, as they were written.
+            replace: Is applied to all activations of a text.
+        """
+        texts = self.windows(0, min(self.known, MOST))[rows // CONTEXT, :-1]
+        logits = self.network(texts, replace)[torch.arange(len(rows)), rows % CONTEXT]
+        return logits.log_softmax(-1)
+
     def train(self, say: Callable[[str], None]) -> None:
         """Trains the network; a minute or two on one core."""
         steps = STEPS
@@ -177,8 +192,18 @@ class Demo:
         write_text(self.shown, json.dumps([self.signs[i] for i in rows.flatten().tolist()]))
 
     def load(self) -> None:
-        """Reads the network back."""
-        self.network.load_state_dict(load_file(self.weights))
+        """Reads the network back.
+
+        Raises:
+            DataError: If it is missing or damaged.
+        """
+        try:
+            self.network.load_state_dict(load_file(self.weights))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise DataError(
+                f"{self.weights} must hold the network of the demonstration, got: "
+                f"{shorten(str(error))}"
+            ) from None
 
 
 def prepare_demo(folder: str | Path, say: Callable[[str], None] = lambda line: None) -> Demo:
@@ -192,5 +217,22 @@ def prepare_demo(folder: str | Path, say: Callable[[str], None] = lambda line: N
     if not demo.shown.exists():
         demo.train(say)
         demo.save()
+    demo.load()
+    return demo
+
+
+def open_demo(folder: str | Path) -> Demo:
+    """Finds what :func:`prepare_demo` has written, and writes nothing.
+
+    Raises:
+        DataError: If it is not there, or damaged.
+
+    Example:
+        >>> open_demo("no/such")
+        Traceback (most recent call last):
+        discretevae.data.errors.DataError: no/such/network.safetensors must hold the network of \
+the demonstration, got: No such file or directory: no/such/network.safetensors
+    """
+    demo = Demo(Path(folder))
     demo.load()
     return demo

@@ -45,7 +45,7 @@ class SparseShape:
         width: The number of latents; by default 8 d.
         k: How many are active, each time or on average; by default a quarter of d, at most 32.
         penalty: The weight of the penalty of relu, gated and jumprelu; by default that of relu and
-            gated is steered towards k.
+            gated is steered towards k, as the thresholds of jumprelu are unless it is 0.
     """
 
     kind: str = named(

@@ -12,6 +12,7 @@ from discretevae.sparse.loading import load, save
 from discretevae.sparse.matryoshka import MatryoshkaAutoencoder
 from discretevae.sparse.products import Support
 from discretevae.sparse.relu import ReLUAutoencoder
+from discretevae.sparse.scaling import scale_latent
 from discretevae.sparse.table import SPARSE_KINDS, sparse_from_config
 from discretevae.sparse.topk import TopKAutoencoder
 
@@ -34,6 +35,7 @@ __all__ = [
     "save",
     "save_saelens",
     "save_sparsify",
+    "scale_latent",
     "sparse_from_config",
     "why_dead",
 ]

@@ -74,6 +74,9 @@ class SparseAutoencoder(nn.Module, ABC):
     """What SAELens calls the function that it is once it is trained."""
     in_units: ClassVar[tuple[str, ...]] = ("b_enc", "b_dec")
     """What has the units of the activations, and is scaled with them."""
+    at_first: ClassVar[int] = 4
+    """So many times k are active at the start of a training, and ever fewer: then fewer directions
+    are found twice, and fewer not at all."""
 
     def __init__(self, dim: int, width: int, k: int, dim_out: int | None = None) -> None:
         super().__init__()

@@ -20,6 +20,8 @@ PSEUDO = 1.0
 """Rows' worth of the mean of all latents that each latent's amplitude has beside its own."""
 ITERATIONS = 10
 LEAST = 1e-12
+RIDGE = 1e-6
+"""Of the mean variance of the activations, that is added to covariances: none is singular."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +30,9 @@ class AmplitudePrior:
 
     .. math:: p(s) = \prod_j \pi_j^{s_j} (1 - \pi_j)^{1 - s_j}, \qquad
         a_s \sim \mathcal{N}(\mu_s, \Lambda_s), \qquad
-        x | a, s \sim \mathcal{N}(b_{dec} + a_s W_s, \sigma^2 I)
+        x | a, s \sim \mathcal{N}(b + a_s W_s, \Sigma)
 
+    with any covariance Σ of what the code leaves over: with no latent active it is one Gaussian.
     Since :math:`p(x) \geq p(x, s)` for any support s, also for the one that the encoder chooses,
 
     .. math:: \log p(x) \geq \log p(s(x)) + \log p(x | s(x))
@@ -41,13 +44,15 @@ class AmplitudePrior:
         rates: π of each latent, in (0, 1).
         mean: μ.
         variance: Λ, positive.
-        noise: σ², positive.
+        offset: b.
+        noise: Σ, positive definite.
     """
 
     rates: Float[Tensor, " m"]
     mean: Float[Tensor, " m"]
     variance: Float[Tensor, " m"]
-    noise: float
+    offset: Float[Tensor, " d"]
+    noise: Float[Tensor, "d d"]
 
     def log_p_of_support(self, support: Support) -> Float[Tensor, " B"]:
         """Gives log p(s) in nats."""
@@ -78,8 +83,8 @@ class _Part(NamedTuple):
     directions: Float[Tensor, "b k d"]
 
 
-def _parts(model: SparseAutoencoder, support: Support) -> Iterator[_Part]:
-    weight, counts = model.W_dec.detach().double(), support.counts
+def _parts(weight: Float[Tensor, "m d"], support: Support) -> Iterator[_Part]:
+    counts = support.counts
     largest = max(1, int(counts.max()) if len(counts) else 1)
     size = max(1, AT_ONCE // (largest * weight.shape[1]))
     for rows in counts.argsort(stable=True).split(size):  # those of about one size together
@@ -92,29 +97,44 @@ def _parts(model: SparseAutoencoder, support: Support) -> Iterator[_Part]:
         yield _Part(rows, latents, real, weight[latents] * real[..., None])
 
 
+class _White(NamedTuple):
+    """Rows and directions by whose units the noise is N(0, I)."""
+
+    root: Float[Tensor, "d d"]
+    rows: Float[Tensor, "B d"]
+    weight: Float[Tensor, "m d"]
+
+
+def _whitened(model: SparseAutoencoder, x: Float[Tensor, "B d"], prior: AmplitudePrior) -> _White:
+    root = torch.linalg.cholesky(prior.noise)
+    centred = x.double() - prior.offset
+    both = torch.cat([centred, model.W_dec.detach().double()])
+    white = torch.linalg.solve_triangular(root, both.T, upper=False).T
+    return _White(root, white[: len(x)], white[len(x) :])
+
+
 class _Posterior(NamedTuple):
-    """What is known of amplitudes once x is seen: a Gaussian, and log p(x|s)."""
+    """What is known of amplitudes once x is seen: a Gaussian, and log p(x|s) but for log|Σ|/2."""
 
     log_p: Float[Tensor, " b"]
     mean: Float[Tensor, "b k"]
-    covariance: Float[Tensor, "b k k"]
+    root: Float[Tensor, "b k k"]
+    """The Cholesky factor of its precision."""
 
 
-def _posterior(part: _Part, centred: Float[Tensor, "b d"], prior: AmplitudePrior) -> _Posterior:
-    noise, d = prior.noise, centred.shape[1]
+def _posterior(part: _Part, white: Float[Tensor, "b d"], prior: AmplitudePrior) -> _Posterior:
+    d = white.shape[1]
     mean = prior.mean[part.latents] * part.real
     variance = torch.where(part.real, prior.variance[part.latents], 1.0)
-    rest = centred - torch.einsum("bk,bkd->bd", mean, part.directions)
-    gram = part.directions @ part.directions.mT
-    precision = torch.diag_embed(1 / variance) + gram / noise
+    rest = white - torch.einsum("bk,bkd->bd", mean, part.directions)
+    precision = torch.diag_embed(1 / variance) + part.directions @ part.directions.mT
     root = torch.linalg.cholesky(precision)
-    seen = torch.einsum("bkd,bd->bk", part.directions, rest) / noise
+    seen = torch.einsum("bkd,bd->bk", part.directions, rest)
     moved = torch.cholesky_solve(seen[..., None], root)[..., 0]
-    square = rest.square().sum(1) / noise - (seen * moved).sum(1)
-    logdet = d * math.log(noise) + variance.log().sum(1)
-    logdet = logdet + 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(1)
+    square = rest.square().sum(1) - (seen * moved).sum(1)
+    logdet = variance.log().sum(1) + 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(1)
     log_p = -0.5 * (d * math.log(2 * math.pi) + logdet + square)
-    return _Posterior(log_p, mean + moved, torch.cholesky_inverse(root))
+    return _Posterior(log_p, mean + moved, root)
 
 
 @torch.no_grad()
@@ -123,10 +143,10 @@ def log_p_given_support(
 ) -> Float[Tensor, " B"]:
     r"""Gives log p(x|s), the amplitudes integrated out.
 
-    .. math:: x | s \sim \mathcal{N}\big(b_{dec} + \mu_s W_s,
-        \sigma^2 I + W_s^\top \Lambda_s W_s\big)
+    .. math:: x | s \sim \mathcal{N}\big(b + \mu_s W_s,
+        \Sigma + W_s^\top \Lambda_s W_s\big)
 
-    by a Cholesky factor of :math:`\Lambda_s^{-1} + W_s W_s^\top / \sigma^2`, k × k.
+    by a Cholesky factor of :math:`\Lambda_s^{-1} + W_s \Sigma^{-1} W_s^\top`, k × k.
 
     Arguments:
         model: Whose decoder is meant.
@@ -137,11 +157,11 @@ def log_p_given_support(
     Returns:
         Nats, in float64.
     """
-    centred = x.double() - model.b_dec.detach().double()
-    found = centred.new_zeros(len(support))
-    for part in _parts(model, support):
-        found[part.rows] = _posterior(part, centred[part.rows], prior).log_p
-    return found
+    white = _whitened(model, x, prior)
+    found = white.rows.new_zeros(len(support))
+    for part in _parts(white.weight, support):
+        found[part.rows] = _posterior(part, white.rows[part.rows], prior).log_p
+    return found - white.root.diagonal().log().sum()
 
 
 @torch.no_grad()
@@ -151,14 +171,20 @@ def fit_prior_of(
     y: Float[Tensor, "N e"] | None = None,
     iterations: int = ITERATIONS,
 ) -> AmplitudePrior:
-    """Fits rates by counting, amplitudes and noise by expectation maximisation.
+    r"""Fits rates by counting, amplitudes, offset and noise by expectation maximisation.
+
+    .. math:: \Sigma \leftarrow \frac{1}{N} \sum_i e_i e_i^\top + W_{s_i}^\top C_i W_{s_i},
+        \qquad e_i = x_i - b - E[a_i | x_i] W_{s_i}
+
+    with the posterior covariance C of the amplitudes, of which the last sum takes one draw a row:
+    in time that does not grow with k d².
 
     Arguments:
         model: In evaluation mode.
-        x: Activations other than those that are reported on.
+        x: Activations other than those that are reported on; some times as many as their numbers.
         y: What a transcoder takes them to.
-        iterations: Of which each raises the likelihood, but for the little that draws rare latents
-            towards the mean of all.
+        iterations: Of which each raises the likelihood, but for the draws, and the little that
+            draws rare latents towards the mean of all.
 
     Example:
         >>> from discretevae.sparse.topk import TopKAutoencoder
@@ -169,18 +195,30 @@ def fit_prior_of(
     """
     a, support = model.active(x)
     target = (x if y is None else y).double()
-    centred = target - model.b_dec.detach().double()
     times = support.times.double()
     rates = (times + 0.5) / (len(x) + 1)
     error = target - model(x).double()
     prior = AmplitudePrior(
         rates,
         *_pooled(times, *_summed(support, a.double(), a.double().square())),
-        noise=max(float(error.square().mean()), LEAST),
+        offset=model.b_dec.detach().double() + error.mean(0),
+        noise=_covariance(error - error.mean(0), ridge := _ridge(target)),
     )
-    for _ in range(iterations):
-        prior = _better(model, centred, support, times, prior)
+    for step in range(iterations):
+        draws = torch.Generator().manual_seed(step)
+        prior = _better(model, target, support, times, prior, draws, ridge)
     return prior
+
+
+def _ridge(rows: Float[Tensor, "N d"]) -> float:
+    return max(RIDGE * float((rows - rows.mean(0)).square().mean()), LEAST)
+
+
+def _covariance(rows: Float[Tensor, "N d"], ridge: float) -> Float[Tensor, "d d"]:
+    """That of rows whose mean is 0, a little rounder than it is."""
+    found = rows.T @ rows / len(rows)
+    found.diagonal().add_(ridge)
+    return found
 
 
 def _summed(support: Support, *values: Tensor) -> list[Tensor]:
@@ -200,27 +238,36 @@ def _pooled(times: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tenso
 
 def _better(
     model: SparseAutoencoder,
-    centred: Tensor,
+    target: Tensor,
     support: Support,
     times: Tensor,
     prior: AmplitudePrior,
+    draws: torch.Generator,
+    ridge: float,
 ) -> AmplitudePrior:
     """One iteration."""
     first, second = torch.zeros_like(prior.mean), torch.zeros_like(prior.mean)
-    square = centred.new_zeros(())
-    for part in _parts(model, support):
-        found = _posterior(part, centred[part.rows], prior)
+    white = _whitened(model, target, prior)
+    rest, spread = torch.zeros_like(white.rows), torch.zeros_like(white.rows)
+    for part in _parts(white.weight, support):
+        found = _posterior(part, white.rows[part.rows], prior)
         real, latents = part.real, part.latents
         a = found.mean * real
-        moment = (found.mean.square() + found.covariance.diagonal(dim1=-2, dim2=-1)) * real
+        variance = torch.cholesky_inverse(found.root).diagonal(dim1=-2, dim2=-1)
+        moment = (found.mean.square() + variance) * real
         first.index_add_(0, latents.flatten(), a.flatten())
         second.index_add_(0, latents.flatten(), moment.flatten())
-        left = centred[part.rows] - torch.einsum("bk,bkd->bd", a, part.directions)
-        spread = (part.directions @ part.directions.mT * found.covariance).sum()
-        square += left.square().sum() + spread
+        rest[part.rows] = white.rows[part.rows] - torch.einsum("bk,bkd->bd", a, part.directions)
+        signs = 2.0 * torch.randint(2, (*a.shape, 1), generator=draws).double() - 1
+        away = torch.linalg.solve_triangular(found.root.mT, signs, upper=True)[..., 0]
+        spread[part.rows] = torch.einsum("bk,bkd->bd", away, part.directions)
+    rest, spread = rest @ white.root.T, spread @ white.root.T
+    both = torch.cat([rest - rest.mean(0), spread])
+    noise = _covariance(math.sqrt(2) * both, ridge)  # a mean over N, not 2 N
     mean, variance = _pooled(times, first, second)
-    noise = max(float(square / centred.numel()), LEAST)
-    return replace(prior, mean=mean, variance=variance, noise=noise)
+    return replace(
+        prior, mean=mean, variance=variance, offset=prior.offset + rest.mean(0), noise=noise
+    )
 
 
 @torch.no_grad()
@@ -236,9 +283,7 @@ def gaussian_log_density(
     """
     rows = fitted_to.double()
     mean = rows.mean(0)
-    covariance = (rows - mean).T @ (rows - mean) / len(rows)
-    covariance += 1e-6 * covariance.diagonal().mean() * torch.eye(len(mean), dtype=torch.float64)
-    root = torch.linalg.cholesky(covariance)
+    root = torch.linalg.cholesky(_covariance(rows - mean, _ridge(rows)))
     z = torch.linalg.solve_triangular(root, (x.double() - mean).T, upper=False)
     logdet = 2 * root.diagonal().log().sum()
     return -0.5 * (len(mean) * math.log(2 * math.pi) + logdet + z.square().sum(0))

@@ -1,5 +1,6 @@
 """The sparse autoencoder with a learned threshold for each latent."""
 
+import math
 from typing import Any, ClassVar
 
 import torch
@@ -9,12 +10,16 @@ from torch.autograd import Function
 
 from discretevae.sparse.autoencoder import SparseAutoencoder
 from discretevae.sparse.products import Support, above, largest
+from discretevae.sparse.steered import away
 
 __all__ = ["JumpReLUAutoencoder", "jump", "step"]
 
 THRESHOLD, BANDWIDTH = 0.05, 0.05
 """Of activations with E‖x‖² = d."""
 PENALTY = 5.0
+SHIFT, NEAR = 0.01, 0.2
+"""Of all thresholds, at most, in a step that is e times away from k; none where the logarithm of
+how far away it is is less than the second."""
 
 
 class _Jump(Function):
@@ -94,14 +99,18 @@ class JumpReLUAutoencoder(SparseAutoencoder):
         \lVert x - \hat x \rVert^2 + \lambda \, d \, (L_0 / k - 1)^2
 
     with the gradients of :func:`jump` and :func:`step`, and L0 the mean of the batch. θ is learned
-    itself, not its logarithm, and kept at 0 or above.
+    itself, not its logarithm, and kept at 0 or above. Since an optimiser moves it by no more than
+    its rate a step, too little for a short run, all θ are steered together besides, while L0 is
+    more than a fifth away from k: with l = log(L0/k), at most 1,
+
+    .. math:: \theta \leftarrow \theta + 0.01 \, \mathrm{sign}(l) \max(|l| - 0.2, 0)
 
     Arguments:
         dim: d.
         width: m.
         k: Active latents on average.
         dim_out: Of a transcoder.
-        penalty: λ.
+        penalty: λ; with 0, nothing is steered.
         bandwidth: ε, of activations with E‖x‖² = d.
 
     Raises:
@@ -157,6 +166,9 @@ class JumpReLUAutoencoder(SparseAutoencoder):
     @torch.no_grad()
     def after_step(self, l0: float) -> None:
         super().after_step(l0)
+        if self.weight:
+            far = away(l0, self.k)
+            self.threshold.add_(math.copysign(SHIFT * max(abs(far) - NEAR, 0.0), far))
         self.threshold.clamp_min_(0)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -20,7 +20,9 @@ class MatryoshkaAutoencoder(BatchTopKAutoencoder):
 
     .. math:: \sum_w \lVert x - a_{1 \dots w} W_{dec, 1 \dots w} - b_{dec} \rVert^2
 
-    so that general directions come first and are not split among special ones.
+    so that general directions come first and are not split among special ones. It has k active
+    from the start: with more to spare, the first latents become sums of directions, which later
+    ones take apart again, and stay so.
 
     Arguments:
         dim: d.
@@ -41,6 +43,7 @@ class MatryoshkaAutoencoder(BatchTopKAutoencoder):
     """
 
     kind: ClassVar[str] = "matryoshka"
+    at_first: ClassVar[int] = 1
 
     def __init__(
         self,

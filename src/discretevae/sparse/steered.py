@@ -10,7 +10,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from discretevae.sparse.autoencoder import SparseAutoencoder
 
-__all__ = ["SteeredWeight", "started_biases"]
+__all__ = ["SteeredWeight", "away", "started_biases"]
 
 RATE = 0.02
 """Of a step, by which λ follows."""
@@ -54,8 +54,17 @@ class SteeredWeight(nn.Module):
     def steer(self, l0: float, k: int) -> None:
         """Follows what a step has seen, towards k."""
         if self.fixed is None:
-            away = math.log(max(l0, 1e-3) / k)
-            self.value.mul_(math.exp(RATE * min(1.0, max(-1.0, away))))
+            self.value.mul_(math.exp(RATE * away(l0, k)))
+
+
+def away(l0: float, k: int) -> float:
+    """Says how far a number of active latents is above k, as a logarithm from −1 to 1.
+
+    Example:
+        >>> away(4.0, 4), away(400.0, 4), away(0.0, 4)
+        (0.0, 1.0, -1.0)
+    """
+    return min(1.0, max(-1.0, math.log(max(l0, 1e-3) / k)))
 
 
 @torch.no_grad()

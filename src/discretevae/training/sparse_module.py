@@ -33,8 +33,8 @@ EPSILON = 6.25e-10
 """Of Adam."""
 PATIENCE, LAST = 2, 0.8
 """So many times as long is a latent dead before it begins anew, in this part of the run."""
-AT_FIRST, WHILE = 4, 0.5
-"""So many times k latents are active at the start, which fall to k over this part of the run."""
+WHILE = 0.7
+"""The part of a run over which the latents that are active at first become k."""
 
 
 class SparseModule(QuickModule):
@@ -42,8 +42,8 @@ class SparseModule(QuickModule):
 
     An epoch of Lightning's is a round of some steps, after which there is a checkpoint. Batches are
     a function of (seed, step), all that is scheduled of the step: a run resumed from the checkpoint
-    of a round repeats the next one exactly. k falls from four times as many over the first half, by
-    which fewer directions are found twice and fewer not at all.
+    of a round repeats the next one exactly. k falls, from as many times k as a kind has at first,
+    over the first part of a run.
 
     Arguments:
         model: The autoencoder.
@@ -67,7 +67,7 @@ class SparseModule(QuickModule):
         self.register_buffer("scales", torch.tensor(self._scales()))
         self.feed = Feed(data.splits.train, self.budget.batch_size, options.seed)
         self.rate: Schedule = warmed_up(self.budget.learning_rate, options.steps)
-        most = min(AT_FIRST * model.k, model.width)
+        most = min(model.at_first * model.k, model.width)
         self.k = linear(most, model.k, max(1, int(WHILE * options.steps)))
         self.history: list[dict[str, float]] = []
         self._sums = torch.zeros(3)

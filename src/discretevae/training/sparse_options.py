@@ -15,7 +15,7 @@ STEPS = 3000
 RATE, OF_WIDTH = 2e-4, 2**14
 """The learning rate is 2e-4 √(2¹⁴ / m)."""
 MEASUREMENTS = 20
-DEAD_AFTER, DEAD_SHARE = 10_000_000, 0.05
+DEAD_AFTER, DEAD_SHARE = 10_000_000, 0.02
 """Activations without activity, and part of a run, of which the less makes a latent dead."""
 
 
@@ -28,7 +28,7 @@ class SparseLoop:
         batch_size: Activations a step; by default 4096, fewer where a pass had not four such.
         learning_rate: Of Adam; by default 2e-4 √(2^14 / width).
         dead_after: Activations without activity after which a latent is dead and revived; by
-            default 10 million, or a twentieth of what the run sees; after twice as many it begins
+            default 10 million, or a fiftieth of what the run sees; after twice as many it begins
             anew.
         seed: Of everything random.
         accelerator: auto, cpu, gpu, …, as Lightning has it.
@@ -91,7 +91,7 @@ def sparse_budget(options: SparseLoop, rows: int, width: int) -> SparseBudget:
 
     Example:
         >>> sparse_budget(SparseOptions(), rows=1_000_000, width=2**14)
-        SparseBudget(batch_size=4096, learning_rate=0.0002, dead_after=614400, measured_every=150)
+        SparseBudget(batch_size=4096, learning_rate=0.0002, dead_after=245760, measured_every=150)
     """
     size = options.batch_size or max(1, min(BATCH, rows // FEWEST_BATCHES))
     if size > rows:

@@ -1,22 +1,28 @@
 """Models that are not trained, but whose categories all mean something; and a real browser."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas
 import pytest
 import torch
+from torch import Tensor
 
 from discretevae.data import Splits, load
+from discretevae.data.activations import load_activations
 from discretevae.data.mixed_tables import load_table
 from discretevae.data.text import load_text
+from discretevae.experiments.sparse_run import Shown
 from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
 from discretevae.models import VAE, DiscreteVAE, QuantisedVAE
 from discretevae.networks import MLP, ResidualNetwork
 from discretevae.networks.columns import ColumnsNetwork
 from discretevae.networks.text import TextNetwork
+from discretevae.pages.explorer.latents import LatentSubject
+from discretevae.sparse import TopKAutoencoder
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -90,6 +96,40 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Case]:
         return _sentences(folder) if kind == "sentences" else _rows(folder)
 
     return case
+
+
+class Readout:
+    """A network that is one matrix: what it foretells can be computed by hand."""
+
+    signs: Sequence[str] = ("a", "<b>", " ", "${1 + 1}")
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+        self.matrix = torch.randn(6, 4, generator=torch.Generator().manual_seed(5))
+
+    def foretold(self, rows: Tensor, replace: Callable[[Tensor], Tensor]) -> Tensor:
+        return (replace(self.x[rows]) @ self.matrix).log_softmax(-1)
+
+    def scored(self, replace: Callable[[Tensor], Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        yield replace(self.x[:100]) @ self.matrix, torch.arange(100) % 4
+
+
+@pytest.fixture(scope="session")
+def look() -> Callable[..., LatentSubject]:
+    """A subject whose rows are tokens, pictures or nothing; the first latents are never active."""
+
+    def looked(kind: str = "tokens", network: bool = True) -> LatentSubject:
+        torch.manual_seed(3)
+        model = TopKAutoencoder(6, 260, 3).eval()
+        model.b_enc.data[:4] = -50.0
+        x = torch.randn(400, 6)
+        tokens = [("<i>", " ", "\n", "w")[i % 4] for i in range(400)]
+        images = np.random.default_rng(0).random((400, 4, 4))
+        shown = {"tokens": Shown(tokens=tokens), "images": Shown(images=images), "rows": Shown()}
+        reader = Readout(x) if network else None
+        return LatentSubject.look(model, load_activations(x), shown[kind], reader)
+
+    return looked
 
 
 @pytest.fixture(scope="session")

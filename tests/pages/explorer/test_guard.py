@@ -13,7 +13,8 @@ import pytest
 
 from discretevae.pages.explorer import Subject
 from discretevae.pages.explorer.guard import MOST, private_folder
-from discretevae.pages.explorer.page import build_page, launch
+from discretevae.pages.explorer.page import build_page
+from discretevae.pages.explorer.serving import launch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

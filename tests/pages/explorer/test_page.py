@@ -16,10 +16,9 @@ from discretevae.pages.explorer.page import (
     Step,
     View,
     build_page,
-    launch,
     observation,
-    require_gradio,
 )
+from discretevae.pages.explorer.serving import launch, require_gradio
 from discretevae.pages.explorer.subject import ExplorerError, Subject
 
 if TYPE_CHECKING:

@@ -1,9 +1,6 @@
 """A model's codes on a page in the browser, served from this machine to this machine."""
 
-import functools
 import math
-import os
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -17,10 +14,9 @@ from discretevae.data import Examples, generator
 from discretevae.data.binarize import Binarizer
 from discretevae.data.mixed_tables import read_rows
 from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
-from discretevae.names import shorten
 from discretevae.pages.explorer.display import Pictures, Texts, sheet
-from discretevae.pages.explorer.guard import MOST, Guard
-from discretevae.pages.explorer.subject import ExplorerError, Subject, changes
+from discretevae.pages.explorer.serving import in_a_sentence, require_gradio, whole
+from discretevae.pages.explorer.subject import Subject, changes
 from discretevae.pages.html import render, script
 from discretevae.pages.writing import MISSING
 from discretevae.schema.columns import NumericColumn
@@ -29,7 +25,7 @@ from discretevae.texts import for_markdown
 if TYPE_CHECKING:
     import gradio
 
-__all__ = ["Step", "View", "build_page", "observation", "serve"]
+__all__ = ["Step", "View", "build_page", "observation"]
 
 CELLS = 1024
 """Categories, of all latents together, that are shown at once."""
@@ -48,8 +44,6 @@ DIGITS = 9
 """Of a category, at most."""
 IMAGE = 2**25
 """Pixels of an image that is taken."""
-WRONG = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError)
-"""What is raised where a browser sent something else than the page does."""
 
 
 @dataclass(frozen=True)
@@ -401,51 +395,51 @@ def build_page(
             place = names.index(new.name) if new.name in names else None
             return new, view.html(new, page_of), _digits(new), new.condition, place
 
-        @_in_a_sentence(gr)
+        @in_a_sentence(gr)
         def on_select(now: Step, page_of: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
-            category = _whole("category", event.category, subject.num_categories)
-            latent = _whole("latent", event.latent, subject.num_latents)
+            category = whole("category", event.category, subject.num_categories)
+            latent = whole("latent", event.latent, subject.num_latents)
             return shown(now.change(latent, category), page_of)
 
-        @_in_a_sentence(gr)
+        @in_a_sentence(gr)
         def on_near(now: Step, page_of: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
             if (latent := getattr(event, "latent", None)) is not None:
-                latent = _whole("latent", latent, subject.num_latents)
+                latent = whole("latent", latent, subject.num_latents)
                 return shown(replace(now, touched=latent), page_of)
             if (index := getattr(event, "near", None)) is None:
                 return shown(now, page_of)
-            index = _whole("near", index, len(subject.training))
+            index = whole("near", index, len(subject.training))
             return shown(_near(subject, index), page_of)
 
-        @_in_a_sentence(gr)
+        @in_a_sentence(gr)
         def on_start(i: int, page_of: int) -> Any:
-            return shown(_start(subject, _whole("start", i, len(names))), page_of)
+            return shown(_start(subject, whole("start", i, len(names))), page_of)
 
-        @_in_a_sentence(gr)
+        @in_a_sentence(gr)
         def on_back(now: Step, page_of: int) -> Any:
             return shown(replace(now, code=now.own), page_of)
 
-        @_in_a_sentence(gr)
+        @in_a_sentence(gr)
         def on_sample(now: Step, count: int, page_of: int) -> Any:
             return (*shown(_sample(subject, now.condition, count), page_of), count + 1)
 
-        @_in_a_sentence(gr)
+        @in_a_sentence(gr)
         def on_typed(text: str, now: Step, page_of: int) -> Any:
             return shown(replace(now, code=_read_code(subject, text)), page_of)
 
-        @_in_a_sentence(gr)
+        @in_a_sentence(gr)
         def on_condition(chosen: int, now: Step, page_of: int) -> Any:
-            chosen = _whole("condition", chosen, len(subject.conditions))
+            chosen = whole("condition", chosen, len(subject.conditions))
             return shown(replace(now, condition=chosen, x=None), page_of)
 
-        @_in_a_sentence(gr)
+        @in_a_sentence(gr)
         def on_given(what: Any, inverted: bool, now: Step, page_of: int) -> Any:
             if what is None:
                 return shown(now, page_of)
             x = observation(subject, what, binarizer, inverted)
             return shown(_of_input(subject, x, now.condition), page_of)
 
-        @_in_a_sentence(gr)
+        @in_a_sentence(gr)
         def on_page(now: Step, page_of: int) -> Any:
             return shown(now, page_of)
 
@@ -470,75 +464,6 @@ def build_page(
                 if model.likelihood.sequential:
                     given.submit(on_given, inputs, out, **usual)
     return page
-
-
-def serve(page: "gradio.Blocks", port: int | None, browser: bool, host: str = "127.0.0.1") -> None:
-    """Serves the page until it is interrupted.
-
-    Arguments:
-        page: From `build_page`.
-        port: Of the server; by default a free one from 7860 on.
-        browser: Whether to open it.
-        host: By default this machine alone can open it.
-    """
-    _, address, _ = launch(page, port, browser, host)
-    print(f"{address}  (Ctrl-C ends)", flush=True)
-    ended = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all is put away
-    try:
-        page.block_thread()
-    finally:
-        page.close(verbose=False)
-        signal.signal(signal.SIGTERM, ended)
-
-
-def launch(page: "gradio.Blocks", port: int | None, browser: bool, host: str = "127.0.0.1") -> Any:
-    """Starts the server and goes on; nothing leaves this machine."""
-    gr = require_gradio()
-    from starlette.middleware import Middleware
-
-    plain = gr.themes.Base(
-        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-    )
-    try:
-        return page.launch(
-            server_name=host,
-            server_port=port,
-            inbrowser=browser,
-            share=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            footer_links=[],
-            ssr_mode=False,
-            mcp_server=False,
-            enable_monitoring=False,
-            max_file_size=MOST,
-            app_kwargs={"middleware": [Middleware(Guard, host=host)]},
-            theme=plain,
-            css=style(),
-        )
-    except OSError as error:
-        raise ExplorerError(f"`port` must be free, got {port}: {error}") from None
-
-
-def style() -> str:
-    """The look of what is explored, the same as on the page of a run."""
-    return script("explorer_page.css").text + script("explorer.css").text
-
-
-def require_gradio() -> Any:
-    """Imports gradio, with nothing told to anyone.
-
-    Raises:
-        ExplorerError: If it is not installed.
-    """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when it is imported
-    try:
-        import gradio
-    except ImportError:
-        raise ExplorerError(
-            'the explorer needs more packages: pip install "discretevae[explore]".'
-        ) from None
-    return gradio
 
 
 def _input(gr: Any, subject: Subject) -> tuple[Any, Any, Any]:
@@ -625,30 +550,6 @@ def _read_code(subject: Subject, text: str) -> tuple[int, ...]:
             f"{subject.num_categories - 1}."
         )
     return tuple(map(int, words))
-
-
-def _whole(name: str, value: Any, count: int) -> int:
-    """Reads an index that a browser sent, which need not be the page's own."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < count:
-        raise ValueError(f"`{name}` must be from 0 to {count - 1}, got {shorten(repr(value))}.")
-    return value
-
-
-def _in_a_sentence(gr: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Tells whoever sent it what is wrong with an input, and the terminal nothing."""
-
-    def wrapped(answer: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(answer)
-        def answered(*inputs: Any, **more: Any) -> Any:
-            try:
-                return answer(*inputs, **more)
-            except WRONG as error:
-                said = shorten(str(error)) or "this cannot be read."
-                raise gr.Error(said, print_exception=False) from None
-
-        return answered
-
-    return wrapped
 
 
 def _pages(view: View, latents: int) -> list[tuple[str, int]]:
