@@ -270,11 +270,12 @@ def prepare(
         if number <= reached:
             enter(model, phase, options.seed + number)
     module, trainer = make(reached)
-    _require_phases(model, later, reached, options, make)
+    left = {number: phase for number, phase in later.items() if number > reached}
+    if left:
+        _require_phases(deepcopy(model), left, options, make)
     if options.processes > 1:
         _require_terms_apart(module, options)
     start = _checked_start(module, place) if resume else None
-    left = {number: phase for number, phase in later.items() if number > reached}
     kept = folder is not None
     return Prepared(model, data, module, trainer, place, start, begun, kept, fit_prior, make, left)
 
@@ -297,13 +298,10 @@ def _reached(folder: Path, later: Iterable[int]) -> int:
 
 
 def _require_phases(
-    model: VAE, later: Mapping[int, Phase], reached: int, options: TrainingOptions, make: Any
+    tried: VAE, left: Mapping[int, Phase], options: TrainingOptions, make: Any
 ) -> None:
     """Tries on a copy of the model what the phases that are left change of it."""
-    tried = deepcopy(model)
-    for number, phase in later.items():
-        if number <= reached:
-            continue
+    for number, phase in left.items():
         try:
             enter(tried, phase, options.seed + number)
             module, _ = make(number, model=tried)

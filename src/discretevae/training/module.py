@@ -105,7 +105,7 @@ class TrainingModule(QuickModule):
         self.generator: torch.Generator | None = None
         self._objective = torch.tensor(0.0)
         self._sums: dict[str, Tensor] = {}
-        self.seconds = 0.0 if before is None else before.seconds
+        self.seconds: float = 0.0 if before is None else before.seconds
         self._started = 0.0
         steps = self.budget.epochs * -(-len(data.train) // self.budget.batch_size)
         self.steps, self.config = steps, config

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from discretevae.names import require_count, resolve, shorten
@@ -65,11 +65,6 @@ class Phase:
     prior: str | None = None
 
     def __post_init__(self) -> None:
-        for name, kinds in KINDS.items():
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
-                wanted = " or ".join(WORDS[kind] for kind in kinds)
-                raise ValueError(f"`{name}` must be {wanted}, got {shorten(repr(value))}.")
         if self.samples is not None and self.estimator is None:
             raise ValueError(f"`samples` must go with an `estimator`, got {self.samples}.")
         require_count("epochs", self.epochs)
@@ -98,7 +93,7 @@ class Phase:
         return {name: value for name, value in found.items() if value is not None}
 
 
-WORDS: dict[type, str] = {int: "a whole number", float: "a number", str: "text"}
+WORDS: dict[type, str] = {int: "a number", float: "a number", str: "text"}
 KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("epochs", "samples", "batch_size"), (int,)),
     **dict.fromkeys(("estimator", "decay", "prior"), (str,)),
@@ -108,11 +103,11 @@ KINDS: dict[str, tuple[type, ...]] = {
 """Field → what it may be, in a file that anybody may have written."""
 
 
-def phase_from(described: Phase | Mapping[str, Any]) -> Phase:
+def phase_from(described: Any) -> Phase:
     """Makes a phase of what a file of options says of it.
 
     Raises:
-        ValueError: If it has no epochs, or something that a phase has not.
+        ValueError: If it has no epochs, something that a phase has not, or of another kind.
 
     Example:
         >>> phase_from({"epochs": 3, "prior": "autoregressive"}).prior
@@ -123,9 +118,11 @@ def phase_from(described: Phase | Mapping[str, Any]) -> Phase:
     if not isinstance(described, Mapping) or "epochs" not in described:
         got = shorten(repr(described))
         raise ValueError(f"`phases` must be a list of parts that have `epochs`, got {got}.")
-    names = {field.name: field.name for field in fields(Phase)}
-    for name in described:
-        resolve("phases", str(name), names)
+    for name, value in described.items():
+        kinds = resolve("phases", str(name), KINDS)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+            wanted = " or ".join(dict.fromkeys(WORDS[kind] for kind in kinds))
+            raise ValueError(f"`{name}` must be {wanted}, got {shorten(repr(value))}.")
     return Phase(**described)
 
 
