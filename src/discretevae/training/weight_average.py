@@ -1,6 +1,10 @@
 """A running mean of a model's weights, which is measured and kept in their place."""
 
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from discretevae.models import VAE
 
@@ -11,7 +15,11 @@ def averaged(model: VAE, share: float) -> AveragedModel:
     r"""Begins a mean of the weights of a model, in a model of its own.
 
     .. math:: \bar\theta_1 = \theta_1, \qquad
-        \bar\theta_t = a \, \bar\theta_{t-1} + (1 - a) \, \theta_t
+        \bar\theta_t = a_t \, \bar\theta_{t-1} + (1 - a_t) \, \theta_t, \qquad
+        a_t = \min\Big(a, \frac{t}{t + 9}\Big)
+
+    The mean looks back over a tenth of the steps so far, and at most over 1/(1 − a): with a alone
+    the weights that training began with would be in it for some 5/(1 − a) steps.
 
     What is no weight (the state of a prior's chains, the vectors of a codebook) is as the model
     has it.
@@ -32,5 +40,12 @@ def averaged(model: VAE, share: float) -> AveragedModel:
         >>> torch.equal(mean.module.decoder[-2].bias, model.decoder[-2].bias)
         True
     """
-    mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(share))
+
+    def move(means: Sequence[Tensor], weights: Sequence[Tensor], moved: Tensor | int) -> None:
+        step = torch.as_tensor(moved) + 1
+        new = 1 - (step / (step + 9)).clamp(max=share)  # on the device, as no one asks it
+        for average, weight in zip(means, weights, strict=True):
+            average.lerp_(weight, new.to(average))
+
+    mean = AveragedModel(model, multi_avg_fn=move)
     return mean.requires_grad_(False)
