@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         register,
     )
     from discretevae.networks import CNN, MLP, NETWORKS, ResidualNetwork
+    from discretevae.pages.explorer import explore
     from discretevae.priors import PRIORS, CategoricalPrior, UniformPrior
     from discretevae.routing import ROUTERS, MixtureOfExperts, MLPExperts
     from discretevae.studies.laboratory import measure_gradients
@@ -76,6 +77,7 @@ __all__ = [
     "encode",
     "evaluate",
     "expected",
+    "explore",
     "fit_prior",
     "from_pretrained",
     "gst",
@@ -133,6 +135,7 @@ _HOMES = {
     "encode": "codes",
     "evaluate": "evaluation",
     "expected": "choices",
+    "explore": "pages.explorer",
     "fit_prior": "training",
     "from_pretrained": "models",
     "register": "models",

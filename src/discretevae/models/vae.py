@@ -484,6 +484,12 @@ class VAE(nn.Module, ABC):
         p = self.decode(codes, context)
         return self.likelihood.point(p) if mean else self.likelihood.draw(p, generator)
 
+    def explore(self, data: Any = None) -> Any:
+        """Shows the codes in a notebook, to be changed by hand: `discretevae.explore`."""
+        import discretevae  # as a user does: what is shown is above what is computed
+
+        return discretevae.explore(self, data)
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes `config.json` and `model.safetensors`; a folder there before stays whole."""
         from discretevae.models.pretrained import save_pretrained

@@ -8,10 +8,13 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from discretevae.texts import LOUDNESS, note
+from discretevae.training.history import best_row
 
 __all__ = ["Lines", "ProgressBar", "as_line", "is_redrawn"]
 
 ELBOS = ("train", "validation", "test")
+LINES, MINUTE = 5, 60.0
+"""Lines of a log after its first, of one training; more where a minute has passed."""
 
 
 def is_redrawn() -> bool:
@@ -45,22 +48,47 @@ def as_line(row: dict[str, float], epochs: int, every_figure: bool = False) -> s
 
 
 class Lines(Callback):
-    """Writes a line as soon as an epoch has been measured, which is there one epoch later."""
+    """Writes the first measurement, one in each fifth of the training, and the last.
 
-    said = 0
+    A measurement is there one epoch later. Verbose has a line for each.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.said: dict[str, float] = {"epoch": 0, "seconds": 0.0}
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Passes over what a resumed run has said before."""
-        self.said = len(pl_module.history)
+        self.seen = len(pl_module.history)
+        if self.seen:
+            self.said = pl_module.history[-1]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
         if trainer.is_global_zero:
-            for row in pl_module.history[self.said :]:
-                note(as_line(row, trainer.max_epochs or 0, LOUDNESS.get() == "verbose"))
-        self.said = len(pl_module.history)
+            for row in pl_module.history[self.seen :]:
+                if LOUDNESS.get() == "verbose" or self._due(row, trainer.max_epochs or 0):
+                    self._say(row, trainer)
+        self.seen = len(pl_module.history)
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Writes the last measurement, and which one's weights are kept."""
         self.on_train_epoch_start(trainer, pl_module)
+        if not pl_module.history or not trainer.is_global_zero:
+            return
+        last, best = pl_module.history[-1], best_row(pl_module.history)
+        if last["epoch"] != self.said["epoch"]:
+            self._say(last, trainer)
+        if best is not last:
+            note(f"kept: the weights of epoch {best['epoch']:.0f}, best on validation")
+
+    def _due(self, row: dict[str, float], epochs: int) -> bool:
+        now, before = (each["epoch"] * LINES // epochs for each in (row, self.said))
+        late = row["seconds"] >= self.said["seconds"] + MINUTE
+        return now > before or late or not self.said["epoch"]
+
+    def _say(self, row: dict[str, float], trainer: Trainer) -> None:
+        note(as_line(row, trainer.max_epochs or 0, LOUDNESS.get() == "verbose"))
+        self.said = row
 
 
 class ProgressBar(TQDMProgressBar):
