@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from discretevae.choices import OneHotChoice, SubsetChoice, expected
-    from discretevae.codes import encode
+    from discretevae.codes.encode import encode
     from discretevae.data import load as load_data
     from discretevae.data import load_table, load_text
     from discretevae.estimators import ESTIMATORS, CodeFunction, Estimator, Point, PointLayer

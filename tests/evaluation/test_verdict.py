@@ -13,7 +13,7 @@ def figures(**values: float) -> dict[str, dict[str, Any]]:
 
 def test_what_is_better_and_what_is_worse_is_named() -> None:
     found = figures(elbo=-20.0, no_code=-30.0, gzip=-25.0)
-    said = "On test examples the model is better than one without a code and gzip."
+    said = "On test examples the model is better than one without a code and than gzip."
     assert verdict_in_words(found, "test", "another") == said
     found = figures(elbo=-40.0, no_code=-30.0)
     said = "On validation examples the model is worse than one without a code."

@@ -11,6 +11,7 @@ __all__ = ["verdict_in_words"]
 
 CLEAR = 2.0
 """Standard errors from which a difference is one."""
+BETTER, ALIKE, WORSE = "better than", "as good as", "worse than"
 
 Figures = Mapping[str, Mapping[str, Any]]
 
@@ -36,11 +37,12 @@ def verdict_in_words(figures: Figures, split: str, reference: str) -> str | None
     """
     if "elbo" not in figures:
         return None
-    found = {"better than": [], "as good as": [], "worse than": []}  # type: dict[str, list[str]]
+    found: dict[str, list[str]] = {BETTER: [], ALIKE: [], WORSE: []}
     for name, what in ((NO_CODE, "one without a code"), (GZIP, "gzip"), (REFERENCE, reference)):
         if name in figures:
-            found[_compared(figures, name)].append(what)
-    said = [f"{how} {' and '.join(names)}" for how, names in found.items() if names]
+            how = _compared(figures, name)
+            found[how].append(f"{how.split()[-1] if found[how] else how} {what}")
+    said = [" and ".join(found[how]) for how in found if found[how]]
     return f"On {split} examples the model is {', '.join(said)}." if said else None
 
 
@@ -49,5 +51,5 @@ def _compared(figures: Figures, name: str) -> str:
     if name == REFERENCE:
         apart, error = (figures[OVER_REFERENCE][key] or 0.0 for key in ("value", "se"))
     if abs(apart) <= CLEAR * error:
-        return "as good as"
-    return "better than" if apart > 0 else "worse than"
+        return ALIKE
+    return BETTER if apart > 0 else WORSE
