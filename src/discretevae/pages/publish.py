@@ -147,6 +147,7 @@ def _main_figures(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[st
 
 def _print_metrics(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
     table = table_of(TITLE)
+    table.show_edge = False  # an empty line above and below, in a log
     table.add_column("", no_wrap=True)
     for split in metrics:
         table.add_column(split, no_wrap=True, justify="right")

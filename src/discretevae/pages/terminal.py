@@ -15,9 +15,7 @@ WORDS = 12
 
 def table_of(title: str) -> Table:
     """Makes an empty table without lines between cells."""
-    return Table(
-        title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False
-    )
+    return Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
 def print_table(table: Table) -> None:
