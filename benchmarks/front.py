@@ -49,6 +49,8 @@ BYTES = 150_000
 LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1280, 390)]
 SERIOUS = ("serious", "critical")
 READY = "#explored .stage"
+LOADS = 7
+"""Of a report, of which the quickest counts, since the machine is shared."""
 PATIENCE = 120
 """Seconds to wait for a server."""
 
@@ -63,18 +65,20 @@ class Version:
 
     def start(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
         """Runs the command of this version."""
-        own = {"PYTHONPATH": str(self.checkout / "src"), "COLUMNS": "80", "NO_COLOR": "1"}
+        source = str(self.checkout.resolve() / "src")
+        own = {"PYTHONPATH": source, "COLUMNS": "80", "NO_COLOR": "1"}
         call = [sys.executable, "-W", "ignore", "-c", ENTRY, *words]
         return subprocess.Popen(call, env={**os.environ, **own}, **options)
 
     def train(self, runs: Path) -> tuple[Path, bytes]:
         """Trains the demo without a terminal, unless it is there; gives the run and its log."""
-        runs.mkdir(parents=True, exist_ok=True)
-        run, log = runs / self.name, runs / f"{self.name}.log"
+        place = runs / self.name
+        place.mkdir(parents=True, exist_ok=True)
+        run, log = place / "runs" / "demo", place / "demo.log"
         if not (run / "report.html").exists():
-            words = ["train", "digits", *self.demo, "--output", str(run), "--overwrite"]
+            words = ["train", "digits", *self.demo, "--output", "runs/demo", "--overwrite"]
             with log.open("wb") as file:
-                self.start(*words, stdout=file, stderr=subprocess.STDOUT).wait()
+                self.start(*words, stdout=file, stderr=subprocess.STDOUT, cwd=place).wait()
         return run, log.read_bytes()
 
     def help(self) -> bytes:
@@ -143,6 +147,13 @@ def violations(page: Page, axe: str, ready: str) -> dict[str, list[str]]:
     return found
 
 
+def seconds_to_load(page: Page) -> float:
+    """How long the page takes that is open, loaded anew."""
+    begun = time.perf_counter()
+    page.reload(wait_until="load")
+    return time.perf_counter() - begun
+
+
 def way(page: Page) -> None:
     """Asks the explorer for the way to another example, where it knows one."""
     if page.get_by_label("On the way to").count():
@@ -172,10 +183,9 @@ def look_at(version: Version, open_page: Callable[[], Page], args: argparse.Name
         page.set_content(in_terminal(content))
         photograph(name, 820, 800)
     page.goto((run / "report.html").resolve().as_uri())
-    timing = "performance.getEntriesByType('navigation')[0].loadEventEnd"
     found["report"] = {
         "bytes": (run / "report.html").stat().st_size,
-        "milliseconds_to_load": round(page.evaluate(timing)),
+        "milliseconds_to_load": round(min(seconds_to_load(page) for _ in range(LOADS)) * 1000),
     }
     photograph("report", 1000, 1150)
     if axe:
@@ -208,6 +218,10 @@ def as_page(record: dict[str, Any]) -> str:
         ("bytes of it", *(f"{v['log']['bytes']:,}" for v in (before, after))),
         ("lines of `train --help`", *(v["help_lines"] for v in (before, after))),
         ("bytes of the report", *(f"{v['report']['bytes']:,}" for v in (before, after))),
+        (
+            f"milliseconds to load it, the least of {LOADS}",
+            *(v["report"]["milliseconds_to_load"] for v in (before, after)),
+        ),
     ]
     for part in ("report", "explorer"):
         if "serious" in after[part]:

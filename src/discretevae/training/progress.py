@@ -13,8 +13,8 @@ from discretevae.training.history import best_row
 __all__ = ["Lines", "ProgressBar", "as_line", "is_redrawn"]
 
 ELBOS = ("train", "validation", "test")
-LINES, MINUTE = 5, 60.0
-"""Lines of a log after its first, of one training; more where a minute has passed."""
+LINES, SILENCE = 5, 300.0
+"""Lines of a log after its first, of one training; more where so many seconds have passed."""
 
 
 def is_redrawn() -> bool:
@@ -83,7 +83,7 @@ class Lines(Callback):
 
     def _due(self, row: dict[str, float], epochs: int) -> bool:
         now, before = (each["epoch"] * LINES // epochs for each in (row, self.said))
-        late = row["seconds"] >= self.said["seconds"] + MINUTE
+        late = row["seconds"] >= self.said["seconds"] + SILENCE
         return now > before or late or not self.said["epoch"]
 
     def _say(self, row: dict[str, float], trainer: Trainer) -> None:
