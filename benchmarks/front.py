@@ -171,6 +171,7 @@ def look_at(version: Version, open_page: Callable[[], Page], args: argparse.Name
     page = open_page()
 
     def photograph(name: str, width: int, height: int) -> None:
+        page.emulate_media(color_scheme="light")
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_timeout(500)
         keep(page.screenshot(), pictures / f"{name}-{version.name}.png")

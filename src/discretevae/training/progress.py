@@ -1,6 +1,7 @@
 """What is seen of a training run while it goes on, always on the error stream."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -51,9 +52,13 @@ class Lines(Callback):
     """Writes the first measurement, one in each fifth of the training, and the last.
 
     A measurement is there one epoch later. Verbose has a line for each.
+
+    Arguments:
+        line: (row, epochs, whether to say every figure) → what is written of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, line: Callable[[dict[str, float], int, bool], str] = as_line) -> None:
+        self.line = line
         self.seen = 0
         self.said: dict[str, float] = {"epoch": 0, "seconds": 0.0}
 
@@ -87,7 +92,7 @@ class Lines(Callback):
         return now > before or late or not self.said["epoch"]
 
     def _say(self, row: dict[str, float], trainer: Trainer) -> None:
-        note(as_line(row, trainer.max_epochs or 0, LOUDNESS.get() == "verbose"))
+        note(self.line(row, trainer.max_epochs or 0, LOUDNESS.get() == "verbose"))
         self.said = row
 
 
