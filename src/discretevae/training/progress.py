@@ -23,7 +23,7 @@ def is_redrawn() -> bool:
 
     A log keeps all of them, and so does whoever asked for all that is measured.
     """
-    drawn = sys.stderr.isatty() or "ipykernel" in sys.modules
+    drawn = sys.stderr.isatty() or "ipykernel.kernelapp" in sys.modules
     return drawn and LOUDNESS.get() == "normal"
 
 

@@ -102,7 +102,7 @@ def test_what_cannot_be_explored_is_named(make: Callable) -> None:
 def test_an_executed_notebook_keeps_it_and_does_not_wait() -> None:
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
-    if find_spec("ipykernel") is None:  # not imported: by it this process would be a notebook
+    if find_spec("ipykernel") is None:
         pytest.skip("ipykernel is not installed")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELLS)])
     nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()

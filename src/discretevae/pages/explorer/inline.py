@@ -100,7 +100,7 @@ def explore(model: VAE, data: Any = None, *, seed: int = 0) -> Explorer:
         f"the codes of {latents} latents of {categories} categories",
         min(HEAD + ROW * latents, MOST),
     )
-    if "ipykernel" not in sys.modules:
+    if "ipykernel.kernelapp" not in sys.modules:
         note("explore: here is no notebook to show it in; save('explorer.html') writes the page")
     return shown
 
