@@ -30,9 +30,9 @@ def test_objects_say_in_a_line_what_they_are() -> None:
     digits = discretevae.load_data("digits", binarize="fresh", limit=20)
     table = torch.tensor(np.random.default_rng(0).random((6, 2)), dtype=torch.float32)
     models = {
-        "<DiscreteVAE of (3,): 2 categorical latents of 3": discretevae.DiscreteVAE((3,), 2, 3),
+        "<DiscreteVAE of (3,): 2 latents of 3": discretevae.DiscreteVAE((3,), 2, 3),
         "<GaussianVAE of (3,): 2 Gaussian latents>": discretevae.GaussianVAE((3,), 2),
-        "<JointVAE of (3,): 4 categorical latents of 8": discretevae.JointVAE((3,)),
+        "<JointVAE of (3,): 4 latents of 8": discretevae.JointVAE((3,)),
     }
     said = {
         **models,

@@ -62,7 +62,7 @@ def test_every_figure_of_the_card_is_the_runs(shared: Path, run_folder: Path) ->
 def test_the_card_says_what_the_model_is(shared: Path, run_folder: Path) -> None:
     card = (shared / "README.md").read_text("utf-8")
     assert card.startswith("---\nlibrary_name: discretevae\n")
-    assert "2 categorical latents of 3 classes" in card
+    assert "2 latents of 3 categories" in card
     assert "on digits (1×8×8, binarised: fresh): 60 training" in card
     weights = sum(p.numel() for p in from_pretrained(shared).parameters())
     assert f"{weights:,} parameters" in card

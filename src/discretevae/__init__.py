@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from discretevae.choices import OneHotChoice, SubsetChoice, expected
-    from discretevae.codes import encode
+    from discretevae.codes.encode import encode
     from discretevae.data import load as load_data
     from discretevae.data import load_table, load_text
     from discretevae.estimators import ESTIMATORS, CodeFunction, Estimator, Point, PointLayer
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         register,
     )
     from discretevae.networks import CNN, MLP, NETWORKS, ResidualNetwork
+    from discretevae.pages.explorer import explore
     from discretevae.priors import PRIORS, CategoricalPrior, UniformPrior
     from discretevae.routing import ROUTERS, MixtureOfExperts, MLPExperts
     from discretevae.studies.laboratory import measure_gradients
@@ -78,6 +79,7 @@ __all__ = [
     "encode",
     "evaluate",
     "expected",
+    "explore",
     "fit_prior",
     "from_pretrained",
     "gst",
@@ -136,6 +138,7 @@ _HOMES = {
     "encode": "codes",
     "evaluate": "evaluation",
     "expected": "choices",
+    "explore": "pages.explorer",
     "fit_prior": "training",
     "from_pretrained": "models",
     "register": "models",

@@ -81,7 +81,7 @@ def test_a_model_of_ones_own_is_named_by_its_kind(digits: Splits) -> None:
 
 def test_a_model_that_is_nearly_one_of_ours_is_described_as_that(digits: Splits) -> None:
     model = Renamed((1, 8, 8), 2, 3, MLP((8,)))
-    assert describe(model, digits).startswith("2 categorical latents of 3 classes, uniform prior")
+    assert describe(model, digits).startswith("2 latents of 3 categories, uniform prior")
 
 
 @pytest.mark.parametrize("model", [Plain(), Renamed((1, 8, 8), 2, 3, MLP((8,)))])

@@ -260,3 +260,14 @@ def test_a_run_from_disk_is_repeated_and_resumed(tmp_path: Path, make_model: Mak
     assert once == histories(whole, folder="again")
     assert once == histories(replace(whole, epochs=1), whole, folder="resumed")
     assert once[-1]["step"] == 3 * -(-len(data.train) // 50)
+
+
+def test_the_likelihood_of_a_table_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("age,city\n" + "31,Rome\n,Oslo\n47,\n" * 10)
+    people = load(tmp_path / "people.csv")
+    message = r"likelihood=data\.likelihood \(columns\), got bernoulli"
+    with pytest.raises(TrainingError, match=message):
+        train(DiscreteVAE(people.shape, 2, 3), people, TrainingOptions(epochs=1))
+    model = DiscreteVAE(people.shape, 2, 3, likelihood=people.likelihood)
+    options = TrainingOptions(epochs=1, accelerator="cpu", progress_bar=False)
+    assert len(train(model, people, options)) == 1

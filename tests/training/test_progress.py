@@ -12,7 +12,7 @@ from discretevae.data import Splits
 from discretevae.models import DiscreteVAE
 from discretevae.texts import LOUDNESS
 from discretevae.training import TrainingOptions, train
-from discretevae.training.progress import is_redrawn
+from discretevae.training.progress import Lines, is_redrawn
 
 LINE = re.compile(r"epoch \d+/6: ELBO -\d+\.\d\d train, -\d+\.\d\d validation; \d+ s")
 OPTIONS: dict[str, Any] = {
@@ -91,3 +91,50 @@ def test_a_verbose_error_says_where_it_arose(capsys: pytest.CaptureFixture[str])
     err = capsys.readouterr().err
     assert err.startswith("Traceback")
     assert err.splitlines()[-1].startswith("discretevae evaluate: `RUN` must be the folder")
+
+
+def lines_of(err: str) -> list[str]:
+    return [line for line in err.splitlines() if not line.startswith(("Warning", "training"))]
+
+
+def test_a_log_of_a_long_training_is_short(
+    digits: Splits, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = TrainingOptions(**{**OPTIONS, "epochs": 40, "measured_every": 1})
+    history = train(DiscreteVAE((1, 8, 8), 2, 3), digits, options)
+    lines = lines_of(capsys.readouterr().err)
+    shown = [line.split(":")[0] for line in lines if line.startswith("epoch")]
+    assert shown == [f"epoch {epoch}/40" for epoch in (1, 8, 16, 24, 32, 40)]
+    kept = [line for line in lines if line.startswith("kept")]
+    best = history.best["epoch"]
+    assert kept == (
+        [] if best == 40 else [f"kept: the weights of epoch {best}, best on validation"]
+    )
+    token = LOUDNESS.set("verbose")
+    train(DiscreteVAE((1, 8, 8), 2, 3), digits, options)
+    LOUDNESS.reset(token)
+    assert sum(line.startswith("epoch") for line in lines_of(capsys.readouterr().err)) == 40
+
+
+def test_a_slow_training_is_not_silent_for_long() -> None:
+    lines = Lines()
+    due = []
+    for epoch in range(1, 31):
+        row = {"epoch": float(epoch), "seconds": 125.0 * epoch}
+        if lines._due(row, 1000):
+            due.append(epoch)
+            lines.said = row
+    assert due == [1, 4, 7, 10, 13, 16, 19, 22, 25, 28]
+
+
+def test_a_training_that_stops_early_says_so(
+    digits: Splits, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = TrainingOptions(
+        **{**OPTIONS, "epochs": 60, "measured_every": 1, "patience": 2, "learning_rate": 0.3}
+    )
+    history = train(DiscreteVAE((1, 8, 8), 2, 3), digits, options)
+    lines = lines_of(capsys.readouterr().err)
+    assert history[-1]["epoch"] < 60
+    assert lines[-2].startswith(f"epoch {history[-1]['epoch']}/60:")
+    assert lines[-1] == f"kept: the weights of epoch {history.best['epoch']}, best on validation"

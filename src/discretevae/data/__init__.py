@@ -9,7 +9,7 @@ from .conditions import CONDITIONS, class_context, conditioned, num_classes, par
 from .errors import DataError
 from .examples import Examples, as_values
 from .files import read_file
-from .given import BINARIZE_FOR, given, given_splits
+from .given import BINARIZE_FOR, given, given_splits, given_whole
 from .keys import Keys
 from .loading import binarized, is_local, load
 from .mixed_tables import MixedTable, load_table, read_rows, table_rows
@@ -53,6 +53,7 @@ __all__ = [
     "generator",
     "given",
     "given_splits",
+    "given_whole",
     "in_memory",
     "is_available",
     "is_local",

@@ -26,7 +26,7 @@ from .sentence_schema import SentenceSchema
 from .splits import Splits, part_rows
 from .table_schema import LABELS, TableSchema
 
-__all__ = ["BINARIZE_FOR", "given", "given_splits"]
+__all__ = ["BINARIZE_FOR", "given", "given_splits", "given_whole"]
 
 BINARIZE_FOR = {"bernoulli": "fresh", "local-bernoulli": "fresh"}
 """Likelihood → the binarisation it gets unless another is asked for."""
@@ -90,6 +90,23 @@ def given_splits(data: Any, likelihood: Described, seed: int = 0) -> Splits:
     )
     kind = likelihood if isinstance(likelihood, str) else likelihood["kind"]
     return binarized(found, BINARIZE_FOR.get(str(kind), "none"), seed)
+
+
+def given_whole(data: Any, likelihood: Described, seed: int = 0) -> Splits:
+    """Reads data as `given`, every row a test example; splits stay as they are.
+
+    Example:
+        >>> parts = given_whole(np.eye(20), "bernoulli")
+        >>> len(parts.train), len(parts.test)
+        (0, 20)
+    """
+    if isinstance(data, Splits):
+        return data
+    examples = given(data, likelihood).examples
+    none = examples.take(slice(0, 0))
+    whole = Splits("data", none, none, examples, originals=examples)
+    kind = str(_config(likelihood)["kind"])
+    return binarized(whole, BINARIZE_FOR.get(kind, "none"), seed)
 
 
 def _of_array(source: RawArray, gaps: bool) -> Loaded:

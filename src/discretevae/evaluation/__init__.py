@@ -27,8 +27,10 @@ from discretevae.evaluation.imputation import AnomalyScores, anomaly_scores, imp
 from discretevae.evaluation.no_code import gain_in_words, log_prob_without_code
 from discretevae.evaluation.probes import knn_probe, linear_probe
 from discretevae.evaluation.record import evaluate
+from discretevae.evaluation.reference import reference_figures, reference_in_words
 from discretevae.evaluation.representations import representations
 from discretevae.evaluation.text import bits_per_token, interpolate, perplexity
+from discretevae.evaluation.verdict import verdict_in_words
 
 __all__ = [
     "AnomalyScores",
@@ -65,8 +67,11 @@ __all__ = [
     "mean_figure",
     "occurrences",
     "perplexity",
+    "reference_figures",
+    "reference_in_words",
     "representations",
     "tsne",
     "umap",
     "umap_installed",
+    "verdict_in_words",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from jaxtyping import Float, Real
 from torch import Tensor
 
-__all__ = ["NATS", "Figure", "format_value", "mean_figure", "ratio_figure"]
+__all__ = ["NATS", "Figure", "format_value", "mean_figure", "ratio_figure", "short_nats"]
 
 NATS = "nats per example"
 
@@ -70,6 +70,16 @@ def ratio_figure(
     variance = residuals.square().sum() / (n * (n - 1)) if n > 1 else None
     se = None if variance is None else float(variance.sqrt() / c.mean().abs())
     return Figure(float(ratio), se, unit, note)
+
+
+def short_nats(value: float) -> str:
+    """Writes nats as a sentence has them, without their error.
+
+    Example:
+        >>> short_nats(-27.2139), short_nats(4.6871)
+        ('−27.2', '4.69')
+    """
+    return f"{value:.{1 if abs(value) >= 10 else 2}f}".replace("-", "−")
 
 
 def _special(number: float | None) -> str:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from discretevae.data import Batch, as_batch
+from discretevae.evaluation.figure import short_nats
 from discretevae.likelihoods import Likelihood
 
 __all__ = ["NO_CODE", "gain_in_words", "log_prob_without_code"]
@@ -66,34 +67,28 @@ def gain_in_words(
     Example:
         >>> figures = {"elbo": {"value": -160.0}, "no_code": {"value": -200.0}}
         >>> print(gain_in_words(figures, discrete=True))
-        The code is worth 40.0 nats an example, 20 % of what a model without a code needs: the \
-bound is that much above a model without one, whose dimensions are independent (−160.0 against \
-−200.0).
+        The code is worth 40.0 nats an example, 20 % of what a model without one needs, whose \
+dimensions are independent (−160.0 against −200.0).
     """
     if NO_CODE not in figures or "elbo" not in figures:
         return None
     elbo, without = float(figures["elbo"]["value"]), float(figures[NO_CODE]["value"])
-    gain, pair = elbo - without, f"({_nats(elbo)} against {_nats(without)})"
+    gain, pair = elbo - without, f"({short_nats(elbo)} against {short_nats(without)})"
     if autoregressive and "kl" in figures:
-        kl = _nats(float(figures["kl"]["value"]))
+        kl = short_nats(float(figures["kl"]["value"]))
         return (
-            f"The code says {kl} nats of an example, its KL. The bound is {_nats(gain)} nats above "
-            f"independent {apart} {pair}; the rest is the work of what writes each after those "
-            "before."
+            f"The code says {kl} nats of an example, its KL. The bound is {short_nats(gain)} nats "
+            f"above independent {apart} {pair}; the rest is the work of what writes each after "
+            "those before."
         )
     if gain <= 0:
         return (
-            f"The code is worth nothing: the bound is {_nats(-gain)} nats an example below a model "
-            f"without one, whose {apart} are independent {pair}."
+            f"The code is worth nothing: the bound is {short_nats(-gain)} nats an example below a "
+            f"model without one, whose {apart} are independent {pair}."
         )
-    share = f", {100 * gain / -without:.0f} % of what a model without a code needs" * discrete
+    against = f"{100 * gain / -without:.0f} % of what a model without one needs"
     return (
-        f"The code is worth {_nats(gain)} nats an example{share}: the bound is that much above a "
-        f"model without one, whose {apart} are independent {pair}."
-    )
-
-
-def _nats(value: float) -> str:
-    return (
-        f"{value:.1f}".replace("-", "−") if abs(value) >= 10 else f"{value:.2f}".replace("-", "−")
+        f"The code is worth {short_nats(gain)} nats an example, "
+        f"{against if discrete else 'more than a model without one'}, "
+        f"whose {apart} are independent {pair}."
     )

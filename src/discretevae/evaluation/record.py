@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from discretevae.data import (
-    BINARIZE_FOR,
     Batch,
     Batches,
     Examples,
     Splits,
     as_batch,
-    binarized,
-    given,
+    given_whole,
 )
 from discretevae.evaluation.bounds import evaluate_bounds, evaluate_log_likelihood
 from discretevae.evaluation.code_health import CodeHealth, code_health
@@ -25,6 +23,7 @@ from discretevae.evaluation.evaluation import Evaluation
 from discretevae.evaluation.figure import NATS, Figure, mean_figure, ratio_figure
 from discretevae.evaluation.gzipped import GZIP, gzip_figure
 from discretevae.evaluation.no_code import NO_CODE, log_prob_without_code
+from discretevae.evaluation.reference import reference_figures
 from discretevae.likelihoods import Likelihood
 from discretevae.models import VAE
 from discretevae.models.chain import rows_at_once
@@ -48,6 +47,7 @@ def evaluate(
     samples: int = 1000,
     seed: int = 0,
     progress: Progress = lambda batches, what: batches,
+    reference: VAE | None = None,
 ) -> Evaluation:
     """Evaluates a model on the train, validation and test examples.
 
@@ -58,13 +58,15 @@ def evaluate(
         samples: S of the importance-weighted bound on the test examples; 0 leaves it out.
         seed: Of the samples and of the draws of training examples.
         progress: Wraps the batches of each step, for a progress bar.
+        reference: Another model of the same data to compare with.
 
     Returns:
         split → name → {"value", "se", "unit"}: `elbo`, `reconstruction`, `kl`, `objective_gap`
         (trained surrogate − ELBO), `bits_per_dimension`, `log_likelihood` (importance-weighted,
         test only), `exact_log_likelihood` (where K^D allows), the health of the code, and
         `no_code`, log p(x) of a model without one; on test examples of bits or bytes `gzip`,
-        minus the length of their file. It is a dictionary that is shown as a table.
+        minus the length of their file; `reference`, the ELBO of the other model, and
+        `over_reference`, how far the model is above it. It is a dictionary, shown as a table.
 
     Bits per dimension are −Σ ELBO / ln 2 over all examples, divided by all dimensions that were
     observed in them: the tokens of sentences with their ends, the cells of a table that are there.
@@ -74,7 +76,7 @@ def evaluate(
     Raises:
         ValueError: If the data lie outside the support of the likelihood.
     """
-    data = _splits(data, model, seed)
+    data = given_whole(data, model.likelihood.config(), seed)
     was_training = model.training
     model.eval()
     try:
@@ -88,21 +90,12 @@ def evaluate(
                     found |= _without_code(model, data, batches)
                 if name == "test":
                     found |= _under_gzip(model, batches)
+                if reference is not None:
+                    found |= _beside(model, reference, batches, seed)
                 record[name] = {key: figure.as_dict() for key, figure in found.items()}
         return record
     finally:
         model.train(was_training)
-
-
-def _splits(data: Any, model: VAE, seed: int) -> Splits:
-    """Takes all rows for test examples where data are not parted."""
-    if isinstance(data, Splits):
-        return data
-    described = model.likelihood.config()
-    examples = given(data, described).examples
-    none = examples.take(slice(0, 0))
-    whole = Splits("data", none, none, examples, originals=examples)
-    return binarized(whole, BINARIZE_FOR.get(model.likelihood.name, "none"), seed)
 
 
 class _Labelled:
@@ -176,6 +169,14 @@ def _under_gzip(model: VAE, batches: _Labelled) -> dict[str, Figure]:
         return {}
     figure = gzip_figure(batches(GZIP), p.symbols)
     return {} if figure is None else {GZIP: figure}
+
+
+def _beside(model: VAE, reference: VAE, batches: _Labelled, seed: int) -> dict[str, Figure]:
+    """The same examples by another model."""
+    found = reference_figures(
+        model, reference, lambda: batches("against the reference"), seed, batches.log_volume
+    )
+    return {name: labelled(figure, model) for name, figure in found.items()}
 
 
 def _partition_figures(model: VAE) -> dict[str, Figure]:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from discretevae.latents import codes_between
 from discretevae.models import VAE
 
 __all__ = ["bits_per_token", "interpolate", "perplexity"]
@@ -89,10 +90,6 @@ def interpolate(
         return None if context is None else context.expand(count, *context.shape)
 
     code, target = model.encode(torch.stack([x, y]), context=repeated(2))
-    steps = [code.clone()]
-    for d in (code != target).nonzero()[:, 0].tolist():
-        code = code.clone()
-        code[d] = target[d]
-        steps.append(code)
-    sentences = model.likelihood.point(model.decode(torch.stack(steps), repeated(len(steps))))
+    steps = codes_between(code, target)
+    sentences = model.likelihood.point(model.decode(steps, repeated(len(steps))))
     return [str(sentence) for (sentence,) in model.likelihood.written(sentences)]

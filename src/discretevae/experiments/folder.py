@@ -49,6 +49,7 @@ ENTRIES = (
     "demo",
     "export",
     "figures",
+    "gaussian",
     "gradients",
     "imputed.csv",
     "metrics.csv",

@@ -17,7 +17,7 @@ from discretevae.experiments.build_data import (
 from discretevae.experiments.build_model import MODELS, build_estimator, build_network
 from discretevae.experiments.defaults import ModelDefaults, defaults_for, defaults_of
 from discretevae.experiments.recipe import Recipe
-from discretevae.models.coded import KINDS
+from discretevae.models.coded import estimator_name
 from discretevae.names import require_names, resolve
 from discretevae.training.defaults import by_rule
 from discretevae.training.module import require_unweighted
@@ -114,8 +114,8 @@ def _resolved(recipe: Recipe) -> Recipe:
     if estimator is None:
         return recipe
     require_unweighted([estimator], recipe.beta)
-    name = next(name for name, kind in KINDS.items() if type(estimator) is kind)
-    return replace(recipe, estimator=name, samples=getattr(estimator, "samples", None))
+    named = estimator_name(estimator)
+    return replace(recipe, estimator=named, samples=getattr(estimator, "samples", None))
 
 
 def _likelihood(recipe: Recipe) -> str | None:

@@ -15,6 +15,7 @@ __all__ = [
     "EnumerationError",
     "code_chunks",
     "code_chunks_of",
+    "codes_between",
     "counts_at_most",
     "enumerate_codes",
     "is_enumerable",
@@ -46,6 +47,23 @@ def require_sizes(num_latents: int, num_categories: int) -> None:
         )
     require_count("num_latents", num_latents)
     require_count("num_categories", num_categories)
+
+
+def codes_between(code: Int[Tensor, " D"], target: Int[Tensor, " D"]) -> Int[Tensor, "N D"]:
+    """Gives the way from one code to another, which changes one latent after the other.
+
+    Both ends belong to it; the latents on which the codes agree are left out.
+
+    Example:
+        >>> codes_between(torch.tensor([1, 0, 2]), torch.tensor([1, 3, 0])).tolist()
+        [[1, 0, 2], [1, 3, 2], [1, 3, 0]]
+    """
+    steps = [code]
+    for d in (code != target).nonzero()[:, 0].tolist():
+        changed = steps[-1].clone()
+        changed[d] = target[d]
+        steps.append(changed)
+    return torch.stack(steps)
 
 
 def num_codes(num_latents: int, num_categories: int) -> int:

@@ -13,7 +13,7 @@ from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.latents.variables import Categorical, Known, PriorOfBlock, beside, joined
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
-from discretevae.models.coded import CodedVAE, estimator_kind
+from discretevae.models.coded import CodedVAE, estimator_kind, estimator_name
 from discretevae.models.hierarchical import LayerEstimators
 from discretevae.models.vae import Context, Data, Draws, at_least_float32
 from discretevae.names import require_count
@@ -241,7 +241,7 @@ class BlockwiseVAE(CodedVAE):
         size = f"{self.num_latents} categorical latents of {self.num_categories} classes"
         return (
             f"{size}, inferred in {self.blocks} blocks, {self.prior.kind} prior, "
-            f"trained with {type(self.estimators[0]).__name__}"
+            f"trained by {estimator_name(self.estimators[0])}"
         )
 
     def architecture(self) -> dict[str, Any]:

@@ -24,7 +24,13 @@ from discretevae.networks import Network
 from discretevae.networks.conditioned import LatentEmbedding, context_network
 from discretevae.priors import Prior, prior_from_config
 
-__all__ = ["KINDS", "CodedVAE", "LogLikelihood", "estimator_kind"]
+__all__ = [
+    "KINDS",
+    "CodedVAE",
+    "LogLikelihood",
+    "estimator_kind",
+    "estimator_name",
+]
 
 KINDS: Mapping[str, type[GradientEstimator]] = ChainMap({}, MULTISAMPLE_ESTIMATORS, ESTIMATORS)  # type: ignore[arg-type]
 """Both families by name: what trains a model."""
@@ -139,8 +145,8 @@ class CodedVAE(VAE, ABC):
         return self.z
 
     def describe(self) -> str:
-        size = f"{self.num_latents} categorical latents of {self.num_categories} classes"
-        return f"{size}, {self.prior.kind} prior, trained with {type(self.estimator).__name__}"
+        size = f"{self.num_latents} latents of {self.num_categories} categories"
+        return f"{size}, {self.prior.kind} prior, trained by {estimator_name(self.estimator)}"
 
     @property
     def chain(self) -> Chain:
@@ -230,3 +236,14 @@ def estimator_kind(name: str, num_latents: int, num_categories: int) -> type[Gra
     """
     auto = type(recommended(num_latents, num_categories))
     return resolve("estimator", name, {"auto": auto, **KINDS})
+
+
+def estimator_name(estimator: GradientEstimator) -> str:
+    """Gives the name of an estimator in its table; one that is in none has that of its class.
+
+    Example:
+        >>> estimator_name(KINDS["rloo"]())
+        'rloo'
+    """
+    kind = type(estimator)
+    return next((name for name, known in KINDS.items() if known is kind), kind.__name__)

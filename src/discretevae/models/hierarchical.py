@@ -15,7 +15,7 @@ from discretevae.latents import require_sizes
 from discretevae.latents.variables import Categorical, Known, LogitsGiven, PriorAlone, beside
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
-from discretevae.models.coded import KINDS
+from discretevae.models.coded import KINDS, estimator_name
 from discretevae.models.vae import VAE, Context, Data, Draws, at_least_float32, require_floor
 from discretevae.names import resolve
 from discretevae.networks import Network
@@ -210,8 +210,8 @@ class HierarchicalVAE(VAE):
     def describe(self) -> str:
         layers = ", ".join(f"{d} of {k}" for d, k in self.sizes)
         return (
-            f"layers of categorical latents from the data to the top, {layers} classes, "
-            f"{self.inference} inference, trained with {type(self.estimator[0]).__name__}"
+            f"layers of latents from the data to the top, {layers} categories, "
+            f"{self.inference} inference, trained by {estimator_name(self.estimator[0])}"
         )
 
     def kl_per_layer(

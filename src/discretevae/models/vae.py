@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -508,6 +509,10 @@ class VAE(nn.Module, ABC):
         codes = self.sample_codes(count, generator, context)
         p = self.decode(codes, context)
         return self.likelihood.point(p) if mean else self.likelihood.draw(p, generator)
+
+    def explore(self, data: Any = None) -> Any:
+        """Shows the codes in a notebook, to be changed by hand, as `discretevae.explore` does."""
+        return import_module("discretevae").explore(self, data)  # from above, as a user has it
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes `config.json` and `model.safetensors`; a folder there before stays whole."""

@@ -503,7 +503,7 @@ def _require_support(model: VAE, data: Splits) -> None:
     draws = torch.Generator().manual_seed(0)
     for examples in (data.train, data.validation, data.test):
         for x, _ in examples.in_order(rows_at_once(examples.shape, CHUNK)):
-            model.likelihood.check(data.binarizer.draw(x, draws))
+            _require_likelihood(model, data, data.binarizer.draw(x, draws))
             if not model.network.takes_gaps and bool(x.isnan().any()):
                 raise TrainingError(
                     '`network` must take missing cells, as "auto" does for a table, '
@@ -511,6 +511,19 @@ def _require_support(model: VAE, data: Splits) -> None:
                 )
             if data.binarizer.binary:  # all alike
                 break
+
+
+def _require_likelihood(model: VAE, data: Splits, x: torch.Tensor) -> None:
+    try:
+        model.likelihood.check(x)
+    except ValueError:
+        kind = model.likelihood.name if data.likelihood is None else data.likelihood["kind"]
+        if kind == model.likelihood.name:
+            raise
+        raise TrainingError(
+            f"`model` must have the likelihood of these data, likelihood=data.likelihood ({kind}), "
+            f"got {model.likelihood.name}."
+        ) from None
 
 
 def _require_rows_apart(model: VAE, options: TrainingOptions) -> None:

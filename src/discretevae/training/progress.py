@@ -1,6 +1,7 @@
 """What is seen of a training run while it goes on, always on the error stream."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -8,10 +9,13 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from discretevae.texts import LOUDNESS, note
+from discretevae.training.history import best_row
 
 __all__ = ["Lines", "ProgressBar", "as_line", "is_redrawn"]
 
 ELBOS = ("train", "validation", "test")
+LINES, SILENCE = 5, 300.0
+"""Lines of a log after its first, of one training; more where so many seconds have passed."""
 
 
 def is_redrawn() -> bool:
@@ -19,7 +23,7 @@ def is_redrawn() -> bool:
 
     A log keeps all of them, and so does whoever asked for all that is measured.
     """
-    drawn = sys.stderr.isatty() or "ipykernel" in sys.modules
+    drawn = sys.stderr.isatty() or "ipykernel.kernelapp" in sys.modules
     return drawn and LOUDNESS.get() == "normal"
 
 
@@ -46,23 +50,57 @@ def as_line(row: dict[str, float], epochs: int, every_figure: bool = False) -> s
 
 
 class Lines(Callback):
-    """Writes a line as soon as an epoch has been measured, which is there one epoch later."""
+    """Writes the first measurement, one in each fifth of the training, and the last.
 
-    said = 0
+    A measurement is there one epoch later. Verbose has a line for each.
+
+    Arguments:
+        line: (row, epochs, whether to say every figure) → what is written of it.
+    """
+
+    def __init__(self, line: Callable[[dict[str, float], int, bool], str] = as_line) -> None:
+        self.line = line
+        self.seen = 0
+        self.said: dict[str, float] = {"epoch": 0, "seconds": 0.0}
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Passes over what a resumed run has said before."""
-        self.said = len(pl_module.history)
+        self.seen = len(pl_module.history)
+        if self.seen:
+            self.said = pl_module.history[-1]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
         if trainer.is_global_zero:
-            epochs = int(pl_module.earlier("epoch")) + (trainer.max_epochs or 0)
-            for row in pl_module.history[self.said :]:
-                note(as_line(row, epochs, LOUDNESS.get() == "verbose"))
-        self.said = len(pl_module.history)
+            epochs = _epochs(trainer, pl_module)
+            for row in pl_module.history[self.seen :]:
+                if LOUDNESS.get() == "verbose" or self._due(row, epochs):
+                    self._say(row, epochs)
+        self.seen = len(pl_module.history)
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Writes the last measurement, and which one's weights are kept."""
         self.on_train_epoch_start(trainer, pl_module)
+        if not pl_module.history or not trainer.is_global_zero:
+            return
+        last, best = pl_module.history[-1], best_row(pl_module.history)
+        if last["epoch"] != self.said["epoch"]:
+            self._say(last, _epochs(trainer, pl_module))
+        if best is not last:
+            note(f"kept: the weights of epoch {best['epoch']:.0f}, best on validation")
+
+    def _due(self, row: dict[str, float], epochs: int) -> bool:
+        now, before = (each["epoch"] * LINES // epochs for each in (row, self.said))
+        late = row["seconds"] >= self.said["seconds"] + SILENCE
+        return now > before or late or not self.said["epoch"]
+
+    def _say(self, row: dict[str, float], epochs: int) -> None:
+        note(self.line(row, epochs, LOUDNESS.get() == "verbose"))
+        self.said = row
+
+
+def _epochs(trainer: Trainer, module: Any) -> int:
+    """Epochs of the training so far as it is known: those of earlier phases, and of this one."""
+    return int(module.earlier("epoch")) + (trainer.max_epochs or 0)
 
 
 class ProgressBar(TQDMProgressBar):

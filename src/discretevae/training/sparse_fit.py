@@ -22,7 +22,6 @@ from discretevae.training.checkpoints import (
 from discretevae.training.estimate import Estimate
 from discretevae.training.fit import (
     MetricsCSV,
-    ProgressBar,
     Stepped,
     TrainingError,
     interruptible,
@@ -30,6 +29,7 @@ from discretevae.training.fit import (
     restoring,
     write_history,
 )
+from discretevae.training.progress import Lines, ProgressBar, is_redrawn
 from discretevae.training.sparse_module import SparseModule
 from discretevae.training.sparse_options import SparseOptions
 
@@ -138,10 +138,27 @@ def prepare_sparse(
         BestAndLast(place / "checkpoints", None),
     ]
     if options.progress_bar:
-        callbacks += [ProgressBar(refresh_rate=10), Estimate()]
+        callbacks += [ProgressBar(refresh_rate=10) if is_redrawn() else Lines(as_line), Estimate()]
     start = _start(module, place) if resume else None
     trainer = _trainer(module, options, place, callbacks)
     return SparsePrepared(module, trainer, place, start, begun, folder is not None)
+
+
+def as_line(row: dict[str, float], rounds: int, every_figure: bool = False) -> str:
+    """Writes one row of the history: the variance that is left, and the latents that are dead.
+
+    Example:
+        >>> row = {"epoch": 2, "seconds": 3.4, "train_fvu": 0.25, "test_fvu": 0.3, "dead": 7}
+        >>> as_line(row, rounds=20)
+        'round 2/20: FVU 0.250 train, 0.300 held out; 7 dead; 3 s'
+    """
+    fvu = f"FVU {row['train_fvu']:.3f} train, {row['test_fvu']:.3f} held out"
+    line = (
+        f"round {row['epoch']:.0f}/{rounds}: {fvu}; {row['dead']:.0f} dead; {row['seconds']:.0f} s"
+    )
+    said = ("epoch", "seconds", "train_fvu", "test_fvu", "dead")
+    figures = [f"{name} {value:.6g}" for name, value in row.items() if name not in said]
+    return "; ".join([line, *figures]) if every_figure else line
 
 
 def _trainer(
@@ -157,7 +174,7 @@ def _trainer(
                 callbacks=callbacks,
                 plugins=[AtomicCheckpointIO(folder / "checkpoints")],
                 gradient_clip_val=CLIP,
-                enable_progress_bar=options.progress_bar,
+                enable_progress_bar=options.progress_bar and is_redrawn(),
                 enable_model_summary=False,
                 reload_dataloaders_every_n_epochs=1,
                 log_every_n_steps=10**9,

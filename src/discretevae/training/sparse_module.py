@@ -110,6 +110,10 @@ class SparseModule(QuickModule):
         first = self.current_epoch * self.budget.measured_every
         return Round(self.feed, first, min(self.budget.measured_every, self.options.steps - first))
 
+    def earlier(self, name: str) -> float:
+        """Nothing of any name, as a training of these has one part."""
+        return 0
+
     def on_train_epoch_start(self) -> None:
         self._sums = torch.zeros(3, device=self.device)
         self._started = time.perf_counter()

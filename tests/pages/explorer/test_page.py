@@ -75,6 +75,26 @@ def test_every_latent_can_be_changed(kind: str, make: Callable) -> None:
     assert html.count("data-near") > 0
 
 
+def test_the_way_to_an_example_changes_one_latent_after_the_other(make: Callable) -> None:
+    """The ends are what both codes give; each step between is decoded from its own code."""
+    for kind in ("images", "rows"):
+        subject = Subject.of(*make(kind))
+        step, goal = Step((0, 1, 2), (0, 1, 2), "a"), Step((3, 1, 0), (3, 1, 0), "<b>")
+        view = View(subject)
+        assert "The way to" not in view.html(step)
+        html = view.html(step, 0, goal)
+        assert "The way to &lt;b&gt;" in html
+        assert html.count("data-way") == 3
+        assert [word in html for word in ("latent 0: 3", "latent 2: 0", "latent 1: 1")] == [
+            *(True, True, False)
+        ]
+        first, second = view._way(step, goal)[1:]
+        x = subject.decode(torch.tensor([[3, 1, 2], [3, 1, 0]]))
+        if kind == "rows":
+            assert [first["cells"], second["cells"]] == subject.display.show(x)
+        assert [place["current"] for place in view._way(step, goal)] == [True, False, False]
+
+
 def test_many_latents_come_in_pages(make: Callable) -> None:
     subject = Subject.of(*make("images", num_latents=300, num_categories=4))
     view, step = View(subject), Step((0,) * 300, (0,) * 300, "a sample")
@@ -151,6 +171,18 @@ def test_a_click_changes_the_picture(opened: "Page", tmp_path: Path) -> None:
     )
     near = page.locator("[data-near]").first
     changed(page, near.click, "Code of training example")
+
+    page.get_by_label("On the way to").click()
+    page.get_by_role("option", name="example 3", exact=False).first.click()
+    page.wait_for_selector("#explored .way h2:has-text('The way to example 3')")
+    last = page.locator("[data-way]").last
+    place = last.get_attribute("data-way")
+    if place != "0":  # the codes differ
+        changed(page, last.click, "changed: latent")
+        assert last.get_attribute("aria-current") == "step"
+        assert page.get_attribute("#explored .now img", "src") == (
+            last.locator("img").get_attribute("src")
+        )
 
 
 def test_of_a_grid_the_place_touched_is_shown(make: Callable) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from discretevae.data import Examples, generator
 from discretevae.data.binarize import Binarizer
 from discretevae.data.mixed_tables import read_rows
+from discretevae.latents import codes_between
 from discretevae.likelihoods import ColumnsLikelihood, TokenLikelihood
 from discretevae.pages.explorer.display import Pictures, Texts, sheet
 from discretevae.pages.explorer.serving import in_a_sentence, require_gradio, whole
@@ -31,6 +33,8 @@ CELLS = 1024
 """Categories, of all latents together, that are shown at once."""
 CODES = 64
 """Codes of a large codebook that are shown to choose from at a place of a grid."""
+WAY = 64
+"""Latents, at most, that a way between two examples changes one after the other."""
 GOLDEN = 137.508
 """Degrees between the colours of two codes that follow each other."""
 FRAME = (255, 140, 0)
@@ -42,6 +46,8 @@ STARTS = 24
 """Held-out examples to choose from."""
 DIGITS = 9
 """Of a category, at most."""
+NOWHERE = -1
+"""What is chosen where there is no example to go to."""
 IMAGE = 2**25
 """Pixels of an image that is taken."""
 
@@ -90,8 +96,11 @@ class View:
 
     subject: Subject
 
-    def html(self, step: Step, first: int = 0) -> str:
-        """Gives the markup of a step: the latents from `first` on; of grids the one touched."""
+    def html(self, step: Step, first: int = 0, goal: Step | None = None) -> str:
+        """Gives the markup of a step: the latents from `first` on; of grids the one touched.
+
+        With a goal it has the way there, from the code that was started from.
+        """
         pictures = isinstance(self.subject.display, Pictures)
         show = self._as_pictures if pictures else self._as_texts
         last = min(first + self.latents_at_once, self.subject.num_latents)
@@ -108,6 +117,8 @@ class View:
             "chosen": step.code[step.touched],
             **beside,
             **show(step, code, latents),
+            "goal": None if goal is None else goal.name,
+            "way": [] if goal is None else self._way(step, goal),
         }
         return render("explored.html.j2", **content)
 
@@ -115,6 +126,25 @@ class View:
     def latents_at_once(self) -> int:
         """How many latents are shown together."""
         return max(1, CELLS // self.subject.num_categories)
+
+    def _way(self, step: Step, goal: Step) -> list[dict[str, Any]]:
+        """What is decoded on the way from the start to the goal, and what each step changes."""
+        display = self.subject.display
+        codes = codes_between(torch.tensor(step.own), torch.tensor(goal.own))
+        x = self.subject.decode(codes, step.condition)
+        pictures = isinstance(display, Pictures)
+        looks = [_link(p) for p in self._pictures(x)] if pictures else []
+        texts = display.show(x) if isinstance(display, Texts) else []
+        changed = ["start", *(_change(*pair) for pair in pairwise(codes))]
+        return [
+            {
+                "caption": caption,
+                "source": looks[i] if pictures else None,
+                "cells": [] if pictures else texts[i],
+                "current": tuple(codes[i].tolist()) == step.code,
+            }
+            for i, caption in enumerate(changed)
+        ]
 
     def _choices(self, step: Step, latent: int) -> list[int]:
         """The categories that are shown of a latent: of many on a grid those used there."""
@@ -238,6 +268,11 @@ def _said(step: Step) -> str:
         if before != now
     ]
     return f"Code of {step.name}" + (f"; changed: {', '.join(changed)}." if changed else ".")
+
+
+def _change(before: Tensor, after: Tensor) -> str:
+    d = int((before != after).nonzero()[0])
+    return f"latent {d}: {int(after[d])}"
 
 
 def _distance(latents: int) -> str:
@@ -382,6 +417,13 @@ def build_page(
                 pages = _pages(view, subject.num_latents)
                 many = len(pages) > 1 and not on_grids
                 first = gr.Dropdown(pages, value=0, label="Latents", visible=many)
+                goal = gr.Dropdown(
+                    [("nowhere", NOWHERE), *zip(names, range(len(names)), strict=True)],
+                    value=NOWHERE,
+                    label="On the way to",
+                    info="from the start, one latent after the other",
+                    visible=not on_grids and subject.num_latents <= WAY,
+                )
             with gr.Column(scale=1, min_width=240):
                 given, go, invert = _input(gr, subject)
         looked = gr.HTML(
@@ -391,71 +433,75 @@ def build_page(
             elem_id="explored",
         )
 
-        def shown(new: Step, page_of: int) -> tuple[Step, str, str, int, int | None]:
+        def shown(new: Step, page_of: int, to: int) -> tuple[Step, str, str, int, int | None]:
             place = names.index(new.name) if new.name in names else None
-            return new, view.html(new, page_of), _digits(new), new.condition, place
+            html = view.html(new, page_of, _goal(subject, to))
+            return new, html, _digits(new), new.condition, place
 
         @in_a_sentence(gr)
-        def on_select(now: Step, page_of: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
+        def on_select(now: Step, page_of: int, to: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
             category = whole("category", event.category, subject.num_categories)
             latent = whole("latent", event.latent, subject.num_latents)
-            return shown(now.change(latent, category), page_of)
+            return shown(now.change(latent, category), page_of, to)
 
         @in_a_sentence(gr)
-        def on_near(now: Step, page_of: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
+        def on_near(now: Step, page_of: int, to: int, event: gr.EventData) -> Any:  # type: ignore[name-defined]
             if (latent := getattr(event, "latent", None)) is not None:
                 latent = whole("latent", latent, subject.num_latents)
-                return shown(replace(now, touched=latent), page_of)
+                return shown(replace(now, touched=latent), page_of, to)
+            if (place := getattr(event, "way", None)) is not None:
+                return shown(_on_the_way(now, _goal(subject, to), place), page_of, to)
             if (index := getattr(event, "near", None)) is None:
-                return shown(now, page_of)
+                return shown(now, page_of, to)
             index = whole("near", index, len(subject.training))
-            return shown(_near(subject, index), page_of)
+            return shown(_near(subject, index), page_of, to)
 
         @in_a_sentence(gr)
-        def on_start(i: int, page_of: int) -> Any:
-            return shown(_start(subject, whole("start", i, len(names))), page_of)
+        def on_start(i: int, page_of: int, to: int) -> Any:
+            return shown(_start(subject, whole("start", i, len(names))), page_of, to)
 
         @in_a_sentence(gr)
-        def on_back(now: Step, page_of: int) -> Any:
-            return shown(replace(now, code=now.own), page_of)
+        def on_back(now: Step, page_of: int, to: int) -> Any:
+            return shown(replace(now, code=now.own), page_of, to)
 
         @in_a_sentence(gr)
-        def on_sample(now: Step, count: int, page_of: int) -> Any:
-            return (*shown(_sample(subject, now.condition, count), page_of), count + 1)
+        def on_sample(now: Step, count: int, page_of: int, to: int) -> Any:
+            return (*shown(_sample(subject, now.condition, count), page_of, to), count + 1)
 
         @in_a_sentence(gr)
-        def on_typed(text: str, now: Step, page_of: int) -> Any:
-            return shown(replace(now, code=_read_code(subject, text)), page_of)
+        def on_typed(text: str, now: Step, page_of: int, to: int) -> Any:
+            return shown(replace(now, code=_read_code(subject, text)), page_of, to)
 
         @in_a_sentence(gr)
-        def on_condition(chosen: int, now: Step, page_of: int) -> Any:
+        def on_condition(chosen: int, now: Step, page_of: int, to: int) -> Any:
             chosen = whole("condition", chosen, len(subject.conditions))
-            return shown(replace(now, condition=chosen, x=None), page_of)
+            return shown(replace(now, condition=chosen, x=None), page_of, to)
 
         @in_a_sentence(gr)
-        def on_given(what: Any, inverted: bool, now: Step, page_of: int) -> Any:
+        def on_given(what: Any, inverted: bool, now: Step, page_of: int, to: int) -> Any:
             if what is None:
-                return shown(now, page_of)
+                return shown(now, page_of, to)
             x = observation(subject, what, binarizer, inverted)
-            return shown(_of_input(subject, x, now.condition), page_of)
+            return shown(_of_input(subject, x, now.condition), page_of, to)
 
         @in_a_sentence(gr)
-        def on_page(now: Step, page_of: int) -> Any:
-            return shown(now, page_of)
+        def on_page(now: Step, page_of: int, to: int) -> Any:
+            return shown(now, page_of, to)
 
         out = [step, looked, typed, condition, start]
         usual: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         latest = usual | {"trigger_mode": "always_last"}
-        looked.select(on_select, [step, first], out, **latest)
-        looked.click(on_near, [step, first], out, **usual)
-        start.input(on_start, [start, first], out, **usual)
-        back.click(on_back, [step, first], out, **usual)
-        sample.click(on_sample, [step, draws, first], [*out, draws], **usual)
-        typed.submit(on_typed, [typed, step, first], out, **usual)
-        condition.input(on_condition, [condition, step, first], out, **usual)
-        first.input(on_page, [step, first], out, **usual)
+        looked.select(on_select, [step, first, goal], out, **latest)
+        looked.click(on_near, [step, first, goal], out, **usual)
+        start.input(on_start, [start, first, goal], out, **usual)
+        back.click(on_back, [step, first, goal], out, **usual)
+        sample.click(on_sample, [step, draws, first, goal], [*out, draws], **usual)
+        typed.submit(on_typed, [typed, step, first, goal], out, **usual)
+        condition.input(on_condition, [condition, step, first, goal], out, **usual)
+        first.input(on_page, [step, first, goal], out, **usual)
+        goal.input(on_page, [step, first, goal], out, **usual)
         if given is not None:
-            inputs = [given, invert, step, first]
+            inputs = [given, invert, step, first, goal]
             if pictures:
                 given.input(on_given, inputs, out, **usual)
                 invert.input(on_given, inputs, out, **usual)
@@ -514,6 +560,22 @@ def _start(subject: Subject, i: int) -> Step:
     condition = subject.condition_of(subject.starts, i)
     code = tuple(subject.encode(x, condition).tolist())
     return Step(code, code, subject.name_of_start(i), x, condition)
+
+
+def _goal(subject: Subject, i: int) -> Step | None:
+    """The example to go to, if there is one."""
+    if isinstance(i, int) and i == NOWHERE:
+        return None
+    return _start(subject, whole("goal", i, min(STARTS, len(subject.starts))))
+
+
+def _on_the_way(step: Step, goal: Step | None, place: Any) -> Step:
+    """The step taken to a place on the way to the goal."""
+    codes = codes_between(torch.tensor(step.own), torch.tensor((goal or step).own))
+    place = whole("way", place, len(codes))
+    before, code = codes[max(place - 1, 0)], codes[place]
+    touched = (before != code).nonzero()[:, 0].tolist()
+    return replace(step, code=tuple(code.tolist()), touched=touched[0] if touched else 0)
 
 
 def _near(subject: Subject, i: int) -> Step:

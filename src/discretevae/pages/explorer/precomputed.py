@@ -14,7 +14,7 @@ from discretevae.pages.explorer.display import Pictures, sheet
 from discretevae.pages.explorer.subject import ExplorerError, Subject, changes
 from discretevae.pages.report import ReportExplorer
 
-__all__ = ["BYTES", "EVERY", "precompute"]
+__all__ = ["BYTES", "EVERY", "of_subject", "precompute"]
 
 EVERY = 4096
 """The most codes that are all decoded."""
@@ -59,7 +59,12 @@ def precompute(model: VAE, data: Splits, seed: int) -> ReportExplorer | None:
         subject = Subject.of(model, data, training=0)
     except ExplorerError:
         return None
-    if model.grids or subject.num_categories > CELLS or not len(subject.starts):
+    return of_subject(subject, seed) if len(subject.starts) else None
+
+
+def of_subject(subject: Subject, seed: int) -> ReportExplorer | None:
+    """Decodes as :func:`precompute` does; without examples, from samples of the prior alone."""
+    if subject.model.grids or subject.num_categories > CELLS:
         return None
     generator = torch.Generator().manual_seed(seed)
     return _every_code(subject, generator) or _single_changes(subject, generator)
@@ -92,7 +97,7 @@ def _single_changes(subject: Subject, generator: torch.Generator) -> ReportExplo
     examples, samples = _examples(subject, EXAMPLES), _samples(subject, EXAMPLES, generator)
     most = SENTENCES if model.likelihood.sequential else CELLS * EXAMPLES
     for count, shades in _attempts():
-        bases = [*examples[:count], *samples[: count // 2]]
+        bases = [*examples[:count], *samples[: count // 2 if examples else count]]
         if count > 1 and len(bases) * len(latents) * subject.num_categories > most:
             continue
         decoded = _changed(subject, bases, latents, shades)
@@ -180,7 +185,7 @@ def _explorer(
     every: bool,
 ) -> ReportExplorer:
     shown = [base.example for base in bases if base.example is not None]
-    inputs = _shown(subject, subject.starts.values(torch.tensor(shown)), 256)
+    given = subject.starts.values(torch.tensor(shown)) if shown else None
     data = {
         "every": every,
         "latents": list(latents),
@@ -195,6 +200,6 @@ def _explorer(
             for base in bases
         ],
         "decoded": decoded,
-        "inputs": inputs,
+        "inputs": None if given is None else _shown(subject, given, 256),
     }
     return ReportExplorer(TITLE, caption, data)

@@ -31,7 +31,7 @@ STARTS = 200
 ROWS = 500
 """Observations that go through a network together."""
 PROBABLE = 200
-"""Held-out examples whose range of values says what is black and what is white."""
+"""Held-out examples, or samples, whose range of values says what is black and what is white."""
 
 
 class ExplorerError(ValueError):
@@ -159,6 +159,28 @@ class Subject:
         display = display_of(model, starts.values(slice(PROBABLE)))
         codes = _encode(model, observed)
         return cls(model, display, starts, observed, codes, **found, classes=data.classes)
+
+    @classmethod
+    @torch.no_grad()
+    def of_prior(cls, model: VAE, seed: int) -> "Subject":
+        """Takes no example: what there is to start from are samples of the prior.
+
+        Raises:
+            ExplorerError: If the model is no plain discrete one.
+            ValueError: If it is of p(x|c), whose conditions are those of data.
+
+        Example:
+            >>> from discretevae.models import DiscreteVAE
+            >>> len(Subject.of_prior(DiscreteVAE((1, 8, 8), 3, 4), seed=0).starts)
+            0
+        """
+        model = require_explorable(model)
+        if model.context_shape is not None:
+            raise ValueError("`data` must be given for a model of p(x|c), got none.")
+        codes = model.sample_codes(PROBABLE, torch.Generator().manual_seed(seed)).long()
+        x = model.likelihood.point(model.decode(codes))
+        none = Examples(x[:0])
+        return cls(model, display_of(model, x), none, none, codes[:0])
 
     @property
     def num_latents(self) -> int:

@@ -2,15 +2,20 @@
 let last = null;
 element.addEventListener("change", (event) => {
   const { name, value } = event.target;
-  last = { name, value };
+  last = `input[name="${name}"]:checked`;
   trigger("select", { latent: Number(name.slice("latent-".length)), category: Number(value) });
 });
 element.addEventListener("click", (event) => {
   const near = event.target.closest("[data-near]");
   if (near) trigger("click", { near: Number(near.dataset.near) });
+  const way = event.target.closest("[data-way]");
+  if (way) {
+    last = `[data-way="${way.dataset.way}"]`;
+    trigger("click", { way: Number(way.dataset.way) });
+  }
   const cell = event.target.closest("[data-latent]");
   if (!cell) return;
-  last = { latent: cell.dataset.latent };
+  last = `[data-latent="${cell.dataset.latent}"]`;
   trigger("click", { latent: Number(cell.dataset.latent) });
 });
 element.addEventListener("keydown", (event) => {
@@ -28,8 +33,7 @@ element.addEventListener("keydown", (event) => {
 watch("value", () => {
   // What was chosen by hand does not follow the markup by itself.
   for (const input of element.querySelectorAll("input")) input.checked = input.defaultChecked;
-  const chosen = last && (last.latent ? `[data-latent="${last.latent}"]` : `input[name="${last.name}"]:checked`);
-  const input = chosen && element.querySelector(chosen);
+  const input = last && element.querySelector(last);
   if (input) input.focus({ preventScroll: true });
   last = null;
 });

@@ -77,7 +77,7 @@
   next.onclick = () => start(samples[(samples.indexOf(base) + 1) % samples.length]);
   const back = make("button", { type: "button", textContent: "Take changes back" });
   back.onclick = () => start(base);
-  const bases = make("fieldset", { className: "bases" }, make("legend", {}, "Start from an example"), starts);
+  const bases = make("fieldset", { className: "bases", hidden: !examples.length }, make("legend", {}, "Start from an example"), starts);
 
   // What is decoded now, beside the example and what its own code gives.
   const said = make("output", { ariaLive: "polite" });
