@@ -103,7 +103,7 @@ def test_a_run_resumes_to_the_bit(
 def test_what_is_no_weight_is_as_the_model_has_it(make_model: Make) -> None:
     model = make_model(prior=BoltzmannPrior(2, 3, chains=50, budget=1))
     mean = averaged(model, SHARE)
-    for _ in range(2):
+    for _ in range(4):
         model.objective(torch.bernoulli(torch.full((5, 1, 8, 8), 0.3))).mean().backward()
         with torch.no_grad():
             for parameter in model.parameters():
