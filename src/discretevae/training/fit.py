@@ -29,6 +29,7 @@ from discretevae.models import VAE
 from discretevae.models.chain import rows_at_once
 from discretevae.models.pretrained import require_savable
 from discretevae.names import shorten
+from discretevae.texts import note
 from discretevae.training.checkpoints import (
     AtomicCheckpointIO,
     BestAndLast,
@@ -190,7 +191,10 @@ class Prepared:
         if table:
             correlate(model, self.data, module.options.seed)
         seen = int(module.history[-1]["step"]) * module.budget.batch_size
-        if self.fit_prior and (table or model.grid is not None):  # worth it there
+        improves = self.fit_prior and (table or model.grid is not None)  # worth it there
+        if module.options.progress_bar and (improves or model.fitted_afterwards is not None):
+            note("fitting a prior to codes of the training examples")
+        if improves:
             improve_prior(model, self.data, module.options.seed, seen)
         fit_afterwards(model, self.data, module.options.seed, seen)
         return module.history
