@@ -52,6 +52,7 @@ def test_the_bound_is_that_of_the_nearest_codes_and_its_gap_that_of_the_posterio
 ) -> None:
     k = 4 if levels * groups == 1 else 2
     model = shaken(small(levels=levels, groups=groups, codes=k)).double()
+    model.objective(some(20).double())  # starts the codebooks
     model.train(mode == "train")
     x = some(2).double()
     vectors = model.encoder(x).unflatten(-1, (4, groups, 3))
@@ -62,6 +63,7 @@ def test_the_bound_is_that_of_the_nearest_codes_and_its_gap_that_of_the_posterio
         values[:, :, i // levels] += quantiser.codebook[codes[-1]]
     values = values.flatten(-2)
     z = torch.cat(codes, -1)
+    assert all(len(part.unique()) > 1 for part in codes)
     assert torch.equal(model.encode(x), z)
     log_p_x = model.likelihood(model.decoder(values.flatten(-2))).log_prob(x)
     expected = log_p_x + model.prior.log_prob_of_codes(z)
