@@ -153,7 +153,7 @@ def picture(crops: np.ndarray, runs: dict[str, VAE], path: Path) -> list[dict[st
 
 
 TOLD = (
-    *("model", "likelihood", "codebook", "down", "num_quantisers", "prior"),
+    *("model", "likelihood", "codebook", "down", "num_quantisers", "groups", "prior"),
     *("batch_size", "learning_rate", "epochs", "seed"),
 )
 """Options of a run that the page names."""

@@ -29,6 +29,7 @@ CASES: dict[str, dict[str, Any]] = {
     "vq": {"model": "vq"},
     "vq, rotation": {"model": "vq", "gradient": "rotation"},
     "residual, 2": {"model": "vq", "num_quantisers": 2, "prior": "auto"},
+    "grouped, 2": {"model": "vq", "groups": 2, "prior": "auto"},
     "two-level": {"model": "two-level", "prior": "auto"},
     "diveq": {"model": "diveq"},
     "simvq": {"model": "simvq"},

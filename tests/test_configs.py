@@ -63,6 +63,7 @@ ALIKE = (
     "clusters",
     "diveq",
     "fsq",
+    "grouped-vq",
     "learned-prior",
     "lfq",
     "local",

@@ -7,7 +7,7 @@ from discretevae.experiments import run as experiments
 from discretevae.experiments.build_data import load_data
 from discretevae.experiments.folder import Run
 from discretevae.experiments.recipe import Recipe
-from discretevae.experiments.resolve import resolve_recipe
+from discretevae.experiments.resolve import resolve_recipe, resolve_with_data
 from discretevae.experiments.run import build, run_experiment
 
 
@@ -52,3 +52,16 @@ def test_parts_that_do_not_go_together_are_refused(recipe: Recipe) -> None:
     vectors = {name: replace(part, x=part.x.flatten(1)) for name, part in parts.items()}
     with pytest.raises(ValueError, match="`shape` must be"):
         build(replace(recipe, network="cnn"), replace(data, **vectors))
+
+
+@pytest.mark.parametrize("gradient", [None, "rotation"])
+def test_groups_share_the_numbers_of_a_vector(gradient: str | None) -> None:
+    asked = Recipe(
+        data="digits", limit=40, model="vq", codebook=4, code_size=6, groups=3, gradient=gradient
+    )
+    model = build(*resolve_with_data(asked)).model
+    assert [quantiser.dim for quantiser in model.quantisers] == [2, 2, 2]
+    assert {quantiser.gradient for quantiser in model.quantisers} == {
+        gradient or "straight-through"
+    }
+    assert model.grids == [(2, 2)] * 3

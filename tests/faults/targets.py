@@ -620,7 +620,7 @@ def _models() -> list[Row]:
         | {"num_latents": (3, 2), "free_bits": 0.1, "inference": "top-down"},
         "JointVAE": common | code | more | {"num_continuous": 2, "embedding_size": 2},
         "SemiSupervisedVAE": common | code | {"num_classes": 2, "alpha": 0.1, "classifier": "mlp"},
-        "QuantisedVAE": common | grid | {"num_quantisers": 2},
+        "QuantisedVAE": common | grid | {"num_quantisers": 2, "groups": 1},
         "TwoLevelVAE": common | grid,
     }
     found: list[Row] = [

@@ -1,7 +1,9 @@
+import copy
 import json
 import math
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ from discretevae.training import TrainingOptions, train
 from discretevae.training.prior import fit_afterwards
 
 NETWORK = ResidualNetwork(8, 4, 1)
+STACKS = [(1, 1), (2, 1), (1, 2), (2, 2)]
+"""Levels and groups."""
 SHAPE = (1, 8, 8)
 
 
@@ -25,9 +29,12 @@ def some(count: int = 5) -> Tensor:
     return torch.bernoulli(torch.full((count, *SHAPE), 0.3))
 
 
-def small(quantiser: str = "vq", levels: int = 1, **options: object) -> QuantisedVAE:
+def small(
+    quantiser: str = "vq", levels: int = 1, groups: int = 1, codes: int = 4, **options: Any
+) -> QuantisedVAE:
     torch.manual_seed(0)
-    return QuantisedVAE(SHAPE, 4, 3, quantiser, levels, NETWORK, **options)  # type: ignore[arg-type]
+    sizes = codes, 3 * groups, quantiser, levels
+    return QuantisedVAE(SHAPE, *sizes, NETWORK, groups=groups, **options)
 
 
 def shaken(model: QuantisedVAE, by: float = 0.3) -> QuantisedVAE:
@@ -39,33 +46,40 @@ def shaken(model: QuantisedVAE, by: float = 0.3) -> QuantisedVAE:
 
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
-@pytest.mark.parametrize("levels", [1, 2])
+@pytest.mark.parametrize(("levels", "groups"), STACKS)
 def test_the_bound_is_that_of_the_nearest_codes_and_its_gap_that_of_the_posterior(
-    levels: int, mode: str
+    levels: int, groups: int, mode: str
 ) -> None:
-    model = shaken(small(levels=levels)).double()
+    k = 4 if levels * groups == 1 else 2
+    model = shaken(small(levels=levels, groups=groups, codes=k)).double()
+    model.objective(some(20).double())  # starts the codebooks
     model.train(mode == "train")
     x = some(2).double()
-    vectors = model.encoder(x).unflatten(-1, (4, 3))
+    vectors = model.encoder(x).unflatten(-1, (4, groups, 3))
     values, codes = torch.zeros_like(vectors), []
-    for quantiser in model.quantisers:
-        distances = torch.cdist(vectors - values, quantiser.codebook.expand(2, -1, -1))
-        codes.append(distances.argmin(-1))
-        values = values + quantiser.codebook[codes[-1]]
+    for i, quantiser in enumerate(model.quantisers):
+        left = (vectors - values)[:, :, i // levels]
+        codes.append(torch.cdist(left, quantiser.codebook.expand(2, -1, -1)).argmin(-1))
+        values[:, :, i // levels] += quantiser.codebook[codes[-1]]
+    values = values.flatten(-2)
     z = torch.cat(codes, -1)
+    assert all(len(part.unique()) > 1 for part in codes)
     assert torch.equal(model.encode(x), z)
     log_p_x = model.likelihood(model.decoder(values.flatten(-2))).log_prob(x)
     expected = log_p_x + model.prior.log_prob_of_codes(z)
     torch.testing.assert_close(model.elbo(x, 3), expected)
     torch.testing.assert_close(model.log_likelihood(x, 10), expected)
-    if levels == 1:  # 256 codes
-        every = torch.tensor(list(product(range(4), repeat=4)))
-        decoded = model.decoder(model.quantisers[0].codebook[every].flatten(-2))
+    if levels * groups < 4:  # 256 codes
+        every = torch.tensor(list(product(range(k), repeat=z.shape[-1])))
+        parts = zip(model.quantisers, every.split(4, -1), strict=True)
+        looked_up = [quantiser.codebook[part] for quantiser, part in parts]
+        together = torch.cat(looked_up, -1) if levels == 1 else torch.stack(looked_up).sum(0)
+        decoded = model.decoder(together.flatten(-2))
         joint = model.likelihood(decoded.unsqueeze(1)).log_prob(x)
         joint = joint + model.prior.log_prob_of_codes(every)[:, None]
         log_p = joint.logsumexp(0)
         torch.testing.assert_close(model.exact_log_likelihood(x), log_p)
-        place = (z * 4 ** torch.arange(3, -1, -1)).sum(-1)
+        place = (z * k ** torch.arange(z.shape[-1] - 1, -1, -1)).sum(-1)
         gap = -(joint[place, torch.arange(2)] - log_p)
         torch.testing.assert_close(log_p - model.elbo(x), gap)
         assert (gap > 0).all()
@@ -100,12 +114,36 @@ def test_a_fit_raises_the_bound_and_changes_nothing_else(monkeypatch: pytest.Mon
     assert torch.equal(model.reconstruct(x), decoded)
 
 
-@pytest.mark.parametrize("levels", [1, 2])
+@pytest.mark.parametrize("quantiser", QUANTISERS)
+def test_each_group_is_trained_as_its_quantiser_alone_would_be(quantiser: str) -> None:
+    model, x = small(quantiser, groups=2), some(30)
+    alone = copy.deepcopy(model)
+    torch.manual_seed(1)
+    found = model.objective(x)
+    torch.manual_seed(1)
+    vectors = alone.encoder(x).unflatten(-1, (4, -1))
+    if alone.whitened:
+        vectors = alone.whitening[0](vectors)
+    half = vectors.shape[-1] // 2
+    first = alone.quantisers[0](vectors[..., :half])
+    second = alone.quantisers[1](vectors[..., half:])
+    seen = torch.cat([first.values, second.values], -1).flatten(-2)
+    log_p_x = alone.likelihood(alone.decoder(seen)).log_prob(x)
+    expected = log_p_x - first.cost.sum(-1) - second.cost.sum(-1)
+    torch.testing.assert_close(found, expected)
+    found.mean().backward()
+    expected.mean().backward()
+    for (name, ours), theirs in zip(model.named_parameters(), alone.parameters(), strict=True):
+        if not name.startswith("prior"):
+            torch.testing.assert_close(ours.grad, theirs.grad, msg=name)
+
+
+@pytest.mark.parametrize(("levels", "groups"), STACKS)
 @pytest.mark.parametrize("quantiser", QUANTISERS)
 def test_every_quantiser_trains_saves_and_loads(
-    quantiser: str, levels: int, tmp_path: Path
+    quantiser: str, levels: int, groups: int, tmp_path: Path
 ) -> None:
-    model, x = small(quantiser, levels), some(30)
+    model, x = small(quantiser, levels, groups), some(30)
     (-model.objective(x).mean()).backward()
     assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in model.parameters())
     model.eval().save_pretrained(tmp_path)
@@ -113,7 +151,7 @@ def test_every_quantiser_trains_saves_and_loads(
     codes = again.encode(x)
     assert torch.equal(codes, model.encode(x))
     assert codes.dtype == torch.int64
-    assert [grid.shape for grid in model.on_grids(codes)] == [(30, 2, 2)] * levels
+    assert [grid.shape for grid in model.on_grids(codes)] == [(30, 2, 2)] * (levels * groups)
     torch.testing.assert_close(again.decode(codes).mean, model.reconstruct(x))
     torch.testing.assert_close(again.elbo(x), model.elbo(x))
     assert again.sample(3).shape == (3, *SHAPE)
@@ -210,6 +248,11 @@ def test_what_does_not_fit_is_refused() -> None:
         small(prior=AutoregressivePrior(3, 4))
     with pytest.raises(ValueError, match="`num_quantisers` must be at least 1"):
         small(levels=0)
+    with pytest.raises(ValueError, match="`groups` must be at least 1, got 0"):
+        small(groups=0)
+    with pytest.raises(ValueError, match="`groups` must divide E = 64, got 3"):
+        QuantisedVAE(SHAPE, groups=3)
+    assert QuantisedVAE(SHAPE, 64, quantiser="lfq", groups=3).dim == 18  # which follows from K
 
 
 @pytest.mark.parametrize("quantiser", ["vq", "diveq"])
@@ -233,9 +276,9 @@ def test_a_run_that_is_resumed_ends_with_the_same_weights(quantiser: str, tmp_pa
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-@pytest.mark.parametrize("levels", [1, 2])
-def test_a_file_without_loss_is_as_long_as_the_bound_says(levels: int) -> None:
-    model = shaken(small(levels=levels), 0.1).eval()
+@pytest.mark.parametrize(("levels", "groups"), STACKS[:3])
+def test_a_file_without_loss_is_as_long_as_the_bound_says(levels: int, groups: int) -> None:
+    model = shaken(small(levels=levels, groups=groups), 0.1).eval()
     x = some(400)
     bits_back = BitsBack(model, lanes=50)
     bits = x.numpy().astype(np.uint8)

@@ -15,7 +15,7 @@ from discretevae.estimators.gradient_estimator import GradientEstimator
 from discretevae.experiments.build_data import FORMATS
 from discretevae.experiments.recipe import Recipe
 from discretevae.latents import EnumerationError, require_enumerable
-from discretevae.latents.quantisers import QUANTISERS
+from discretevae.latents.quantisers import QUANTISERS, size_of_group
 from discretevae.likelihoods import likelihood_from_config
 from discretevae.models import (
     VAE,
@@ -165,11 +165,11 @@ def _semi_supervised(recipe: Recipe, common: dict[str, Any], data: Splits) -> VA
 
 def _quantised(quantiser: str) -> Build:
     def build(recipe: Recipe, common: dict[str, Any], data: Splits) -> VAE:
-        given = {**_on_a_grid(recipe, common), **_given(recipe, "num_quantisers")}
+        given = {**_on_a_grid(recipe, common), **_given(recipe, "num_quantisers", "groups")}
         made: str | dict[str, Any] = quantiser
         if own := _given(recipe, "gradient"):
-            sizes = {"num_codes": given["num_codes"], "dim": given.get("dim", VECTOR_SIZE)}
-            made = {"kind": quantiser, **sizes, **own}
+            dim = size_of_group(given.get("dim", VECTOR_SIZE), given.get("groups", 1))
+            made = {"kind": quantiser, "num_codes": given["num_codes"], "dim": dim, **own}
         return QuantisedVAE(**given, quantiser=made)
 
     return build
@@ -260,7 +260,7 @@ MODELS: dict[str, Kind] = {
     **{
         name: Kind(
             _quantised(name),
-            (*GRID, "num_quantisers", *OWN.get(name, ()), "prior", "rate"),
+            (*GRID, "num_quantisers", "groups", *OWN.get(name, ()), "prior", "rate"),
             defaults=OF_GRIDS,
             of_images=("network",),
             lacks=SIZES,

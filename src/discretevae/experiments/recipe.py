@@ -145,6 +145,8 @@ class Model:
             by default 4.
         num_quantisers: Quantisers one after the other, each of what those before it have left; by
             default 1.
+        groups: Groups into which the numbers of a vector are split, each with quantisers of its
+            own; by default 1.
         gradient: What --model vq gives the encoder: straight-through (a copy, the default) or
             rotation.
         rate: Train the prior of a grid along with the model, which pays for its codes; by default
@@ -185,6 +187,7 @@ class Model:
     code_size: int | None = None
     down: int | None = None
     num_quantisers: int | None = None
+    groups: int | None = None
     gradient: str | None = named(
         None, "latents.quantisers:GRADIENTS", names=("straight-through", "rotation")
     )

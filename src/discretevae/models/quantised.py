@@ -1,7 +1,9 @@
-"""VAEs whose code is a grid of codes of a codebook: VQ-VAE, its kin, residual quantisation."""
+"""VAEs whose code is a grid of codes of a codebook: VQ-VAE and kin, residual and grouped ones."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any, ClassVar
 
 from jaxtyping import Float
@@ -13,7 +15,14 @@ from discretevae.latents.quantisers import (
     quantiser_for,
     quantiser_from_config,
 )
-from discretevae.latents.variables import Known, PriorAlone, PriorGiven, PriorOfLevel, Quantised
+from discretevae.latents.variables import (
+    Known,
+    PriorAlone,
+    PriorGiven,
+    PriorOfLevel,
+    Quantised,
+    beside,
+)
 from discretevae.likelihoods import Likelihood
 from discretevae.models.chain import Chain
 from discretevae.models.vae import VAE
@@ -42,9 +51,12 @@ class QuantisedVAE(VAE):
     −ELBO. With L > 1 quantisers each takes what those before it have left (residual quantisation);
     the bound's gap at best is −log p(z(x)|x).
 
-    Codes have L·h·w numbers in [0, K): grid after grid, row by row; `on_grids` gives each grid as
-    (*B, h, w). The gradient for the encoder is the quantiser's, **biased**: that of a point is 0
-    almost everywhere.
+    With G > 1 groups the E numbers of h(x) are split into G parts of E/G, each with L quantisers of
+    its own, and v has what these make of them side by side (product quantisation).
+
+    Codes have G·L·h·w numbers in [0, K): group after group, in each level after level, row by row;
+    `on_grids` gives each of these G·L grids as (*B, h, w). The gradient for the encoder is the
+    quantiser's, **biased**: that of a point is 0 almost everywhere.
 
     Vectors of quantisers that round or take signs are whitened first, by moving averages that stand
     after training (:class:`~discretevae.latents.quantisers.Whitening`), for these use all of their
@@ -58,26 +70,30 @@ class QuantisedVAE(VAE):
         num_codes: K of each codebook; the nearest that the quantiser can have.
         dim: E, the numbers of a vector, where the quantiser leaves it open.
         quantiser: A name in `QUANTISERS`, what :meth:`Quantiser.config` describes, or a
-            :class:`~discretevae.latents.quantisers.Quantiser`, of which every level gets a copy.
+            :class:`~discretevae.latents.quantisers.Quantiser`, of which every level of every
+            group gets a copy. What is no name is of E/G numbers.
         num_quantisers: L ≥ 1.
         network: "residual" or "auto", or another: one without a grid says one vector of an
-            observation, whose L codes are then its **semantic id**.
+            observation, whose codes are then its **semantic id**.
         likelihood: A name in `LIKELIHOODS` or a :class:`~discretevae.likelihoods.Likelihood`.
         prior: p(z) over the grids: a name in `PRIORS` or a :class:`~discretevae.priors.Prior`;
-            with L > 1 one that is over grids.
+            with G·L > 1 one that is over grids.
         rate: Whether log p(z) is part of `objective`, weighed by `beta`, and the prior trained.
         beta: The weight of the quantiser's cost, and of the rate, in `objective`.
         encoder: A module of one's own in the place of the network's encoder; see
             :class:`~discretevae.networks.OwnNetwork`.
         decoder: The same of the decoder.
-        whitened: Whether vectors are whitened; by default as the quantiser asks.
+        whitened: Whether vectors are whitened, before they are split; by default as the quantiser
+            asks.
+        groups: G ≥ 1, a divisor of E.
 
     Raises:
         ValueError: If a size is out of range, a name unknown, or the prior does not fit the code.
 
     Reference: van den Oord, Vinyals & Kavukcuoglu, Neural discrete representation learning, 2017;
-    Lee et al., Autoregressive image generation using residual quantization, 2022, §3.1; ids:
-    Rajput et al., Recommender systems with generative retrieval, 2023, §3.1.
+    Lee et al., Autoregressive image generation using residual quantization, 2022, §3.1; groups:
+    Jégou, Douze & Schmid, Product quantization for nearest neighbor search, 2011, §2; ids: Rajput
+    et al., Recommender systems with generative retrieval, 2023, §3.1.
 
     Example:
         >>> import torch
@@ -110,27 +126,30 @@ class QuantisedVAE(VAE):
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
         whitened: bool | None = None,
+        groups: int = 1,
     ) -> None:
         require_count("num_quantisers", num_quantisers)
+        require_count("groups", groups)
         network = ResidualNetwork() if network == "auto" else network
         network = resolve("network", network, NETWORKS)
         grid = network.grid(tuple(shape)) or WHOLE
-        made = _quantiser(quantiser, num_codes, dim)
-        positions = grid[0] * grid[1]
-        sizes = positions * made.dim, self.vectors_seen * positions * made.dim, None
+        made = _quantiser(quantiser, num_codes, dim, groups)
+        numbers = grid[0] * grid[1] * groups * made.dim
+        sizes = numbers, self.vectors_seen * numbers, None
         super().__init__(shape, network, likelihood, beta, *sizes, encoder, decoder)
-        self.num_codes, self.dim, self.num_quantisers = made.num_codes, made.dim, num_quantisers
+        self.num_codes, self.dim = made.num_codes, groups * made.dim
+        self.num_quantisers, self.groups = num_quantisers, groups
         grids = self.grids_of(grid)
         self.quantisers: Any = nn.ModuleList([made, *(_another(made) for _ in grids[1:])])
         self.whitened = made.whitened if whitened is None else whitened
         if self.whitened:
-            self.whitening: Any = nn.ModuleList(Whitening(made.dim) for _ in range(self.said))
+            self.whitening: Any = nn.ModuleList(Whitening(self.dim) for _ in range(self.said))
         self.prior = _prior(prior, grids, made.num_codes)
         self.rate = rate
 
     def grids_of(self, grid: tuple[int, int]) -> list[tuple[int, int]]:
         """Gives rows and columns of the codes of each level."""
-        return [grid] * self.num_quantisers
+        return [grid] * (self.groups * self.num_quantisers)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -180,29 +199,31 @@ class QuantisedVAE(VAE):
 
     def _vectors_of(self, level: int) -> Callable[[Known], Tensor]:
         """What the encoder says of a level, given the levels before."""
-        return self._vectors_left
+        return partial(self._vectors_left, level // self.num_quantisers)
 
-    def _vectors_left(self, known: Known) -> Float[Tensor, "*SB D E"]:
+    def _vectors_left(self, group: int, known: Known) -> Float[Tensor, "*SB D E"]:
+        """What the levels before have left of the vectors of a group."""
         vectors: Tensor = known.features.unflatten(-1, (-1, self.dim))
         if self.whitened:
             vectors = self.whitening[0](vectors, learns=not known.values)
-        for z in known.values.values():
+        vectors = vectors.chunk(self.groups, -1)[group]
+        for z in islice(known.values.values(), group * self.num_quantisers, None):
             vectors = vectors - z[..., :-1]
         return vectors
 
     def _decode(self, known: Known) -> Tensor:
         parts = [z[..., :-1] for z in known.values.values()]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        return self._decoded(total.flatten(-2))
+        starts = range(0, len(parts), self.num_quantisers)
+        sums = [sum(parts[i + 1 : i + self.num_quantisers], parts[i]) for i in starts]
+        return self._decoded(beside(*sums).flatten(-2))
 
     def describe(self) -> str:
         rows, columns = self.grids[-1]
+        groups = f"{self.groups} groups of " if self.groups > 1 else ""
         levels = f"{self.num_quantisers} levels of " if self.num_quantisers > 1 else ""
         name = str(self.quantisers[0].config()["kind"])
         return (
-            f"{levels}{rows} × {columns} codes of {self.num_codes} ({name}), "
+            f"{groups}{levels}{rows} × {columns} codes of {self.num_codes} ({name}), "
             f"{self.prior.kind} prior"
         )
 
@@ -211,6 +232,7 @@ class QuantisedVAE(VAE):
             **self._architecture(),
             "quantiser": self.quantisers[0].config(),
             "num_quantisers": self.num_quantisers,
+            "groups": self.groups,
             "prior": self.prior.config(),
             "whitened": self.whitened,
         }
@@ -220,9 +242,11 @@ class QuantisedVAE(VAE):
         return super().from_architecture({"whitened": False, **config}, **options)
 
 
-def _quantiser(given: str | Mapping[str, Any] | Quantiser, num_codes: int, dim: int) -> Quantiser:
+def _quantiser(
+    given: str | Mapping[str, Any] | Quantiser, num_codes: int, dim: int, groups: int
+) -> Quantiser:
     if isinstance(given, str):
-        return quantiser_for(given, num_codes, dim)
+        return quantiser_for(given, num_codes, dim, groups)
     return quantiser_from_config(dict(given)) if isinstance(given, Mapping) else given
 
 
@@ -249,6 +273,6 @@ def _prior(
     if len(grids) > 1 and not given.over_grids:
         known = ", ".join(filter(is_over_grids, PRIORS))
         raise ValueError(
-            f"`prior` must be over grids ({known}) with several levels, got {given.kind}."
+            f"`prior` must be over grids ({known}) with several grids, got {given.kind}."
         )
     return given

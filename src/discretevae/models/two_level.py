@@ -108,5 +108,5 @@ class TwoLevelVAE(QuantisedVAE):
 
     def architecture(self) -> dict[str, Any]:
         found = super().architecture()
-        del found["num_quantisers"]
+        del found["num_quantisers"], found["groups"]
         return found

@@ -13,8 +13,8 @@ import pytest
 KINDS = """
 import torch
 from discretevae.latents.quantisers import (
-    BinarySphericalQuantiser, DiVeQ, FiniteScalarQuantiser, LookupFreeQuantiser, ResidualQuantiser,
-    SimVQ, VectorQuantiser,
+    BinarySphericalQuantiser, DiVeQ, FiniteScalarQuantiser, GroupedQuantiser, LookupFreeQuantiser,
+    ResidualQuantiser, SimVQ, VectorQuantiser,
 )
 
 def started(quantiser):
@@ -59,7 +59,8 @@ def difference(ours):
         found.append((a.double() - b.double()).abs().max())
     return float(torch.stack(found).max())
 
-print(json.dumps([difference(VectorQuantiser(12, 3)), difference(all_kinds())]))
+grouped = GroupedQuantiser([VectorQuantiser(12, 2), FiniteScalarQuantiser([5])])
+print(json.dumps([difference(q) for q in (VectorQuantiser(12, 3), all_kinds(), grouped)]))
 """
 )
 

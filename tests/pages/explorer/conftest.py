@@ -49,11 +49,11 @@ def _images(num_latents: int = 3, num_categories: int = 4, **options: object) ->
     return spread(model), data
 
 
-def _grids() -> Case:
+def _grids(**stack: int) -> Case:
     data = load("digits", binarize="threshold", limit=60)
     torch.manual_seed(0)
     network = ResidualNetwork(channels=8, down=4, blocks=1)
-    model = QuantisedVAE(data.shape, 5, 4, num_quantisers=2, network=network)
+    model = QuantisedVAE(data.shape, 5, 4, network=network, **(stack or {"num_quantisers": 2}))
     model.start_at(data.train.values())
     with torch.no_grad():
         model.train().objective(data.train.values())  # starts the codebooks
@@ -92,7 +92,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Case]:
         if kind == "images":
             return _images(**options)
         if kind == "grids":
-            return _grids()
+            return _grids(**options)
         return _sentences(folder) if kind == "sentences" else _rows(folder)
 
     return case

@@ -185,8 +185,9 @@ def test_a_click_changes_the_picture(opened: "Page", tmp_path: Path) -> None:
         )
 
 
-def test_of_a_grid_the_place_touched_is_shown(make: Callable) -> None:
-    subject = Subject.of(*make("grids"))
+@pytest.mark.parametrize("stack", ["num_quantisers", "groups"])
+def test_of_a_grid_the_place_touched_is_shown(make: Callable, stack: str) -> None:
+    subject = Subject.of(*make("grids", **{stack: 2}))
     code = tuple(subject.codes[0].tolist())
     html = View(subject).html(Step(code, code, "an example", touched=5))
     assert html.count("data-latent") == 8
