@@ -1,6 +1,7 @@
 """Every configuration file, run by the command in its smallest form."""
 
 import csv
+import json
 import random
 from dataclasses import asdict
 from importlib.util import module_from_spec, spec_from_file_location
@@ -190,10 +191,21 @@ def test_the_family_is_that_of_its_page(name: str, run: str) -> None:
     assert of_file(name) == trained_as(Recipe(**module.experiments()[run]))
 
 
+def test_photographs_without_loss_are_those_of_their_page() -> None:
+    """results/photos.json says the options of its runs in words, and a seed that is not held."""
+    record = json.loads((ROOT / "results" / "photos.json").read_text(encoding="utf-8"))
+    said = dict(part.split() for part in record["options"]["photos-vq"].split(", "))
+    file = yaml.safe_load((CONFIGS / "local-photos.yaml").read_text(encoding="utf-8"))
+    assert file.pop("data") == "photos"
+    assert file.pop("patience") == 0
+    assert {name: str(value) for name, value in file.items()}.items() <= said.items()
+
+
 def test_a_file_says_whether_a_page_rests_on_it() -> None:
     """Those that are held to a page's runs above name it; all others say that none does."""
-    held = {"clusters", "discrete", "hierarchy", "conditional", "semi-supervised"}
+    held = {"clusters", "discrete", "hierarchy", "conditional", "semi-supervised", "local-photos"}
+    pages = tuple(f"results/{name}.md" for name in ("models", "study", "photos"))
     for path in CONFIGS.glob("*.yaml"):
         text = path.read_text(encoding="utf-8")
-        assert ("results/models.md" in text or "results/study.md" in text) == (path.stem in held)
+        assert any(page in text for page in pages) == (path.stem in held)
         assert ("No page of results/ rests on this file." in text) == (path.stem not in held)
