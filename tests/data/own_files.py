@@ -198,7 +198,7 @@ def _(folder: Path) -> Path:
     return folder / "t.csv"
 
 
-@file("pandas", "agg(): two lines name the columns", says=("1 cell of age: not a finite number",))
+@file("pandas", "agg(): two lines name the columns", says=("72 rows", "1 line of units"))
 def _(folder: Path) -> Path:
     frame = people(900).groupby("age").agg({"pay": ["mean", "min"]}).reset_index()
     frame.columns = pd.MultiIndex.from_tuples([("age", "is"), ("pay", "mean"), ("pay", "min")])
@@ -1060,7 +1060,7 @@ FILES += [
         table(
             "q1,q2\n", lambda i: f"{(1, 2, 3, 4, 5, 99)[i * 7 % 6]},{(1, 2, 4, 5, -9)[i * 3 % 5]}"
         ),
-        ("2 numbers", "perhaps missing: 99 in q1, -9 in q2 \\(--na-values=99,-9\\)"),
+        ("2 numbers", "perhaps missing: 99 in q1, -9 in q2 \\(--na-values=q1=99,q2=-9\\)"),
     ),
     File(
         "a laboratory",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..plurals import plural
 from .raw import Note, RawTable
 from .raw_array import RawArray
 from .raw_text import RawText
@@ -34,7 +35,7 @@ def read_json(path: Path) -> RawTable | RawArray | RawText:
     if found is None:
         found, damaged = _lines(path, encoding)
         if damaged:
-            notes.append(Note(f"{damaged:,} damaged lines left out"))
+            notes.append(Note(f"{plural(damaged, 'damaged line')} left out"))
     source: Any = _of_json(found, path)
     return replace(source, notes=(*notes, *source.notes))
 

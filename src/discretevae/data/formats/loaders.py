@@ -19,7 +19,7 @@ from torch.utils.data import (
 from ..budget import of_values, require_memory
 from ..errors import DataError
 from .raw import Note, RawColumn
-from .raw_array import LABELS, RawArray, labels_of, numbers_of
+from .raw_array import LABELS, RawArray, labels_of, numbers_of, require_classes
 from .raw_text import RawText
 
 __all__ = ["read_loader"]
@@ -89,7 +89,10 @@ def _labels(labels: list[np.ndarray], rows: int) -> RawColumn | None:
     if sum(map(len, labels)) != rows or len({array.shape[1:] for array in labels}) != 1:
         return None
     found = labels_of(np.concatenate(labels), rows)
-    return None if found is None else RawColumn.of("label", found.tolist())
+    if found is None:
+        return None
+    require_classes(found, WHERE)
+    return RawColumn.of("label", found.tolist())
 
 
 def _sentences(texts: list[str], labels: RawColumn | None, notes: list[Note]) -> RawText:

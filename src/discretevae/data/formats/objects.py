@@ -13,7 +13,7 @@ from ..errors import DataError
 from .frames import is_frame, read_frame
 from .loaders import read_loader
 from .raw import Note, RawColumn, RawTable
-from .raw_array import LABELS, RawArray, labels_of, numbers_of
+from .raw_array import LABELS, RawArray, labels_of, numbers_of, require_classes
 from .raw_text import RawText
 from .records import table_of_cells, table_of_columns, table_of_records, table_of_structure
 
@@ -160,6 +160,7 @@ def _labels(labels: Any, rows: int) -> np.ndarray:
     found = labels_of(given, rows)
     if found is None:
         raise DataError(f"{WHERE}: labels must have shape ({rows},), got {given.shape}.")
+    require_classes(found, WHERE)
     return found
 
 
