@@ -41,6 +41,7 @@ def test_the_user_overrules(tmp_path: Path) -> None:
         "x,unknown,-\n",
         "x,refused,3\n",
         "x,error,error\n",  # of somebody
+        ",<0.1,<0.2\n",  # what nobody could measure
         ",,\n",
         "s3,cm,m/s\n",  # of somebody who comes again
     ],

@@ -160,8 +160,9 @@ def _with_gaps(array: RawArray, marks: Marks) -> RawArray:
     if array.x.ndim != 2 or array.x.dtype.kind not in "iuf" or not (marks.numbers or marks.columns):
         return array
     x = array.x.astype(np.float64)
-    for place, column in enumerate(x.T):
-        column[np.isin(column, list(marks.of(str(place)).numbers))] = np.nan
+    for place in range(x.shape[1]):
+        marked = np.isin(x[:, place], list(marks.of(str(place)).numbers))
+        x[marked, place] = np.nan
     return replace(array, x=x) if np.isnan(x).any() else array
 
 

@@ -1,6 +1,7 @@
 """DataLoaders and Datasets of PyTorch."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..budget import of_values, require_memory
 from ..errors import DataError
 from .raw import Note, RawColumn
 from .raw_array import LABELS, RawArray, labels_of, numbers_of, require_classes
-from .raw_text import RawText
+from .raw_text import RawText, text_of_sentences
 
 __all__ = ["read_loader"]
 
@@ -96,12 +97,10 @@ def _labels(labels: list[np.ndarray], rows: int) -> RawColumn | None:
 
 
 def _sentences(texts: list[str], labels: RawColumn | None, notes: list[Note]) -> RawText:
-    found = [(row, text.strip()) for row, text in enumerate(texts) if text.strip()]
-    if not found:
-        raise DataError(f"{WHERE} must hold at least one sentence, got none.")
-    rows, kept = zip(*found, strict=True)
-    column = None if labels is None else RawColumn.of("label", labels.cells(rows))
-    return RawText(WHERE, "data", kept, np.array(rows) + 1, labels=column, notes=tuple(notes))
+    found = text_of_sentences(texts, WHERE, "data")
+    if labels is not None:
+        labels = RawColumn.of("label", labels.cells((found.lines - 1).tolist()))
+    return replace(found, labels=labels, notes=tuple(notes))
 
 
 def _in_order(data: Any) -> tuple[Iterable[Any], list[Note]]:

@@ -80,6 +80,8 @@ def _says_units(cells: list[str], below: list[list[str]]) -> bool:
     others = [cell for cell, i in there if not numeric[i]]
     if any(cell in columns[i] for cell, i in there) or not all(map(is_unit, others)):
         return False
+    if any(not is_unit(cell) and any(map(str.isdigit, cell)) for cell in units):
+        return False  # <0.1 is a number that nobody could measure
     return len(units) > 1 or any(map(is_unit, units))
 
 
