@@ -30,6 +30,8 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_iris
 
+from discretevae.data.months import MONTHS
+
 ROWS = 120
 Make = Callable[[Path], Any]
 """Writes a file into a folder and gives its path, or gives an object of Python."""
@@ -198,7 +200,7 @@ def _(folder: Path) -> Path:
     return folder / "t.csv"
 
 
-@file("pandas", "agg(): two lines name the columns", says=("1 cell of age: not a finite number",))
+@file("pandas", "agg(): two lines name the columns", says=("72 rows", "1 line of units"))
 def _(folder: Path) -> Path:
     frame = people(900).groupby("age").agg({"pay": ["mean", "min"]}).reset_index()
     frame.columns = pd.MultiIndex.from_tuples([("age", "is"), ("pay", "mean"), ("pay", "min")])
@@ -1060,7 +1062,31 @@ FILES += [
         table(
             "q1,q2\n", lambda i: f"{(1, 2, 3, 4, 5, 99)[i * 7 % 6]},{(1, 2, 4, 5, -9)[i * 3 % 5]}"
         ),
-        ("2 numbers", "perhaps missing: 99 in q1, -9 in q2 \\(--na-values=99,-9\\)"),
+        ("2 numbers", "perhaps missing: 99 in q1, -9 in q2 \\(--na-values=q1=99,q2=-9\\)"),
+    ),
+    File(
+        "a laboratory",
+        "units below the names",
+        table("sample,mass,speed\n,kg,(m/s)\n", lambda i: f"{KINDS[i]},{MONEY[i]},{i * 7 % 13}"),
+        ("120 rows, 3 columns", "1 category of 3, 2 numbers", "1 line of units"),
+    ),
+    File(
+        "Germany",
+        "3. März 2024",
+        table(
+            "day,job\n",
+            lambda i: f"{i % 28 + 1}. {MONTHS['de'][i % 12]} {2020 + i % 4},{KINDS[i]}",
+        ),
+        ("1 date, 1 category of 3",),
+    ),
+    File(
+        "a finance portal",
+        "1.2K, 3M and 4.5bn",
+        table(
+            "value,job\n",
+            lambda i: f"{i % 9 + 1.5}{('K', 'M', 'bn', '')[i % 4]},{KINDS[i]}",
+        ),
+        ("1 number, 1 category of 3",),
     ),
     File(
         "a laboratory",

@@ -1,5 +1,9 @@
 """Loaders and datasets give all their rows, in order, with their labels."""
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import (
@@ -12,6 +16,7 @@ from torch.utils.data import (
 
 from discretevae.data import DataError
 from discretevae.data.formats.loaders import read_loader
+from discretevae.data.formats.objects import read_object
 from discretevae.data.formats.raw_array import RawArray
 from discretevae.data.formats.raw_text import RawText
 
@@ -80,3 +85,11 @@ class Broken(torch.utils.data.Dataset):
 def test_what_a_dataset_raises_is_one_line() -> None:
     with pytest.raises(DataError, match=r"got RuntimeError: the disk is gone"):
         read_loader(Broken())
+
+
+@pytest.mark.parametrize("read", [read_object, lambda pair: read_loader(TensorDataset(*pair))])
+def test_measured_labels_are_refused_with_a_remedy_of_python(read: Callable[[Any], Any]) -> None:
+    x, y = torch.eye(4), torch.tensor([0.5, 1.0, 2.25, 3.0])
+    with pytest.raises(DataError, match=r"got fractions; give .* np\.column_stack\(\[X, y\]\)"):
+        read((x, y))
+    assert read_object(np.column_stack([x, y])).rows == 4

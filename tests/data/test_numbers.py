@@ -5,7 +5,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from discretevae.data.missing import Marks, suspected_gaps
+from discretevae.data.missing import Marks
 from discretevae.data.numbers import NumberStyle, find_style
 
 VALUES = np.random.default_rng(0).normal(0, 10**5, 300).round(3).tolist()
@@ -68,12 +68,23 @@ def test_a_mark_is_known_with_another_decimal_sign() -> None:
     assert not marks.is_mark(None)
 
 
-def test_codes_of_surveys_are_suspected_and_large_numbers_are_not() -> None:
-    draws = np.random.default_rng(0)
-    ages = draws.integers(18, 90, 300).astype(float)
-    assert suspected_gaps(np.append(ages, [999, -9])) == ["999"]  # −9 is as near as ages spread
-    assert suspected_gaps(np.append(ages, [-999, 999])) == ["-999", "999"]
-    assert suspected_gaps(np.append(ages, [-200.0] * 5)) == ["-200"]
-    assert suspected_gaps(ages) == []
-    assert suspected_gaps(draws.lognormal(10, 1.5, 300).round()) == []
-    assert suspected_gaps(np.array([0.0, 1.0] * 50)) == []
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["1.2K", "950", "3M", "4.5bn"], [1200, 950, 3e6, 4.5e9]),
+        (["$1.2M", "$3K", "$950"], [1.2e6, 3e3, 950]),
+        (["-1.5k", "2M", "300"], [-1500, 2e6, 300]),
+        (["1,2 Mio", "3 Mrd"], [1.2e6, 3e9]),
+        (["300K", "310.5K"], [300, 310.5]),  # one that all have is a unit
+        (["5 m", "3 m"], [5, 3]),
+    ],
+)
+def test_multiples_are_what_they_stand_for(texts: list[str], numbers: list[float]) -> None:
+    style = find_style(texts)
+    assert style is not None
+    assert [style.number(text) for text in texts] == pytest.approx(numbers, rel=1e-15)
+    assert [style.number(style.text(number)) for number in numbers] == numbers
+
+
+def test_metres_beside_plain_numbers_are_no_millions() -> None:
+    assert find_style(["5m", "10"]) is None

@@ -307,7 +307,7 @@ class TestTables:
     def test_what_a_mark_says_counts_with_a_decimal_comma(self, tmp_path: Path) -> None:
         cells = [f"{-200 if i % 8 == 0 else i % 30},0;{i % 7}" for i in range(ROWS)]
         (tmp_path / "t.csv").write_text("\n".join(["a;b", *cells]))
-        assert "perhaps missing: -200 in a (--na-values=-200)" in str(meaning(tmp_path / "t.csv"))
+        assert "perhaps missing: -200 in a (--na-values=a=-200)" in str(meaning(tmp_path / "t.csv"))
         schema = meaning(tmp_path / "t.csv", na_values=("-200",))
         assert "50 of 800 cells missing" in str(schema)
         assert int(read_by(schema, tmp_path / "t.csv").examples.x.isnan().sum()) == 50

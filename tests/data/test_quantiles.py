@@ -103,3 +103,16 @@ def test_one_row_beside_a_number_that_all_others_have_is_not_told() -> None:
     told = np.concatenate([column.edges, column.centres])
     guesses = np.concatenate([told, 2 * told])
     assert np.abs(guesses - 737.25).min() > 1
+    # From mean, scale and how many rows there are it could be solved for.
+    n = 31
+    solved = [column.mean + column.scale * (n - 1) ** 0.5, column.mean + n * column.mean]
+    solved += [column.scale * n / (n - 1) ** 0.5]
+    assert np.abs(np.array(solved) - 737.25).min() > 1
+
+
+def test_few_rows_do_not_tell_the_odd_one_by_mean_and_scale() -> None:
+    column = numeric_column("a", np.array([5.0, 731.0]), np.array([10, 1]))
+    assert column.mean == 5.0
+    assert column.scale == 256.0  # of 208.7
+    plain = numeric_column("a", np.array([5.0, 731.0, 900.0]), np.array([10, 3, 3]))
+    assert plain.mean == pytest.approx((50 + 3 * 1631) / 16)

@@ -22,6 +22,7 @@ from .labels import LabelRule
 from .missing import Marks
 from .reading import GUESS, ReadingOptions
 from .schema import Loaded, Rows, Schema, common_from_config, register
+from .suspects import note_of_suspects
 from .table_schema import TableSchema
 
 __all__ = ["ArraySchema", "channels_of"]
@@ -120,7 +121,11 @@ class ArraySchema(Schema):
         near = np.abs(some - np.round(some.clip(0, 1))) <= 0.05
         unit = low >= 0 and high / one <= 1
         marks = Marks(reading.na_values)
-        labels = None if array.labels is None else LabelRule.of(array.labels, marks, where)
+        labels = (
+            None
+            if array.labels is None
+            else LabelRule.of(array.labels, marks.of(array.labels.name), where)
+        )
         schema = cls(
             array.name, len(x), tuple(x.shape[1:]), layout, one,
             binary=unit and whole and high / one <= 1 and bool(((some == 0) | (some == 1)).all()),
@@ -242,7 +247,9 @@ class ArraySchema(Schema):
             return self
         if likelihood == "columns" or (likelihood is None and few):
             values = np.asarray(x if rows is None else x[np.sort(rows)], np.float64)
-            return replace(self, one=1.0, columns=tuple(_columns(values)))
+            suspects = note_of_suspects((str(i), cells) for i, cells in enumerate(values.T))
+            notes = (*self.notes, *suspects)
+            return replace(self, one=1.0, columns=tuple(_columns(values)), notes=notes)
         if self.unit or self.gaps:
             if self.gaps:
                 raise DataError(

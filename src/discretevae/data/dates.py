@@ -1,8 +1,8 @@
 """Dates as people write them, as days since 1970."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from functools import cache
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 from scipy.stats import chi2
+
+from .months import ENGLISH, in_english, in_language, language_of
 
 __all__ = [
     "EPOCH",
@@ -30,9 +32,22 @@ DAYS = (
     *("%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d"),
     *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d/%m/%y", "%m/%d/%y"),
     *("%d.%m.%y", "%d-%b-%y", "%d/%b/%Y", "%b %d %Y", "%B %d %Y"),
+    *("%d. %B %Y", "%d. %b %Y", "%d de %B de %Y", "%d de %b de %Y", "%d. %B %y", "%d. %b %y"),
 )
 MONTHS = (
-    *("%Y-%m", "%Y/%m", "%m/%Y", "%m-%Y", "%m.%Y", "%b-%y", "%b %y", "%b-%Y", "%b %Y", "%B %Y"),
+    *(
+        "%Y-%m",
+        "%Y/%m",
+        "%m/%Y",
+        "%m-%Y",
+        "%m.%Y",
+        "%b-%y",
+        "%b %y",
+        "%b-%Y",
+        "%b %Y",
+        "%B %Y",
+        "%B de %Y",
+    ),
     *("%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "%YM%m"),
 )
 STAMPS = (
@@ -60,6 +75,10 @@ EVEN = 1e-3
 class DateStyle:
     """How the dates of a column are written: "iso", or a pattern of `strptime`.
 
+    Arguments:
+        pattern: "iso", or one of `strptime`.
+        language: Of the names of months.
+
     After "iso" stand what is between day and time, T or a blank, and Z where zones are named;
     moments with a zone are written in UTC. In a pattern, %q is the quarter.
 
@@ -68,9 +87,12 @@ class DateStyle:
         (1.0, '1970-01-02T12:00:00')
         >>> DateStyle("iso Z").text(1.0), DateStyle("Q%q %Y").text(100.0)
         ('1970-01-02 00:00:00+00:00', 'Q2 1970')
+        >>> DateStyle("%d. %B %Y", "de").text(60.0)
+        '02. März 1970'
     """
 
     pattern: str = "iso"
+    language: str = ENGLISH
 
     def days(self, cell: Any) -> float | None:
         """Reads a cell as days since 1970, if it is a date."""
@@ -89,7 +111,8 @@ class DateStyle:
         if not self.is_iso:
             zoned = moment.replace(tzinfo=timezone.utc)
             quarter = str((moment.month + 2) // 3)
-            return zoned.strftime(self.pattern.replace("%q", quarter))
+            text = zoned.strftime(self.pattern.replace("%q", quarter))
+            return text if self.language == ENGLISH else in_language(text, self.language)
         if self.pattern == "iso" and moment.time() == EPOCH.time():
             return moment.date().isoformat()
         zone = "+00:00" if self.pattern.endswith("Z") else ""
@@ -100,7 +123,18 @@ class DateStyle:
         """Whether dates are as ISO 8601 has them."""
         return self.pattern.startswith("iso")
 
+    def config(self) -> str | dict[str, str]:
+        """Describes the style in plain types: its pattern, where months are in English."""
+        return self.pattern if self.language == ENGLISH else dict(vars(self))
+
+    @classmethod
+    def from_config(cls, config: str | Mapping[str, str]) -> "DateStyle":
+        """Rebuilds what `config` gave."""
+        return cls(config) if isinstance(config, str) else cls(**config)
+
     def _parsed(self, text: str) -> datetime | None:
+        if self.language != ENGLISH:
+            text = in_english(text, self.language)
         try:
             if self.is_iso:
                 whole = text[:-1] + "+00:00" if text.endswith("Z") else text
@@ -156,7 +190,9 @@ def find_date_style(cells: Sequence[Any], share: float = 0.9) -> DateStyle | Non
 
     Example:
         >>> find_date_style(["01/31/2020", "02/01/2020"])
-        DateStyle(pattern='%m/%d/%Y')
+        DateStyle(pattern='%m/%d/%Y', language='en')
+        >>> find_date_style(["1. Mai 2024", "3. März 2024"])
+        DateStyle(pattern='%d. %B %Y', language='de')
         >>> find_date_style(["P0001", "P0002"]) is None
         True
     """
@@ -173,7 +209,10 @@ def find_date_style(cells: Sequence[Any], share: float = 0.9) -> DateStyle | Non
             continue
         if sum(style.days(text) is not None for text in texts) >= share * len(texts):
             return style.as_written([text for text in texts if style.days(text) is not None])
-    return None
+    if (language := language_of(texts, share)) is None:
+        return None
+    found = find_date_style([in_english(text, language) for text in texts], share)
+    return None if found is None else replace(found, language=language)
 
 
 def find_compact_style(cells: Sequence[Any], least: int = SURE) -> DateStyle | None:
@@ -181,7 +220,7 @@ def find_compact_style(cells: Sequence[Any], least: int = SURE) -> DateStyle | N
 
     Example:
         >>> find_compact_style([20240131, "20240201"], least=2)
-        DateStyle(pattern='%Y%m%d')
+        DateStyle(pattern='%Y%m%d', language='en')
         >>> find_compact_style([20240131, 20240132], least=2) is None
         True
     """

@@ -278,7 +278,7 @@ class DateField(Field):
             "kind": self.kind,
             "name": self.name,
             "column": self.column.config(),
-            "style": self.style.pattern,
+            "style": self.style.config(),
             "origin": self.origin,
             "parts": list(self.parts),
             "whole": self.whole,
@@ -364,7 +364,7 @@ def _category(config: Mapping[str, Any], column: Any) -> Field:
 
 
 def _date(config: Mapping[str, Any], column: Any) -> Field:
-    style = DateStyle(config["style"])
+    style = DateStyle.from_config(config["style"])
     return DateField(
         config["name"], column, style, config["origin"], tuple(config["parts"]), config["whole"]
     )

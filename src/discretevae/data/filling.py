@@ -41,7 +41,8 @@ def filled(
     marks, place, count = Marks(schema.reading.na_values), 0, 0
     for field in schema.fields_in(table):
         column = table.columns[field.name]
-        gaps = [field.missing(cell, marks) for cell in column.values]
+        own = marks.of(field.name)
+        gaps = [field.missing(cell, own) for cell in column.values]
         rows = column.spread(np.array(gaps)).nonzero()[0]
         values = x[:, place].double().numpy()
         for row in rows:

@@ -16,6 +16,7 @@ from .fields import CategoryField, ClockField, DateField, Field, NumberField, ca
 from .formats.raw import RawColumn, RawTable
 from .missing import Marks
 from .numbers import POINT, NumberStyle, find_style
+from .prose import is_prose
 from .quantiles import numeric_column
 from .reading import ReadingOptions
 
@@ -23,8 +24,6 @@ __all__ = ["FEW", "LeftOut", "field_of"]
 
 FEW = 20
 """Rows below which nothing is concluded from all of them being different."""
-WORDS = 4
-"""Words that a cell has on average in a column of sentences."""
 LARGEST = float(np.finfo(np.float32).max)
 MOST_CATEGORIES = 1000
 UNIQUE = 0.5
@@ -251,7 +250,7 @@ def _texts(
     if different > FEW and (different > UNIQUE * total or different > MOST_CATEGORIES):
         every = len(column.values) == table.rows
         why = "as many texts as rows" if every else f"{different:,} texts in {total:,} rows"
-        option = f"--{'column' if _is_prose(cells) else 'categorical'} {name}"
+        option = f"--{'column' if is_prose([*map(str, cells[:100])]) else 'categorical'} {name}"
         return LeftOut(name, why, option, is_id=every and _single_words(cells))
     return _categories(name, cells)
 
@@ -260,11 +259,6 @@ def _alone(cells: Sequence[Any], column: RawColumn) -> str:
     """Says of a column with one value whether it is in every row."""
     where = "in every row" if len(column.values) == 1 else "or nothing in every row"
     return f"{_short(cells[0])} {where}"
-
-
-def _is_prose(cells: Sequence[Any]) -> bool:
-    texts = [str(cell) for cell in cells[:100]]
-    return sum(len(text.split()) for text in texts) >= WORDS * len(texts)
 
 
 def _single_words(cells: Sequence[Any]) -> bool:

@@ -5,11 +5,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["COMMA", "POINT", "NumberStyle", "find_style"]
+__all__ = ["COMMA", "POINT", "NumberStyle", "find_style", "is_number"]
 
 CURRENCIES = (
     *("USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", "CAD", "AUD", "NZD", "BRL", "MXN", "PLN"),
@@ -19,6 +19,15 @@ CURRENCIES = (
 """What may stand before a number, beside signs of currency."""
 UNIT = 12
 """Letters that what stands after each number has at most: %, kg, €, km/h."""
+MULTIPLES = {
+    **dict.fromkeys(("k", "K"), 1e3),
+    **dict.fromkeys(("m", "M", "mn", "Mio", "Mio."), 1e6),
+    **dict.fromkeys(("b", "B", "bn", "Bn", "Mrd", "Mrd."), 1e9),
+}
+"""What may stand after some numbers of a column → what it stands for."""
+ALSO_UNITS = {"m", "b", "B"}
+"""Those that are no multiple where they stand alone: metres, bytes."""
+MULTIPLE = re.compile(r"(?<=[\d.,])\s?(k|K|[mM]n?|Mio\.?|[bB]n?|Mrd\.?)$")
 FIRST = 50
 """Texts by which a style is dismissed."""
 MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
@@ -49,6 +58,7 @@ class NumberStyle:
         after: What stands after it: percent, a unit.
         negative: "()" where numbers below zero stand in parentheses, "-" where their sign comes
             last, as bookkeepers write them.
+        multiples: Whether some are in thousands, millions or more: 1.2K, 3M, 4.5bn.
 
     Example:
         >>> NumberStyle(thousands=",", before="$").number("$1,234.50")
@@ -57,6 +67,8 @@ class NumberStyle:
         '0,5'
         >>> NumberStyle(negative="()", before="$").number("($5.20)")
         -5.2
+        >>> [NumberStyle(multiples=True).number(text) for text in ("1.2K", "4.5bn", "950")]
+        [1200.0, 4500000000.0, 950.0]
     """
 
     decimal: str = "."
@@ -64,6 +76,7 @@ class NumberStyle:
     before: str = ""
     after: str = ""
     negative: str = ""
+    multiples: bool = False
 
     def number(self, cell: Any) -> float | None:
         """Reads a cell, if it is a number in this style; one that is typed is in any."""
@@ -85,10 +98,10 @@ class NumberStyle:
     @property
     def is_plain(self) -> bool:
         """Whether numbers are written as programs write them."""
-        signs = self.thousands or self.before or self.after or self.negative
+        signs = self.thousands or self.before or self.after or self.negative or self.multiples
         return self.decimal == "." and not signs
 
-    def config(self) -> dict[str, str]:
+    def config(self) -> dict[str, Any]:
         """Describes what differs from plain numbers.
 
         Example:
@@ -101,10 +114,12 @@ class NumberStyle:
         if self.is_plain and (number := _plain(text)) is not None:
             return number
         text, sign = text.translate(MINUS), 1.0
+        if self.multiples and (found := MULTIPLE.search(text)):
+            text, sign = text[: found.start()], MULTIPLES[found[1]]
         if self.negative == "()" and text.startswith("(") and text.endswith(")"):
-            text, sign = text[1:-1], -1.0
+            text, sign = text[1:-1], -sign
         elif self.negative == "-" and text.endswith("-") and not text.startswith("-"):
-            text, sign = text[:-1], -1.0
+            text, sign = text[:-1], -sign
         if self.before:
             text = text.replace(self.before.strip(), "", 1)
         if self.after:
@@ -153,9 +168,8 @@ def find_style(
         share: Of the texts.
 
     Example:
-        >>> find_style(["1,234", "7,000,000"]), find_style(["1,5", "22,25"])
-        (NumberStyle(decimal='.', thousands=',', before='', after='', negative=''), \
-NumberStyle(decimal=',', thousands='', before='', after='', negative=''))
+        >>> [find_style(texts).config() for texts in (["1,234", "7,000,000"], ["1,5", "22,25"])]
+        [{'thousands': ','}, {'decimal': ','}]
         >>> find_style(["red", "1"]) is None
         True
     """
@@ -163,7 +177,10 @@ NumberStyle(decimal=',', thousands='', before='', after='', negative=''))
     if not texts:
         return None
     best, found = share, None
-    for style in _styles(decimal, *_around(texts), _negative(texts)):
+    multiples = _has_multiples(texts)
+    around = _around([MULTIPLE.sub("", text) for text in texts] if multiples else texts)
+    for style in _styles(decimal, *around, _negative(texts)):
+        style = replace(style, multiples=multiples)
         if found is not None and best == 1:
             break
         if _share(style, texts[:FIRST]) < share / 2:
@@ -203,6 +220,14 @@ def _around(texts: Sequence[str]) -> tuple[str, str]:
 def _most(counts: Counter[str], total: int) -> str:
     found = [text for text, count in counts.most_common(1) if count > total / 2]
     return found[0] if found else ""
+
+
+def _has_multiples(texts: Sequence[str]) -> bool:
+    """Whether numbers are in several multiples: 950, 1.2K, 3M; one that all have is a unit."""
+    found = {match[1] for text in texts if (match := MULTIPLE.search(text))}
+    plain = any(text[-1:].isdigit() for text in texts)
+    several = len({MULTIPLES[mark] for mark in found}) > 1
+    return several or (plain and bool(found - ALSO_UNITS))
 
 
 def _is_currency(text: str) -> bool:

@@ -16,7 +16,8 @@ from .array_schema import ArraySchema
 from .budget import of_values, require_memory
 from .errors import DataError, nearest, unknown_name
 from .fields import Field
-from .formats.delimited import looks_like_table, read_delimited
+from .formats.delimited import read_delimited
+from .formats.dialects import looks_like_table
 from .formats.images import ENDINGS as IMAGES
 from .formats.images import ImageFolder, find_images, read_pictures
 from .formats.json_files import read_json
@@ -26,7 +27,9 @@ from .formats.parquet import read_parquet_table
 from .formats.raw import SPLIT, Note, RawColumn, RawTable, part_of
 from .formats.raw_array import RawArray
 from .formats.raw_text import RawText, read_text_lines, text_of_table
+from .missing import Marks
 from .numbers import POINT
+from .prose import is_prose
 from .reading import GUESS, ReadingOptions
 from .schema import Loaded, Rows, Schema
 from .sentence_schema import SentenceSchema
@@ -40,8 +43,6 @@ TEXTS = ("text", "sentence")
 """What a column of sentences may be called, where none is named."""
 MOST_CLASSES = 20
 """Values up to which the only column beside sentences is one of classes."""
-WORDS = 4
-"""Words that a cell has on average in a column of sentences."""
 OF_LEVELS = ("discretised-logistic", "logistic-mixture", "levels", "local-mixture")
 OF_NUMBERS = (
     "bernoulli",
@@ -143,6 +144,8 @@ def open_source(
         source = text_of_table(source, text, _label_beside(source, text, reading, schema))
     if isinstance(source, RawTable) and source.nested:
         source = _of_vectors(source, reading, schema)
+    if isinstance(source, RawArray):
+        source = _with_gaps(source, Marks(reading.na_values))
     if schema is not None and not isinstance(source, READ_BY[schema.kind]):
         kinds = {RawTable: "a table", RawArray: "an array or images", RawText: "sentences"}
         raise DataError(
@@ -150,6 +153,17 @@ def open_source(
             f"got {kinds[type(source)]}."
         )
     return source
+
+
+def _with_gaps(array: RawArray, marks: Marks) -> RawArray:
+    """Rows of numbers in which those are missing that the user says stand for none."""
+    if array.x.ndim != 2 or array.x.dtype.kind not in "iuf" or not (marks.numbers or marks.columns):
+        return array
+    x = array.x.astype(np.float64)
+    for place in range(x.shape[1]):
+        marked = np.isin(x[:, place], list(marks.of(str(place)).numbers))
+        x[marked, place] = np.nan
+    return replace(array, x=x) if np.isnan(x).any() else array
 
 
 def learn_schema(
@@ -432,9 +446,8 @@ def _label_beside(
 
 def _is_prose(column: RawColumn) -> bool:
     texts = [cell for cell in column.values[:1000] if isinstance(cell, str) and cell.strip()]
-    words = sum(len(text.split()) for text in texts)
     every = len(texts) >= len(column.values[:1000]) - 2  # but for a mark of empty ones
-    return bool(texts) and every and words >= WORDS * len(texts)
+    return every and is_prose(texts)
 
 
 def _sentences_in(table: RawTable, reading: ReadingOptions) -> str:

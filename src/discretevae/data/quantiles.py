@@ -43,6 +43,8 @@ def numeric_column(
     scale = float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
     different, where = np.unique(values, return_inverse=True)
     often = np.bincount(where, counts)
+    if often.max() >= LEAST and often.sum() - often.max() < LEAST and scale > 0:
+        mean, scale = _of_few(different, often, scale)
     if often.sum() < FEW or len(different) < 2:
         return NumericColumn(name, mean, scale if scale > 0 else 1.0)
     bins = _mirrored(_thinned(_mirrored(_thinned(_bins(different, often, scale, digits)))))
@@ -50,6 +52,14 @@ def numeric_column(
         return NumericColumn(name, mean, scale)
     edges, shares, centres = map(tuple, (bins.edges, bins.shares, bins.centres))
     return QuantileColumn(name, mean, scale, edges, shares, centres, tuple(bins.atoms), digits)
+
+
+def _of_few(different: np.ndarray, often: np.ndarray, scale: float) -> tuple[float, float]:
+    """The number that almost all rows share, and a power of two about the scale.
+
+    Mean and scale to the digit would tell the only other number.
+    """
+    return float(different[often.argmax()]), float(2.0 ** np.round(np.log2(scale)))
 
 
 def _bins(different: np.ndarray, often: np.ndarray, scale: float, digits: int | None) -> Bins:

@@ -30,7 +30,8 @@ class ReadingOptions:
         numeric: Columns that are numbers, whatever they look like.
         categorical: Columns whose cells are names, whatever they look like.
         date: Columns that are dates.
-        na_values: What a cell without a value may say, beside the usual marks.
+        na_values: What a cell without a value may say, beside the usual marks; age=-1 in one
+            column alone.
         header: Whether the first line of a file names the columns: auto, yes or no.
         delimiter: What stands between the cells of a line.
         decimal: The decimal sign, a point or a comma.

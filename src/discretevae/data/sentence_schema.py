@@ -108,7 +108,11 @@ class SentenceSchema(Schema):
             allowed = longest if reading.strict else max(SHORT, LONG * usual)
             most = max(1, int(lengths[lengths <= allowed].max(initial=1)))
         marks = Marks(reading.na_values)
-        labels = None if text.labels is None else LabelRule.of(text.labels, marks, text.where)
+        labels = (
+            None
+            if text.labels is None
+            else LabelRule.of(text.labels, marks.of(text.labels.name), text.where)
+        )
         schema = cls(
             text.name, text.rows, vocabulary, most, longest, usual,
             int((lengths > most).sum()), text.column,

@@ -20,10 +20,12 @@ from .formats.raw_array import RawArray
 from .guesses import LeftOut, field_of
 from .keys import Keys
 from .labels import LabelRule
-from .missing import Marks, suspected_gaps
+from .missing import Marks
 from .numbers import POINT
+from .plurals import plural
 from .reading import GUESS, ReadingOptions
 from .schema import Loaded, Rows, Schema, common_from_config, listed, register
+from .suspects import note_of_suspects
 
 __all__ = ["LABELS", "TableSchema"]
 
@@ -93,7 +95,7 @@ class TableSchema(Schema):
         marks = Marks(reading.na_values)
         label = _label_column(table, reading)
         found = {
-            name: field_of(table, column, rows, reading, marks)
+            name: field_of(table, column, rows, reading, marks.of(name))
             for name, column in table.columns.items()
             if name != label
         }
@@ -103,7 +105,11 @@ class TableSchema(Schema):
         left_out = [f for f in found.values() if isinstance(f, LeftOut)]
         if len(fields) < least:
             raise _nothing_left(table, left_out)
-        rule = None if label is None else LabelRule.of(table.columns[label], marks, table.where)
+        rule = (
+            None
+            if label is None
+            else LabelRule.of(table.columns[label], marks.of(label), table.where)
+        )
         schema = cls(
             table.name, table.rows, tuple(fields), tuple(left_out),
             decimal=None if table.dialect is None else table.dialect.decimal,
@@ -138,7 +144,7 @@ class TableSchema(Schema):
         marks = Marks(self.reading.na_values)
         for field in self.fields_in(source):
             column = self._column(source, field)
-            found = field.read(column, marks)
+            found = field.read(column, marks.of(field.name))
             values.append(found.values)
             if found.stray.any():
                 if self.reading.strict:
@@ -165,7 +171,9 @@ class TableSchema(Schema):
         """Names the columns of each row whose cell is there and could not be taken."""
         marks, names = Marks(self.reading.na_values), [""] * source.rows
         for field in self.fields_in(source):
-            for row in field.read(self._column(source, field), marks).stray.nonzero()[0]:
+            for row in field.read(
+                self._column(source, field), marks.of(field.name)
+            ).stray.nonzero()[0]:
                 names[row] = f"{names[row]}, {field.name}" if names[row] else field.name
         return names
 
@@ -212,11 +220,10 @@ class TableSchema(Schema):
         marks = Marks(self.reading.na_values)
         parts = []
         for field in self.fields_in(source):
-            column = self._column(source, field)
+            column, own = self._column(source, field), marks.of(field.name)
             style = field.style  # type: ignore[attr-defined]
             values = [
-                np.nan if field.missing(cell, marks) else style.number(cell)
-                for cell in column.values
+                np.nan if field.missing(cell, own) else style.number(cell) for cell in column.values
             ]
             found = column.spread(np.array(values, np.float64))
             if (gaps := np.isnan(found)).any():
@@ -254,7 +261,7 @@ class TableSchema(Schema):
         marks, stray, gaps = Marks(self.reading.na_values), {}, 0
         for field in self.fields:
             column = table.columns[field.name]
-            found = field.read(column, marks)
+            found = field.read(column, marks.of(field.name))
             odd = int(found.stray.sum())
             if odd:
                 stray[field.name] = odd
@@ -269,27 +276,21 @@ class TableSchema(Schema):
 
     def _suspecting(self, table: RawTable) -> "TableSchema":
         """Names the numbers that may stand for missing cells, as in surveys."""
-        found = [
-            (mark, field.name)
+        numbers = (
+            (field.name, field.read_numbers(table.columns[field.name]))
             for field in self.fields
             if isinstance(field, NumberField) and not field.style.before
-            for mark in suspected_gaps(field.read_numbers(table.columns[field.name]))
-        ]
-        if not found:
-            return self
-        said = listed([f"{mark} in {name}" for mark, name in found], 4)
-        marks = ",".join(dict.fromkeys(mark for mark, _ in found))
-        note = Note(f"far from all others, perhaps missing: {said}", f"--na-values={marks}")
-        return replace(self, notes=(*self.notes, note))
+        )
+        return replace(self, notes=(*self.notes, *note_of_suspects(numbers)))
 
     def described(self) -> list[Note]:
         total = len(self.fields) + len(self.left_out) + (self.labels is not None)
         cells = self.rows * len(self.fields)
         kinds = Counter(map(_what, self.fields))
-        parts = [_plural(count, what) for what, count in kinds.items()]
-        columns = _plural(len(self.fields), "column")
+        parts = [plural(count, what) for what, count in kinds.items()]
+        columns = plural(len(self.fields), "column")
         notes = [
-            Note(f"{self.name}: {self.rows:,} rows, {_plural(total, 'column')}"),
+            Note(f"{self.name}: {self.rows:,} rows, {plural(total, 'column')}"),
             Note(f"{columns}: {listed(parts, 5)}", "--numeric, --categorical, --date NAMES"),
         ]
         if self.missing:
@@ -312,7 +313,7 @@ class TableSchema(Schema):
 
     def _of_stray(self, name: str, count: int) -> Note:
         field = next(field for field in self.fields if field.name == name)
-        cells = _plural(count, "cell")
+        cells = plural(count, "cell")
         options = "--strict refuses"
         if isinstance(field, NumberField):
             options = f"--categorical {name}; --strict refuses"
@@ -351,7 +352,8 @@ def _nothing_left(table: RawTable, left_out: list[LeftOut]) -> DataError:
 
 
 def _require_columns(table: RawTable, reading: ReadingOptions) -> None:
-    for name, argument in reading.named.items():
+    marked = dict.fromkeys(Marks(reading.na_values).columns, "na_values")
+    for name, argument in {**marked, **reading.named}.items():
         if name not in table.columns:
             raise unknown_name(argument, name, table.columns)
 
@@ -398,20 +400,6 @@ def _what(field: Field) -> str:
     if isinstance(column, DiscreteColumn):
         return f"category of {len(column.categories)}"
     return "number"
-
-
-def _plural(count: int, what: str) -> str:
-    """Counts things: 2 categories of 3.
-
-    Example:
-        >>> _plural(2, "category of 3"), _plural(1, "number"), _plural(2, "yes/no")
-        ('2 categories of 3', '1 number', '2 yes/no')
-    """
-    if count == 1 or what == "yes/no":
-        return f"{count:,} {what}"
-    head, _, rest = what.partition(" ")
-    many = f"{head[:-1]}ies" if head.endswith("y") else f"{head}s"
-    return f"{count:,} {many} {rest}".rstrip()
 
 
 def _of_date(field: DateField) -> Note:

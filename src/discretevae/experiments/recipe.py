@@ -43,7 +43,8 @@ class Data:
         numeric: Columns that are numbers, whatever they look like, with commas between them.
         categorical: Columns whose cells are names, with commas between them.
         date: Columns that are dates, with commas between them.
-        na_values: What a cell without a value may say besides, with commas between them.
+        na_values: What a cell without a value may say besides, with commas between them; age=-1
+            in one column alone.
         header: Whether the first line of a file names the columns: auto, yes or no.
         delimiter: What stands between cells: a sign, or tab.
         decimal: The decimal sign, a point or a comma.

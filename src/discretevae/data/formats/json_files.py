@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..plurals import plural
 from .raw import Note, RawTable
 from .raw_array import RawArray
-from .raw_text import RawText
+from .raw_text import RawText, text_of_sentences
 from .records import table_of_columns, table_of_records
 from .text_files import encoding_of, open_text
 
@@ -34,7 +35,7 @@ def read_json(path: Path) -> RawTable | RawArray | RawText:
     if found is None:
         found, damaged = _lines(path, encoding)
         if damaged:
-            notes.append(Note(f"{damaged:,} damaged lines left out"))
+            notes.append(Note(f"{plural(damaged, 'damaged line')} left out"))
     source: Any = _of_json(found, path)
     return replace(source, notes=(*notes, *source.notes))
 
@@ -76,7 +77,7 @@ def _of_json(found: Any, path: Path) -> RawTable | RawArray | RawText:
         if all(isinstance(row, Mapping) for row in found):
             return table_of_records([dict(_flat(row)) for row in found], where, name)
         if all(isinstance(row, str) for row in found):
-            return _sentences(found, where, name)
+            return text_of_sentences(found, where, name)
         if all(isinstance(row, list) for row in found):
             return _of_rows(found, where, name)
         if not any(isinstance(row, (Mapping, list)) for row in found):
@@ -114,14 +115,6 @@ def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
             yield from _flat(cell, f"{above}{title}.")
         else:
             yield f"{above}{title}", cell
-
-
-def _sentences(texts: list[str], where: str, name: str) -> RawText:
-    kept = [(row, text.strip()) for row, text in enumerate(texts, 1) if text.strip()]
-    if not kept:
-        raise DataError(f"{where} must hold at least one sentence, got none.")
-    lines, found = zip(*kept, strict=True)
-    return RawText(where, name, found, np.array(lines))
 
 
 def _of_rows(rows: list[list[Any]], where: str, name: str) -> RawTable | RawArray:

@@ -1,6 +1,7 @@
 """DataLoaders and Datasets of PyTorch."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from torch.utils.data import (
 from ..budget import of_values, require_memory
 from ..errors import DataError
 from .raw import Note, RawColumn
-from .raw_array import LABELS, RawArray, labels_of, numbers_of
-from .raw_text import RawText
+from .raw_array import LABELS, RawArray, labels_of, numbers_of, require_classes
+from .raw_text import RawText, text_of_sentences
 
 __all__ = ["read_loader"]
 
@@ -89,16 +90,17 @@ def _labels(labels: list[np.ndarray], rows: int) -> RawColumn | None:
     if sum(map(len, labels)) != rows or len({array.shape[1:] for array in labels}) != 1:
         return None
     found = labels_of(np.concatenate(labels), rows)
-    return None if found is None else RawColumn.of("label", found.tolist())
+    if found is None:
+        return None
+    require_classes(found, WHERE)
+    return RawColumn.of("label", found.tolist())
 
 
 def _sentences(texts: list[str], labels: RawColumn | None, notes: list[Note]) -> RawText:
-    found = [(row, text.strip()) for row, text in enumerate(texts) if text.strip()]
-    if not found:
-        raise DataError(f"{WHERE} must hold at least one sentence, got none.")
-    rows, kept = zip(*found, strict=True)
-    column = None if labels is None else RawColumn.of("label", labels.cells(rows))
-    return RawText(WHERE, "data", kept, np.array(rows) + 1, labels=column, notes=tuple(notes))
+    found = text_of_sentences(texts, WHERE, "data")
+    if labels is not None:
+        labels = RawColumn.of("label", labels.cells((found.lines - 1).tolist()))
+    return replace(found, labels=labels, notes=tuple(notes))
 
 
 def _in_order(data: Any) -> tuple[Iterable[Any], list[Note]]:

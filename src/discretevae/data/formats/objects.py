@@ -2,7 +2,7 @@
 
 import numbers
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,8 @@ from ..errors import DataError
 from .frames import is_frame, read_frame
 from .loaders import read_loader
 from .raw import Note, RawColumn, RawTable
-from .raw_array import LABELS, RawArray, labels_of, numbers_of
-from .raw_text import RawText
+from .raw_array import LABELS, RawArray, labels_of, numbers_of, require_classes
+from .raw_text import RawText, text_of_sentences
 from .records import table_of_cells, table_of_columns, table_of_records, table_of_structure
 
 __all__ = ["read_object"]
@@ -74,7 +74,7 @@ def _list(items: list[Any]) -> RawArray | RawTable | RawText:
         texts = ["" if item is None else item for item in items]
         if all(os.path.isfile(text) for text in texts[:FEW]):
             raise DataError(f"{WHERE} must be {REMEDY}, got paths of files: give their folder.")
-        return _sentences(texts)
+        return text_of_sentences(texts, WHERE, "data")
     if all(isinstance(item, Mapping) for item in items):
         arrays = any(np.ndim(cell) for cell in items[0].values() if hasattr(cell, "shape"))
         if not arrays:
@@ -160,15 +160,8 @@ def _labels(labels: Any, rows: int) -> np.ndarray:
     found = labels_of(given, rows)
     if found is None:
         raise DataError(f"{WHERE}: labels must have shape ({rows},), got {given.shape}.")
+    require_classes(found, WHERE)
     return found
-
-
-def _sentences(texts: Iterable[str]) -> RawText:
-    kept = [(row, text.strip()) for row, text in enumerate(texts, 1) if text.strip()]
-    if not kept:
-        raise DataError(f"{WHERE} must hold at least one sentence, got none.")
-    lines, found = zip(*kept, strict=True)
-    return RawText(WHERE, "data", found, np.array(lines))
 
 
 def _other(data: Any) -> DataError:

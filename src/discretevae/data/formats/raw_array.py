@@ -12,7 +12,7 @@ from ..budget import of_values, require_memory
 from ..errors import DataError
 from .raw import Note, RawColumn
 
-__all__ = ["LABELS", "RawArray", "labels_of", "numbers_of"]
+__all__ = ["LABELS", "RawArray", "labels_of", "numbers_of", "require_classes"]
 
 LABELS = ("labels", "label", "y", "target", "targets", "classes")
 """What labels beside observations may be called."""
@@ -69,6 +69,20 @@ def labels_of(array: np.ndarray, rows: int) -> np.ndarray | None:
         one_hot = ((array == 0) | (array == 1)).all() and (array.sum(1) == 1).all()
         return array.argmax(1) if one_hot else None
     return None
+
+
+def require_classes(labels: np.ndarray, where: str) -> None:
+    """Refuses labels that are measured numbers, which no class has.
+
+    Raises:
+        DataError: Saying how to model them beside the observations.
+    """
+    known = labels[np.isfinite(labels)] if labels.dtype.kind == "f" else labels[:0]
+    if (known != np.floor(known)).any():
+        raise DataError(
+            f"{where}: labels must be whole numbers or text, got fractions; give the observations "
+            "alone, or with them as a column more: np.column_stack([X, y])."
+        )
 
 
 def numbers_of(x: Any, where: str) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Sentences as their source has them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ..errors import DataError
 from .raw import Note, RawColumn, RawTable
 from .text_files import encoding_of, read_lines
 
-__all__ = ["RawText", "read_text_lines", "text_of_table"]
+__all__ = ["RawText", "read_text_lines", "text_of_sentences", "text_of_table"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,23 @@ def read_text_lines(path: Path) -> RawText:
         notes.append(Note(f"{len(found) - len(kept):,} empty lines skipped"))
     lines, texts = zip(*kept, strict=True)
     return RawText(str(path), path.stem, texts, np.array(lines), notes=tuple(notes))
+
+
+def text_of_sentences(texts: Iterable[str], where: str, name: str) -> RawText:
+    """Returns sentences that are not empty, numbered from 1 with those that are.
+
+    Raises:
+        DataError: If there is none.
+
+    Example:
+        >>> text_of_sentences(["a cat", " ", "a dog"], "`data`", "data").lines.tolist()
+        [1, 3]
+    """
+    kept = [(row, text.strip()) for row, text in enumerate(texts, 1) if text.strip()]
+    if not kept:
+        raise DataError(f"{where} must hold at least one sentence, got none.")
+    lines, found = zip(*kept, strict=True)
+    return RawText(where, name, found, np.array(lines))
 
 
 def text_of_table(table: RawTable, column: str, label: str | None) -> RawText:

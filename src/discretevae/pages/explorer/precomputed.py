@@ -154,13 +154,17 @@ def _samples(subject: Subject, count: int, generator: torch.Generator) -> list[_
 
 
 def _changed(subject: Subject, bases: Sequence[_Base], latents: range, shades: int) -> Any:
+    """Shows each single change of each base; those of one condition are decoded together."""
     categories = range(subject.num_categories)
-    x = [
-        subject.decode(changes(base.code, latent, categories), base.condition)
-        for base in bases
-        for latent in latents
+    codes = [
+        torch.cat([changes(base.code, latent, categories) for latent in latents]) for base in bases
     ]
-    return _shown(subject, torch.cat(x), shades)
+    x: dict[int, Tensor] = {}
+    for condition in {base.condition for base in bases}:
+        places = [place for place, base in enumerate(bases) if base.condition == condition]
+        found = subject.decode(torch.cat([codes[place] for place in places]), condition)
+        x.update(zip(places, found.split(len(codes[0])), strict=True))
+    return _shown(subject, torch.cat([x[place] for place in range(len(bases))]), shades)
 
 
 def _shown(subject: Subject, x: Tensor, shades: int) -> Any:
