@@ -68,6 +68,9 @@ EXEMPT = {
             "gzip_in_words",
             "improve_prior",
             "log_prob_without_code",
+            "reference_figures",
+            "reference_in_words",
+            "verdict_in_words",
         ),
         *(
             "model_identity",
@@ -289,6 +292,11 @@ def _small() -> list[Row]:
             require_enumerable=(latents.require_enumerable, sizes | {"budget": 100}),
             require_sizes=(latents.require_sizes, sizes),
             to_one_hot=(latents.to_one_hot, {"codes": codes, "num_categories": 3}),
+        ),
+        *rows(
+            "latents",
+            True,
+            codes_between=(latents.codes_between, {"code": codes[0], "target": codes[1]}),
         ),
         *rows("estimators", False, recommended=(recommended, sizes)),
         *rows(
@@ -912,6 +920,13 @@ def _files(scene: Scene | None, folder: Path) -> list[Row]:
             "given",
             lambda **k: data.given(likelihood="gaussian", **k),
             lambda: {"data": [[0.5, 1.0]]},
+            False,
+        ),
+        (
+            "data",
+            "given_whole",
+            lambda **k: data.given_whole(likelihood="gaussian", **k),
+            lambda: {"data": torch.rand(30, 2), "seed": 0},
             False,
         ),
         (

@@ -192,7 +192,7 @@ def test_windows_are_white_from_the_start(name: str) -> None:
     assert seen.sum() == 4 * likelihood.channels
     assert not z[:, ~seen].any()
     eye = torch.eye(int(seen.sum()), dtype=x.dtype)
-    torch.testing.assert_close(torch.cov(z[:, seen].mT), eye, atol=0.02, rtol=0)
+    torch.testing.assert_close(torch.cov(z[:, seen].mT), eye, atol=0.05, rtol=0)
     assert (torch.cov(windows[:, seen].mT) - eye).abs().max() > 0.3
 
 

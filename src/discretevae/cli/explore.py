@@ -27,9 +27,8 @@ def explore(run: str, *, port: int | None = None, no_browser: bool = False) -> N
         no_browser: Only say where the page is.
 
     Examples:
-        discretevae explore runs/digits-4x8
-        discretevae explore runs/demo-topk
         discretevae explore runs/digits-4x8 --port 8000 --no-browser
+        discretevae explore runs/demo-topk
     """
     from discretevae.cli.sparse import is_sparse
     from discretevae.experiments.folder import Run

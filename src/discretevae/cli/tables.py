@@ -79,7 +79,6 @@ def score(run: str, data: str, *, seed: int = 0, output: str | None = None) -> N
             default RUN/scores.csv.
 
     Examples:
-        discretevae score runs/patients patients.csv
         discretevae score runs/patients new.csv -o scores.parquet
         discretevae score runs/photos-vq photos
     """

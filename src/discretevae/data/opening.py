@@ -130,6 +130,8 @@ def open_source(
     if schema is not None:
         reading = replace(schema.reading, header=said.header, delimiter=said.delimiter)
     if isinstance(data, (str, os.PathLike)):
+        if not str(data):
+            raise DataError("`data` must name a file, a folder or a data set, got ''.")
         path = Path(os.path.expanduser(data))
         try:
             source = _opened(path, reading, likelihood, schema)

@@ -58,7 +58,7 @@ class Loop:
     patience: int | None = None
     measured_every: int | None = None
     weight_average: float = 0.0
-    phases: list[Any] | None = None
+    phases: Any = None
     test_curve: bool = False
     seed: int = 0
     accelerator: str = "auto"
