@@ -20,6 +20,12 @@ def test_what_is_better_and_what_is_worse_is_named() -> None:
     assert verdict_in_words(found, "validation", "another") == said
 
 
+def test_what_pixels_tell_each_other_is_not_credited_to_the_code() -> None:
+    found = figures(elbo=-20.0, no_code=-30.0)
+    said = "On test examples the model is better than independent pixels."
+    assert verdict_in_words(found, "test", "another", "independent pixels") == said
+
+
 @pytest.mark.parametrize(
     ("apart", "said"), [(0.3, "better than"), (0.1, "as good as"), (-0.3, "worse than")]
 )

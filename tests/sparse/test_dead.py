@@ -111,3 +111,23 @@ def test_latents_begin_anew_where_the_error_is(kind: str, dim_out: int | None) -
         if parameter in optimizer.state:
             moment = optimizer.state[parameter]["exp_avg_sq"]
             assert not moment.index_select(dim, latents).any()
+
+
+@pytest.mark.parametrize("kind", SPARSE_KINDS)
+@pytest.mark.parametrize("dim_out", [None, 3])
+def test_latents_that_begin_anew_are_not_stronger_than_at_first(
+    kind: str, dim_out: int | None
+) -> None:
+    """Active in 4k/m of the rows, as every latent at the start; a bias of 0 is half of them."""
+    torch.manual_seed(0)
+    model = SPARSE_KINDS[kind](16, 64, 2, dim_out)
+    x, y = torch.randn(1000, 16), torch.randn(1000, dim_out or 16)
+    model.start_at(x, None if dim_out is None else y)
+    optimizer = torch.optim.Adam(model.parameters(), 0.1)
+    latents = torch.tensor([3, 40, 41])
+    resample(model, latents, x, y, optimizer, torch.Generator().manual_seed(0))
+    h = x @ model.W_enc[:, latents] + model.bias[latents]
+    share = 4 * 2 / 64
+    torch.testing.assert_close((h > 0).float().mean(0), torch.full((3,), share), atol=2e-3, rtol=0)
+    without = h - model.b_enc[latents]
+    assert ((without > 0).float().mean(0) > 2 * share).all()

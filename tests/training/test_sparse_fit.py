@@ -182,3 +182,10 @@ def test_what_does_not_fit_is_refused(x: Tensor) -> None:
     for options in ({"steps": 0}, {"learning_rate": -1.0}, {"dead_after": 0}, {"seed": -1}):
         with pytest.raises(ValueError, match=f"`{next(iter(options))}` must be"):
             SparseOptions(**options)  # type: ignore[arg-type]
+
+
+def test_targets_beside_what_has_them_are_refused() -> None:
+    x = torch.randn(400, 8)
+    data = load_activations(x)
+    with pytest.raises(ValueError, match="`y` must be left out"):
+        train_sparse(TopKAutoencoder(8, 32, 4), data, x, SparseOptions(steps=2, **QUIET))

@@ -16,7 +16,9 @@ BETTER, ALIKE, WORSE = "better than", "as good as", "worse than"
 Figures = Mapping[str, Mapping[str, Any]]
 
 
-def verdict_in_words(figures: Figures, split: str, reference: str) -> str | None:
+def verdict_in_words(
+    figures: Figures, split: str, reference: str, without: str = "one without a code"
+) -> str | None:
     """Says against what the bound of a model is better, and against what it is not.
 
     A difference from another model that is below two standard errors is none.
@@ -25,6 +27,8 @@ def verdict_in_words(figures: Figures, split: str, reference: str) -> str | None
         figures: Of one split, as `evaluate` gives them.
         split: Its name.
         reference: What the other model is, if there is one.
+        without: What `no_code` is of. Where each dimension is written given those before, it is no
+            model without a code but independent dimensions, which are far worse.
 
     Returns:
         A sentence; None where there is nothing to compare with.
@@ -38,7 +42,7 @@ def verdict_in_words(figures: Figures, split: str, reference: str) -> str | None
     if "elbo" not in figures:
         return None
     found: dict[str, list[str]] = {BETTER: [], ALIKE: [], WORSE: []}
-    for name, what in ((NO_CODE, "one without a code"), (GZIP, "gzip"), (REFERENCE, reference)):
+    for name, what in ((NO_CODE, without), (GZIP, "gzip"), (REFERENCE, reference)):
         if name in figures:
             how = _compared(figures, name)
             found[how].append(f"{how.split()[-1] if found[how] else how} {what}")

@@ -107,8 +107,9 @@ def _gain(run: Run, model: VAE, recipe: Recipe, metrics: Mapping[str, Any]) -> l
     if beside is None and has_gaussian(recipe):
         command = shlex.join(["discretevae", "evaluate", str(run.folder), "--gaussian"])
         beside = f"No Gaussian VAE was trained to compare with; to do so: {command}"
+    without = [f"independent {p.apart}"] if p.autoregressive else []
     said = (
-        verdict_in_words(found, part, GAUSSIAN),
+        verdict_in_words(found, part, GAUSSIAN, *without),
         gain_in_words(found, p.lossless, p.autoregressive, p.apart),
         gzip_in_words(found),
         beside,

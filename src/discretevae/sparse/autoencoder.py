@@ -232,7 +232,7 @@ class SparseAutoencoder(nn.Module, ABC):
         if y is not None:
             together = (x - x.mean(0)).T @ (y - y.mean(0)) / len(x)
             self.W_dec.copy_(normalize(self.W_enc.T @ together))
-        started_biases(self, x)
+        started_biases(self, x, torch.arange(self.width, device=x.device))
 
     @torch.no_grad()
     def restart(
@@ -240,11 +240,12 @@ class SparseAutoencoder(nn.Module, ABC):
         latents: Int64[Tensor, " n"],
         encoder: Float[Tensor, "n d"],
         decoder: Float[Tensor, "n e"],
+        x: Float[Tensor, "N d"],
     ) -> None:
-        """Gives latents new directions, as if they had just been made."""
+        """Gives latents new directions, and biases by some rows, as if they had just begun."""
         self.W_enc[:, latents] = encoder.T
         self.W_dec[latents] = decoder
-        self.b_enc[latents] = 0.0
+        started_biases(self, x, latents)
 
     @torch.no_grad()
     def before_step(self) -> None:

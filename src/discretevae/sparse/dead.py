@@ -115,7 +115,9 @@ def resample(
     """Has latents that stayed dead begin anew where reconstructions are worst.
 
     Each takes the direction of the error of a row, drawn in proportion to its square; that of x of
-    a transcoder's encoder. What the optimiser knows of them is forgotten.
+    a transcoder's encoder. They are active as often as when training began: with a bias of 0 they
+    would be stronger than the living, and take their place. What the optimiser knows of them is
+    forgotten.
 
     Reference: Bricken et al., Towards monosemanticity, 2023, appendix on neuron resampling.
     """
@@ -123,7 +125,7 @@ def resample(
     rows = torch.multinomial(weights, len(latents), replacement=True, generator=draws)
     decoder = normalize(error[rows])
     encoder = normalize(x[rows] - x.mean(0)) if model.transcodes else decoder
-    model.restart(latents, encoder, decoder)
+    model.restart(latents, encoder, decoder, x)
     for name, parameter in model.named_parameters():
         for value in optimizer.state[parameter].values():
             if name == "W_enc" and value.shape == parameter.shape:

@@ -86,8 +86,9 @@ class GatedAutoencoder(SparseAutoencoder):
         latents: Int64[Tensor, " n"],
         encoder: Float[Tensor, "n d"],
         decoder: Float[Tensor, "n e"],
+        x: Float[Tensor, "N d"],
     ) -> None:
-        super().restart(latents, encoder, decoder)
+        super().restart(latents, encoder, decoder, x)
         self.r_mag[latents] = self.b_mag[latents] = 0.0
 
     def after_step(self, l0: float) -> None:

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def away(l0: float, k: int) -> float:
 
 
 @torch.no_grad()
-def started_biases(model: "SparseAutoencoder", x: Float[Tensor, "N d"]) -> None:
+def started_biases(
+    model: "SparseAutoencoder", x: Float[Tensor, "N d"], latents: Int64[Tensor, " n"]
+) -> None:
     """Starts the encoder's biases where each latent is active in the same share of rows, 4k/m.
 
     Reference: Anthropic, Dictionary learning optimization techniques, 2025.
@@ -76,7 +78,7 @@ def started_biases(model: "SparseAutoencoder", x: Float[Tensor, "N d"]) -> None:
     share = min(MOST_AT_FIRST, AT_FIRST * model.k / model.width)
     some = x[:4096]
     rank = max(1, round(share * len(some)))
-    model.b_enc.zero_()
-    for latents in torch.arange(model.width).split(1024):
-        h = some @ model.W_enc[:, latents] + model.bias[latents]
-        model.b_enc[latents] = -h.topk(rank, dim=0).values[-1]
+    model.b_enc[latents] = 0.0
+    for part in latents.split(1024):
+        h = some @ model.W_enc[:, part] + model.bias[part]
+        model.b_enc[part] = -h.topk(rank, dim=0).values[-1]

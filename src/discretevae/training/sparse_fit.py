@@ -111,6 +111,8 @@ def train_sparse(
         torch.Size([400, 8])
     """
     options = options or SparseOptions()
+    if isinstance(x, Activations) and y is not None:
+        raise TrainingError("`y` must be left out where `x` has both, as `load_activations` gives.")
     data = x if isinstance(x, Activations) else load_activations(x, y, seed=options.seed)
     return prepare_sparse(model, data, options, folder, resume).fit()
 
