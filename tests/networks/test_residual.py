@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from discretevae.models import DiscreteVAE, from_pretrained
-from discretevae.networks import ResidualNetwork
+from discretevae.networks import ResidualNetwork, network_from_config
 
 
 @pytest.mark.parametrize("down", [1, 2, 4, 8, 16])
@@ -62,3 +62,33 @@ def test_a_grid_of_categorical_latents_is_a_model_like_any_other(tmp_path: objec
     again = from_pretrained(tmp_path).eval()
     assert torch.equal(again.logits(x), model.logits(x))
     assert (model.log_likelihood(x) >= model.elbo(x, 500) - 0.1).all()
+
+
+@pytest.mark.parametrize("down", [1, 4, 8])
+def test_a_linear_map_of_each_patch_stands_beside(down: int) -> None:
+    with_it, without = ResidualNetwork(8, down, 1), ResidualNetwork(8, down, 1, linear=False)
+    shape, (rows, columns) = (3, 10, 13), with_it.grid((3, 10, 13))
+    ours, theirs = (n.encoder(shape, rows * columns * 5).eval() for n in (with_it, without))
+    theirs.load_state_dict(ours.state_dict(), strict=False)
+    x = torch.rand(2, *shape)
+    filled = torch.zeros(2, 3, rows * down, columns * down)
+    for i in range(rows * down):
+        for j in range(columns * down):
+            filled[:, :, i, j] = x[:, :, min(i, 9), min(j, 12)]
+    patches = filled.unfold(2, down, down).unfold(3, down, down)
+    said = torch.einsum("nchwab,ecab->nhwe", patches, ours.linear.weight).flatten(1)
+    torch.testing.assert_close(ours(x), theirs(x) + said)
+    ours, theirs = (n.decoder(rows * columns * 5, shape).eval() for n in (with_it, without))
+    theirs.load_state_dict(ours.state_dict(), strict=False)
+    z = torch.randn(2, rows * columns * 5)
+    vectors = z.view(2, rows, columns, 5)
+    said = torch.einsum("nhwe,ecab->nchawb", vectors, ours.linear.weight)
+    said = said.reshape(2, 3, rows * down, columns * down)[..., :10, :13]
+    torch.testing.assert_close(ours(z), theirs(z) + said)
+
+
+def test_what_was_saved_before_has_no_linear_map() -> None:
+    described = ResidualNetwork(8).config()
+    assert network_from_config(described) == ResidualNetwork(8)
+    del described["linear"]
+    assert network_from_config(described) == ResidualNetwork(8, linear=False)

@@ -60,7 +60,8 @@ class QuantisedVAE(VAE):
 
     Vectors of quantisers that round or take signs are whitened first, by moving averages that stand
     after training (:class:`~discretevae.latents.quantisers.Whitening`), for these use all of their
-    codes only then.
+    codes only then. Where the quantiser is named, what the entropy of their soft codes weighs
+    follows the nats that data can say of each code, H·W·C log V / D.
 
     The prior is uniform until it is fitted, after training, to codes of the training examples,
     :func:`~discretevae.training.fit_prior`; with `rate` it is trained along.
@@ -140,6 +141,9 @@ class QuantisedVAE(VAE):
         self.num_codes, self.dim = made.num_codes, groups * made.dim
         self.num_quantisers, self.groups = num_quantisers, groups
         grids = self.grids_of(grid)
+        if isinstance(quantiser, str):
+            codes = sum(math.prod(one) for one in grids)
+            made.weigh(math.prod(self.shape) * math.log(self.likelihood.symbols) / codes)
         self.quantisers: Any = nn.ModuleList([made, *(_another(made) for _ in grids[1:])])
         self.whitened = made.whitened if whitened is None else whitened
         if self.whitened:

@@ -63,7 +63,8 @@ def network_from_config(config: dict[str, object]) -> Network:
     kind = options.pop("kind", None)
     if kind not in NETWORK_KINDS:
         raise ValueError(f"`network.kind` must be one of {sorted(NETWORK_KINDS)}, got {kind!r}.")
+    made = NETWORK_KINDS[str(kind)]
     try:
-        return NETWORK_KINDS[str(kind)](**options)
+        return made(**{**made.once, **options})
     except TypeError as error:
         raise ValueError(f"`network` does not fit a {kind}: {error}.") from None

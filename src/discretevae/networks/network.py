@@ -26,6 +26,8 @@ class Network(ABC):
     kind: ClassVar[str]
     takes_gaps: ClassVar[bool] = False
     """Whether numbers of an observation may be missing: NaN."""
+    once: ClassVar[dict[str, Any]] = {}
+    """Options that are not in what was saved before there were any, and what they were."""
 
     @abstractmethod
     def encoder(self, shape: tuple[int, ...], features: int) -> nn.Module:

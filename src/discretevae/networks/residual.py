@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from discretevae.networks.images import image_shape
 from discretevae.networks.network import Network, require_widths
@@ -26,10 +27,14 @@ class ResidualNetwork(Network):
     decoder sees, is a vector for each position, one position after the other, row by row: their
     number of features is a multiple of h·w. D = h·w categorical latents have one at each position.
 
+    Beside them stands a linear map between each patch of down × down pixels and its position, which
+    normalisation does not touch: of how bright and of what colour a patch is it would leave little.
+
     Arguments:
         channels: Filters at the grid; at twice its sides half as many, and so on.
         down: How many times smaller than the image's sides are those of the grid, in `FACTORS`.
         blocks: Residual blocks at the grid, on either side.
+        linear: Whether the linear map stands beside.
 
     Raises:
         ValueError: If a number is out of range, the data are no images (C, H, W) or smaller than
@@ -50,8 +55,10 @@ class ResidualNetwork(Network):
     channels: int = 64
     down: int = 4
     blocks: int = 2
+    linear: bool = True
 
     kind: ClassVar[str] = "residual"
+    once: ClassVar[dict[str, Any]] = {"linear": False}
 
     def __post_init__(self) -> None:
         require_widths("channels", (self.channels,))
@@ -82,18 +89,26 @@ class ResidualNetwork(Network):
         if self.down == 1:
             layers = [nn.Conv2d(widths[0], self.channels, 3, padding=1)]
         layers += [ResidualBlock(self.channels) for _ in range(self.blocks)]
-        return GridEncoder(nn.Sequential(*layers, *_last(self.channels, each)))
+        body = nn.Sequential(*layers, *_last(self.channels, each))
+        return GridEncoder(body, self._beside(nn.Conv2d, widths[0], each))
 
     def decoder(self, features: int, shape: tuple[int, ...]) -> "GridDecoder":
-        image, grid = image_shape(shape), self.grid(shape)
+        image, grid, each = image_shape(shape), self.grid(shape), self._each(shape, features)
         widths = self._widths(image[0])[::-1]
-        layers: list[nn.Module] = [nn.Conv2d(self._each(shape, features), self.channels, 1)]
+        layers: list[nn.Module] = [nn.Conv2d(each, self.channels, 1)]
         layers += [ResidualBlock(self.channels) for _ in range(self.blocks)]
         for fan_in, fan_out in pairwise(widths):
             layers += [nn.SiLU(), nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1)]
         if self.down == 1:
             layers += [nn.SiLU(), nn.Conv2d(self.channels, image[0], 3, padding=1)]
-        return GridDecoder(nn.Sequential(*layers), grid, image)
+        beside = self._beside(nn.ConvTranspose2d, each, image[0])
+        return GridDecoder(nn.Sequential(*layers), grid, image, beside)
+
+    def _beside(self, kind: Any, inputs: int, outputs: int) -> Any:
+        """The linear map; the bias is that of what it stands beside."""
+        if not self.linear:
+            return None
+        return kind(inputs, outputs, self.down, stride=self.down, bias=False)
 
     def last_bias(self, decoder: Any) -> nn.Parameter:
         return decoder.body[-1].bias
@@ -135,14 +150,22 @@ class ResidualBlock(nn.Module):
 
 
 class GridEncoder(nn.Module):
-    """Maps images to a vector at each position of a grid: (*B, C, H, W) → (*B, h·w·E)."""
+    """Maps images to a vector at each position of a grid: (*B, C, H, W) → (*B, h·w·E).
 
-    def __init__(self, body: nn.Module) -> None:
+    Arguments:
+        body: (n, C, H, W) → (n, E, h, w).
+        linear: The same, of sides that its stride divides; added.
+    """
+
+    def __init__(self, body: nn.Module, linear: Any = None) -> None:
         super().__init__()
-        self.body = body
+        self.body, self.linear = body, linear
 
     def forward(self, x: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B features"]:
-        maps = self.body(x.reshape(-1, *x.shape[-3:]))
+        images = x.reshape(-1, *x.shape[-3:])
+        maps = self.body(images)
+        if self.linear is not None:
+            maps = maps + self.linear(_filled_up(images, self.linear.stride))
         return maps.flatten(2).mT.reshape(*x.shape[:-3], -1)
 
 
@@ -153,16 +176,26 @@ class GridDecoder(nn.Module):
         body: (n, E, h, w) → (n, C, at least H, at least W).
         grid: h and w.
         shape: (C, H, W).
+        linear: As `body`; added.
     """
 
-    def __init__(self, body: nn.Module, grid: tuple[int, int], shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        body: nn.Module,
+        grid: tuple[int, int],
+        shape: tuple[int, ...],
+        linear: Any = None,
+    ) -> None:
         super().__init__()
-        self.body, self.grid, self.shape = body, grid, shape
+        self.body, self.grid, self.shape, self.linear = body, grid, shape, linear
 
     def forward(self, features: Float[Tensor, "*B features"]) -> Float[Tensor, "*B C H W"]:
         positions = math.prod(self.grid)
         vectors = features.reshape(-1, positions, features.shape[-1] // positions)
-        images = self.body(vectors.mT.unflatten(-1, self.grid))
+        maps = vectors.mT.unflatten(-1, self.grid)
+        images = self.body(maps)
+        if self.linear is not None:
+            images = images + self.linear(maps)
         _, height, width = self.shape
         return images[..., :height, :width].reshape(*features.shape[:-1], *self.shape)
 
@@ -175,6 +208,14 @@ def group_norm(channels: int) -> nn.GroupNorm:
         2
     """
     return nn.GroupNorm(math.gcd(channels, max(1, channels // GROUP)), channels)
+
+
+def _filled_up(
+    images: Float[Tensor, "n C H W"], strides: tuple[int, int]
+) -> Float[Tensor, "n C _ _"]:
+    """Repeats the last row and column until strides divide the sides."""
+    down, right = (-side % stride for side, stride in zip(images.shape[-2:], strides, strict=True))
+    return pad(images, (0, right, 0, down), mode="replicate") if down or right else images
 
 
 def _last(channels: int, features: int) -> list[nn.Module]:

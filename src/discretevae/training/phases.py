@@ -180,11 +180,16 @@ def fit_new_prior(model: "VAE", data: "Splits", seed: int = 0) -> list[float]:
     Returns:
         The history of :func:`fit_prior`; none of a prior that has nothing to fit.
     """
-    from discretevae.training.prior import draw_codes, fit_prior
+    from discretevae.priors import is_over_grids
+    from discretevae.training.prior import draw_codes, fit_over_grids, fit_prior
 
     if not any(weight.requires_grad for weight in model.prior.parameters()):
         return []
     model.eval()
+    if is_over_grids(model.prior.kind):
+        history = fit_over_grids(model.prior, model, data, seed, seen=0)
+        model.train()
+        return history
     draws = max(1, min(MOST_DRAWS, DRAWN // len(data.train)))
     codes = draw_codes(model, data.train, data.binarizer, draws, seed)
     validation = None

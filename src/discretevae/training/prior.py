@@ -17,7 +17,14 @@ from discretevae.names import resolve
 from discretevae.priors import AutoregressivePrior, PixelCNNPrior, Prior, UniformPrior
 from discretevae.training.schedules import DECAYS
 
-__all__ = ["draw_codes", "fit_afterwards", "fit_prior", "improve_prior", "validation_bound"]
+__all__ = [
+    "draw_codes",
+    "fit_afterwards",
+    "fit_over_grids",
+    "fit_prior",
+    "improve_prior",
+    "validation_bound",
+]
 
 ROWS = 2**12
 """Codes in one chunk of an evaluation."""
@@ -151,7 +158,7 @@ def improve_prior(model: VAE, data: Splits, seed: int = 0, seen: int = 0) -> boo
         epochs = min(30, max(3, CODES // len(codes)))
         fit_prior(prior, codes, epochs, 250, 3e-3, seed, validation)
     else:
-        _fit_grids(prior, model, data, seed, seen)
+        fit_over_grids(prior, model, data, seed, seen)
     model.prior = prior.eval().to(model.dtype)
     if validation_bound(model, data, seed) > before:
         return True
@@ -176,11 +183,17 @@ def fit_afterwards(model: VAE, data: Splits, seed: int = 0, seen: int = 0) -> li
         The history of :func:`fit_prior`; none where the model leaves no prior open.
     """
     prior = model.fitted_afterwards
-    return [] if prior is None else _fit_grids(prior, model, data, seed, seen)
+    return [] if prior is None else fit_over_grids(prior, model, data, seed, seen)
 
 
-def _fit_grids(prior: Prior, model: VAE, data: Splits, seed: int, seen: int) -> list[float]:
-    """Fits a prior to grids that are drawn anew for each pass, of a bounded part of the data."""
+def fit_over_grids(prior: Prior, model: VAE, data: Splits, seed: int, seen: int) -> list[float]:
+    """Fits a prior to grids that are drawn anew for each pass, of a bounded part of the data.
+
+    Arguments are those of :func:`improve_prior`, and the prior.
+
+    Returns:
+        The history of :func:`fit_prior`.
+    """
     validation = None
     if len(data.validation):
         validation = draw_codes(model, data.validation, data.binarizer, 1, seed + 1)

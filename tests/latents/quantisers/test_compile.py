@@ -28,7 +28,7 @@ def all_kinds():
         started(VectorQuantiser(12, 3, "rotation", by_gradient=True)),
         started(DiVeQ(12, 3)),
         SimVQ(12, 3),
-        FiniteScalarQuantiser([4, 3, 2]),
+        FiniteScalarQuantiser([4, 3, 2], entropy_weight=0.5),
         LookupFreeQuantiser(3),
         BinarySphericalQuantiser(3),
     ]

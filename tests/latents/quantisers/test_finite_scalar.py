@@ -50,6 +50,24 @@ def test_extremes_stay_in_the_book() -> None:
     assert FiniteScalarQuantiser([8, 5, 4, 2]).nearest(z).tolist() == [0, 8 * 5 * 4 * 2 - 1]
 
 
+@pytest.mark.parametrize("levels", [[3, 2, 4], [5]])
+def test_the_cost_is_that_of_soft_levels(levels: list[int]) -> None:
+    ours = FiniteScalarQuantiser(levels, entropy_weight=0.5)
+    z = torch.randn(30, len(levels), dtype=torch.float64, requires_grad=True)
+    grid = ours.lookup(torch.arange(ours.num_codes)).double() * torch.tensor(ours.scale)
+    bounded = ours._bounded(z)
+    distances = (bounded[:, None] - grid).square().sum(-1)  # in steps between levels
+    p = (-10 * distances).softmax(-1)
+    entropies = torch.special.entr(p).sum(-1) - torch.special.entr(p.mean(0)).sum()
+    torch.testing.assert_close(ours(z).cost, 0.5 * entropies)
+    assert ours(z).cost.sum().grad_fn is not None
+
+
+def test_a_negative_weight_is_refused() -> None:
+    with pytest.raises(ValueError, match="`entropy_weight` must be at least 0, got -1"):
+        FiniteScalarQuantiser([3], entropy_weight=-1.0)
+
+
 @pytest.mark.parametrize("levels", [[], [8, 1]])
 def test_what_is_no_level_is_refused(levels: list[int]) -> None:
     with pytest.raises(ValueError, match="`levels` must be at least one number, each ≥ 2, got"):

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from discretevae.latents.gradients import with_gradient_of
+from discretevae.latents.quantisers.entropy import SHARE, SHARPNESS, entropy_cost
 from discretevae.latents.quantisers.quantiser import (
     Quantisation,
     Quantiser,
@@ -33,14 +34,20 @@ class FiniteScalarQuantiser(Quantiser):
     Two levels are ±1, the sign of :math:`\tanh z`: the form above would have −1 and 0, and the
     shift close to where tanh is flat. The code is :math:`\sum_i c_i \prod_{j < i} L_j` with
     :math:`c_i` in [0, L_i), the first number turning fastest. The gradient is that of
-    :math:`\hat z`, **biased**: rounding has none. There is no cost.
+    :math:`\hat z`, **biased**: rounding has none. There is no cost, as published; or w times that
+    of the entropy of soft digits, :func:`~discretevae.latents.quantisers.entropy.entropy_cost`,
+
+    .. math:: q_i(c | z) \propto \exp(-10 \, (\hat z_i - \hat c)^2),
+
+    without which codes of corners where no vectors are stay idle.
 
     Arguments:
         levels: L of each number, all ≥ 2; [8, 5, 5, 5] has K = 1,000.
+        entropy_weight: w ≥ 0.
 
     Raises:
-        ValueError: If there is no level, one is below 2, their product is 2^63 or more, or a code
-            to look up lies outside [0, K).
+        ValueError: If there is no level, one is below 2, their product is 2^63 or more, the weight
+            is negative, or a code to look up lies outside [0, K).
 
     Reference: Mentzer, Minnen, Agustsson & Tschannen, Finite scalar quantization: VQ-VAE made
     simple, 2023, §3.1 and appendix A.
@@ -55,8 +62,11 @@ class FiniteScalarQuantiser(Quantiser):
     kind: ClassVar[str] = "fsq"
     whitened: ClassVar[bool] = True
 
-    def __init__(self, levels: Sequence[int]) -> None:
+    def __init__(self, levels: Sequence[int], entropy_weight: float = 0.0) -> None:
         super().__init__()
+        if not entropy_weight >= 0:
+            raise ValueError(f"`entropy_weight` must be at least 0, got {entropy_weight}.")
+        self.entropy_weight = entropy_weight
         self.levels = [int(level) for level in levels]
         if not self.levels or min(self.levels) < 2:
             raise ValueError(f"`levels` must be at least one number, each ≥ 2, got {self.levels}.")
@@ -101,10 +111,27 @@ class FiniteScalarQuantiser(Quantiser):
         digits = self._digits(bounded)
         scale = self._row(self.scale, bounded)
         values = with_gradient_of(self._values(digits, bounded), bounded / scale)
-        return Quantisation(values, self._codes(digits), values.new_zeros(values.shape[:-1]))
+        return Quantisation(values, self._codes(digits), self._cost(bounded))
+
+    def weigh(self, nats: float) -> None:
+        self.entropy_weight = SHARE * nats
+
+    def _cost(self, bounded: Float[Tensor, "*B E"]) -> Float[Tensor, "*B"]:
+        if not self.entropy_weight:
+            return bounded.new_zeros(bounded.shape[:-1])
+        from_first = bounded + self._row(self.middle, bounded)
+        soft = []
+        for digit, level in zip(from_first.unbind(-1), self.levels, strict=True):
+            steps = digit[..., None] - torch.arange(level, device=digit.device)
+            soft.append(-SHARPNESS * steps.square())
+        return self.entropy_weight * entropy_cost(soft)
 
     def config(self) -> dict[str, Any]:
-        return {"kind": self.kind, "levels": self.levels}
+        return {
+            "kind": self.kind,
+            "levels": self.levels,
+            "entropy_weight": self.entropy_weight,
+        }
 
 
 def _bound(level: int) -> tuple[float, float, float, float, float]:

@@ -1,15 +1,15 @@
 """Quantisers whose codes are the signs of the numbers: LFQ, and BSQ on a sphere."""
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor
-from torch.nn.functional import normalize, softplus
+from torch.nn.functional import normalize
 
 from discretevae.latents.gradients import with_gradient_of
-from discretevae.latents.quantisers.gathering import summed
+from discretevae.latents.quantisers.entropy import SHARE, SHARPNESS, entropy_cost
 from discretevae.latents.quantisers.quantiser import (
     Quantisation,
     Quantiser,
@@ -18,30 +18,20 @@ from discretevae.latents.quantisers.quantiser import (
 )
 from discretevae.latents.quantisers.vector import require_commitment
 
-__all__ = [
-    "BinaryQuantiser",
-    "BinarySphericalQuantiser",
-    "LookupFreeQuantiser",
-    "joint_entropy",
-    "sum_of_entropies",
-]
-
-SHARPNESS = 100.0
-"""The inverse temperature of the distribution over codes whose entropy is a cost."""
-SUMMED = 20
-"""Bits up to which the entropy of the mean over a batch is a sum over all codes."""
+__all__ = ["BinaryQuantiser", "BinarySphericalQuantiser", "LookupFreeQuantiser"]
 
 
 class BinaryQuantiser(Quantiser, ABC):
     r"""Signs of E numbers, K = 2^E, times a scale s; the first is the highest bit of the code.
 
-    Around each vector stands a distribution over codes, in which the bits are independent,
+    Around each vector stands a distribution over codes, in which the bits are independent, and its
+    entropy costs, :func:`~discretevae.latents.quantisers.entropy.entropy_cost`, w times
 
-    .. math:: q(k | z) \propto \exp(2 \cdot 100 \, z^\top e_k) = \prod_i
-        \sigma(\pm 400 \, s z_i),
+    .. math:: \mathrm{H}(q(\cdot | z)) - \gamma \, \mathrm{H}(\mathrm{E}_z\, q(\cdot | z)),
+        \qquad q(k | z) \propto \exp(5 \, z^\top e_k / s^2)
+        = \prod_i \sigma(\pm 10 \, z_i / s)
 
-    and the cost asks that it is sharp, and that its mean over the batch is not:
-    :math:`w (\mathrm{H}(q(\cdot | z)) - \gamma \, \mathrm{H}(\mathrm{E}_z q(\cdot | z)))`, in nats.
+    Published is 200 for 5 / s², where vectors as long as codes feel nothing of it.
 
     Arguments:
         dim: E, from 1 to 62.
@@ -80,15 +70,14 @@ class BinaryQuantiser(Quantiser, ABC):
         bits = codes.long()[..., None] // self._places(codes.device) % 2 == 1
         return self._values(bits, torch.empty((), device=codes.device))
 
-    @abstractmethod
-    def mean_entropy(self, logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
-        """Gives the entropy of the mean of N distributions with these logits of the bits."""
+    def weigh(self, nats: float) -> None:
+        self.entropy_weight = SHARE * nats
 
     def entropy_cost(self, u: Float[Tensor, "*B E"]) -> Float[Tensor, "*B"]:
         """Gives what the distributions around vectors cost."""
-        logits = 4 * SHARPNESS * self.scale * u
-        of_mean = self.mean_entropy(logits.reshape(-1, self.dim))
-        return self.entropy_weight * (_bit_entropy(logits).sum(-1) - self.diversity * of_mean)
+        logits = SHARPNESS / self.scale * u
+        bits = [torch.stack([-bit, bit], -1) / 2 for bit in logits.unbind(-1)]
+        return self.entropy_weight * entropy_cost(bits, self.diversity)
 
 
 class LookupFreeQuantiser(BinaryQuantiser):
@@ -98,8 +87,7 @@ class LookupFreeQuantiser(BinaryQuantiser):
         - \gamma \, \mathrm{H}(\mathrm{E}_z\, q(\cdot | z)) \big)
         + \beta \lVert z - \mathrm{sg}\,v \rVert^2
 
-    Up to 20 bits the entropy of the mean is exact, :func:`joint_entropy`; above, it is its bound
-    :func:`sum_of_entropies`. The gradient for z is that of the value, **biased**: the sign has
+    The gradient for z is that of the value, **biased**: the sign has
     none. Without β nothing brings a vector back whose bits have left 0 behind.
 
     Arguments:
@@ -133,9 +121,6 @@ class LookupFreeQuantiser(BinaryQuantiser):
         super().__init__(dim, entropy_weight, diversity)
         self.commitment = require_commitment(commitment)
 
-    def mean_entropy(self, logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
-        return joint_entropy(logits) if self.dim <= SUMMED else sum_of_entropies(logits)
-
     def forward(self, z: Float[Tensor, "*B E"]) -> Quantisation:
         z = widened(z)
         with torch.autocast(z.device.type, enabled=False):
@@ -158,11 +143,11 @@ class BinarySphericalQuantiser(BinaryQuantiser):
 
     .. math:: u = z / \lVert z \rVert, \qquad v = \mathrm{sign}(u) / \sqrt{E}, \qquad
         \text{cost} = w \big( \mathrm{H}(q(\cdot | u))
-        - \gamma \sum_i \mathrm{H}(\mathrm{E}_u\, q_i(\cdot | u)) \big)
+        - \gamma \, \mathrm{H}(\mathrm{E}_u\, q(\cdot | u)) \big)
 
-    Values have norm 1, so that quantising moves u by less than √2. The entropy of the mean is
-    that of independent bits, :func:`sum_of_entropies`, its upper bound. The gradient for u is that
-    of the value, **biased**: the sign has none.
+    Values have norm 1, so that quantising moves u by less than √2. The entropy of the mean is exact
+    up to 20 bits, where published takes bits for independent. The gradient for u is that of the
+    value, **biased**: the sign has none.
 
     Arguments:
         dim: E, from 1 to 62.
@@ -187,9 +172,6 @@ class BinarySphericalQuantiser(BinaryQuantiser):
         super().__init__(dim, entropy_weight, diversity)
         self.scale = dim**-0.5
 
-    def mean_entropy(self, logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
-        return sum_of_entropies(logits)
-
     def forward(self, z: Float[Tensor, "*B E"]) -> Quantisation:
         z = widened(z)
         with torch.autocast(z.device.type, enabled=False):
@@ -204,55 +186,3 @@ class BinarySphericalQuantiser(BinaryQuantiser):
             "entropy_weight": self.entropy_weight,
             "diversity": self.diversity,
         }
-
-
-def joint_entropy(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
-    r"""Gives the entropy of the mean of N products of E Bernoullis, over all 2^E codes, in nats.
-
-    .. math:: \bar q(a, b) = \frac1N \sum_n q_n(a) \, q_n(b)
-
-    With a and b the halves of a code that is one product of matrices.
-
-    Example:
-        >>> joint_entropy(torch.tensor([[9e3, 9e3], [-9e3, -9e3]]))  # two codes of four: log 2
-        tensor(0.6931)
-    """
-    half = logits.shape[1] // 2
-    first, second = _probabilities(logits[:, :half]), _probabilities(logits[:, half:])
-    return _entropy(summed(first.T @ second) / _many(logits)).sum()
-
-
-def sum_of_entropies(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
-    """Gives the same as if the bits were independent under the mean too: never less, in nats.
-
-    Example:
-        >>> sum_of_entropies(torch.tensor([[9e3, 9e3], [-9e3, -9e3]]))  # 2 log 2
-        tensor(1.3863)
-    """
-    one, nought = (summed(half.sigmoid().sum(0)) / _many(logits) for half in (logits, -logits))
-    return (_entropy(one) + _entropy(nought)).sum()
-
-
-def _many(logits: Float[Tensor, "N E"]) -> Float[Tensor, ""]:
-    """N, of all processes that share a batch."""
-    return summed(torch.ones_like(logits[:, 0]).sum())
-
-
-def _probabilities(logits: Float[Tensor, "N E"]) -> Float[Tensor, "N C"]:
-    """Gives q of all 2^E codes."""
-    found = logits.new_ones(logits.shape[0], 1)
-    for column in logits.T:
-        bit = torch.stack([-column, column], -1).sigmoid()
-        found = (found[:, :, None] * bit[:, None, :]).flatten(1)
-    return found
-
-
-def _bit_entropy(logits: Float[Tensor, "*B E"]) -> Float[Tensor, "*B E"]:
-    """Gives H of a Bernoulli: |l| σ(−|l|) + log(1 + exp(−|l|)), without a difference."""
-    size = logits.abs()
-    return size * (-size).sigmoid() + softplus(-size)
-
-
-def _entropy(p: Float[Tensor, "*C"]) -> Float[Tensor, "*C"]:
-    # The derivative of −p log p is infinite at 0, and infinite times 0 no number.
-    return -p * p.clamp_min(torch.finfo(p.dtype).tiny).log()

@@ -63,6 +63,10 @@ class Quantiser(nn.Module, ABC):
             ValueError: If a code lies outside [0, K).
         """
 
+    def weigh(self, nats: float) -> None:
+        """Suits what its codes' entropy weighs to data of at most so many nats a code."""
+        return
+
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """Describes in plain types all that rebuilds the quantiser around its weights."""
